@@ -1,0 +1,112 @@
+"""Which build of llama.cpp's shared libraries this CPU runs, and where it lies.
+
+Two variants are built by `scripts/build_llama.py`: AVX2, and AVX-512 without AMX (GCC 12
+miscompiles AMX's tile configuration, and the process dies on its first prefill). The libraries
+are swapped at run time through `LLAMA_CPP_LIB_PATH`, which llama-cpp-python reads at import.
+
+Standard library only: the build script and the Dockerfile import it before anything is installed.
+"""
+
+import hashlib
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from data.cache import cache_dir
+
+LLAMA_CPP_PYTHON_VERSION = "0.3.36"
+
+_COMMON_FLAGS = {
+    "CMAKE_BUILD_TYPE": "Release",
+    "BUILD_SHARED_LIBS": "ON",
+    "CMAKE_BUILD_WITH_INSTALL_RPATH": "ON",
+    "CMAKE_INSTALL_RPATH": "$ORIGIN",
+    "GGML_NATIVE": "OFF",
+    "GGML_AVX": "ON",
+    "GGML_AVX2": "ON",
+    "GGML_FMA": "ON",
+    "GGML_F16C": "ON",
+    "GGML_BMI2": "ON",
+    "LLAMA_BUILD_TESTS": "OFF",
+    "LLAMA_BUILD_EXAMPLES": "OFF",
+    "LLAMA_BUILD_SERVER": "OFF",
+    "LLAMA_BUILD_UI": "OFF",
+    "LLAMA_USE_PREBUILT_UI": "OFF",
+    "LLAMA_OPENSSL": "OFF",
+    "LLAMA_CURL": "OFF",
+}
+_AVX512_FLAGS = {
+    "GGML_AVX512": "ON",
+    "GGML_AVX512_VNNI": "ON",
+    "GGML_AVX512_VBMI": "ON",
+    "GGML_AVX512_BF16": "ON",
+}
+
+# Best first. The values of `needs` are the names that Linux prints in /proc/cpuinfo.
+VARIANTS: dict[str, tuple[dict[str, str], frozenset[str]]] = {
+    "avx512": (
+        _COMMON_FLAGS | _AVX512_FLAGS,
+        frozenset(
+            "avx2 fma f16c bmi2 avx512f avx512bw avx512dq avx512vl avx512cd avx512_vnni avx512vbmi avx512_bf16".split()
+        ),
+    ),
+    "avx2": (_COMMON_FLAGS, frozenset("avx avx2 fma f16c bmi2".split())),
+}
+
+
+class UnsupportedCPU(RuntimeError):
+    """The CPU is below AVX2, or no library was built for it."""
+
+
+def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """Feature flags of the first CPU, as Linux names them."""
+    for line in cpuinfo.read_text().splitlines():
+        if line.startswith("flags"):
+            return frozenset(line.partition(":")[2].split())
+    return frozenset()
+
+
+def choose_variant(flags: Collection[str]) -> str:
+    """Name of the fastest variant that a CPU with these flags can run.
+
+    Raises:
+        UnsupportedCPU: Not even AVX2 is there; the message names what is missing.
+    """
+    for name, (_, needs) in VARIANTS.items():
+        if needs <= set(flags):
+            return name
+    missing = " ".join(sorted(VARIANTS["avx2"][1] - set(flags)))
+    raise UnsupportedCPU(f"this CPU lacks {missing}; Tradeoff needs an x86-64 CPU with AVX2 (2013 or later)")
+
+
+def builds_dir() -> Path:
+    """Directory of this recipe's builds; its name changes with the version and the flags."""
+    recipe = repr(sorted((name, sorted(flags.items())) for name, (flags, _) in VARIANTS.items()))
+    digest = hashlib.sha256(recipe.encode()).hexdigest()[:8]
+    return cache_dir() / "llama.cpp" / f"{LLAMA_CPP_PYTHON_VERSION}-{digest}"
+
+
+def library_dir() -> Path:
+    """Directory of the shared libraries for this CPU.
+
+    `LLAMA_CPP_LIB_PATH` wins when set; `TRADEOFF_LLAMA_VARIANT` (avx2, avx512) overrides the choice by CPU flags.
+
+    Raises:
+        UnsupportedCPU: The CPU is below AVX2, the named variant is unknown, or the libraries are not built.
+    """
+    if override := os.environ.get("LLAMA_CPP_LIB_PATH"):
+        return Path(override)
+    variant = os.environ.get("TRADEOFF_LLAMA_VARIANT") or choose_variant(cpu_flags())
+    if variant not in VARIANTS:
+        raise UnsupportedCPU(f"TRADEOFF_LLAMA_VARIANT: unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
+    path = builds_dir() / variant
+    if not (path / "libllama.so").exists():
+        raise UnsupportedCPU(f"llama.cpp's {variant} library is not built; run `make setup`")
+    return path
+
+
+def use_library() -> Path:
+    """Point llama-cpp-python at the right libraries; call before the first `import llama_cpp`."""
+    path = library_dir()
+    os.environ["LLAMA_CPP_LIB_PATH"] = str(path)
+    return path

@@ -1,0 +1,137 @@
+"""Build llama.cpp's shared libraries for AVX2 and AVX-512, and a wheel of the bindings without any.
+
+    python scripts/build_llama.py [--variants avx2,avx512] [--llama-bench]
+
+Both variants share every library but libggml-cpu, the only one compiled for the CPU's features, so the
+second costs half a minute. The wheel holds no libraries: which one runs is chosen at start (data/llama_library.py).
+`--llama-bench` also builds the reference benchmark against the very same libraries.
+Standard library only; needs cmake, a C++ compiler and make. What is already built is kept.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from data.llama_library import LLAMA_CPP_PYTHON_VERSION, VARIANTS, builds_dir
+
+LIBRARIES = ("libllama.so*", "libggml.so*", "libggml-base.so*", "libggml-cpu.so*")
+TOOLS = ("llama-bench", "llama-batched-bench")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--variants", default="avx2,avx512", help="comma-separated; default: both")
+    parser.add_argument("--llama-bench", action="store_true", help="also build llama-bench and llama-batched-bench")
+    arguments = parser.parse_args()
+    variants = arguments.variants.split(",")
+    if unknown := set(variants) - set(VARIANTS):
+        parser.error(f"unknown variant {sorted(unknown)[0]!r}; known: {', '.join(VARIANTS)}")
+    root = builds_dir()
+    todo = [name for name in variants if not (root / name / "build.json").exists()]
+    tools_todo = [name for name in variants if arguments.llama_bench and not (root / name / TOOLS[-1]).exists()]
+    have_wheel = any((root / "wheels").glob("llama_cpp_python-*.whl"))
+    if not todo and not tools_todo and have_wheel:
+        return 0
+    for tool in ("cmake", "c++", "make"):
+        if shutil.which(tool) is None:
+            print(f"build_llama: {tool} not found; on Debian: apt-get install g++ cmake make", file=sys.stderr)
+            return 1
+    root.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="tradeoff-llama-") as scratch:
+        source = download_source(Path(scratch))
+        if not have_wheel:
+            build_wheel(source, root / "wheels")
+        for name in sorted({*todo, *tools_todo}):  # avx2 last or first alike: they share one build tree
+            build_variant(source / "vendor" / "llama.cpp", Path(scratch) / "build", name, tools=name in tools_todo)
+    say(f"llama.cpp ready in {time.monotonic() - started:.0f} s: {root}")
+    return 0
+
+
+def say(message: str) -> None:
+    print(f"build_llama: {message}", flush=True)
+
+
+def run(command: list[str], log: Path, env: dict[str, str] | None = None) -> None:
+    """Run quietly; on failure print the end of the log and raise SystemExit."""
+    with log.open("ab") as out:
+        result = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, env=env)
+    if result.returncode:
+        print(log.read_text(errors="replace")[-4000:], file=sys.stderr)
+        raise SystemExit(f"build_llama: failed: {' '.join(command)}")
+
+
+def download_source(scratch: Path) -> Path:
+    say(f"downloading llama-cpp-python {LLAMA_CPP_PYTHON_VERSION} (77 MB)")
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "llama-cpp-python"]
+    run([*pip, f"llama-cpp-python=={LLAMA_CPP_PYTHON_VERSION}", "-d", str(scratch)], scratch / "log")
+    with tarfile.open(next(scratch.glob("llama_cpp_python-*.tar.gz"))) as archive:
+        archive.extractall(scratch, filter="data")
+    return next(path for path in scratch.glob("llama_cpp_python-*") if path.is_dir())
+
+
+def build_wheel(source: Path, wheels: Path) -> None:
+    # --no-cache-dir: pip's cache ignores CMAKE_ARGS, and would hand this library-less wheel to other projects.
+    say("packing the Python bindings")
+    env = os.environ | {"CMAKE_ARGS": "-DLLAMA_BUILD=OFF -DLLAVA_BUILD=OFF"}
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-cache-dir", "--no-deps"]
+    run([*pip, str(source), "-w", str(wheels)], source.parent / "log", env)
+
+
+def build_variant(source: Path, build: Path, name: str, *, tools: bool) -> None:
+    jobs = str(len(os.sched_getaffinity(0)))
+    flags = VARIANTS[name][0]
+    every_flag = {flag for variant_flags, _ in VARIANTS.values() for flag in variant_flags}
+    definitions = [f"-D{flag}={flags.get(flag, 'OFF')}" for flag in sorted(every_flag)]
+    definitions += [f"-DLLAMA_BUILD_{part}={'ON' if tools else 'OFF'}" for part in ("COMMON", "TOOLS")]
+    say(f"compiling the {name} libraries with {jobs} jobs" + (" and llama-bench" if tools else ""))
+    # With SOURCE_DATE_EPOCH set and native builds off, llama.cpp's CMake drops even AVX2.
+    env = {key: value for key, value in os.environ.items() if key != "SOURCE_DATE_EPOCH"}
+    log = source.parent.parent.parent / "log"
+    run(["cmake", "-S", str(source), "-B", str(build), *definitions], log, env)
+    targets = ["llama", "ggml-cpu", *(TOOLS if tools else ())]
+    command = ["cmake", "--build", str(build), "-j", jobs, "--target", *targets]
+    compile_with_progress(command, log, env)
+    install(build / "bin", builds_dir() / name, flags, tools=tools)
+
+
+def compile_with_progress(command: list[str], log: Path, env: dict[str, str]) -> None:
+    with (
+        log.open("a") as out,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=out, env=env, text=True, errors="replace") as process,
+    ):
+        shown = -1
+        assert process.stdout is not None
+        for line in process.stdout:
+            out.write(line)
+            if line.startswith("[") and (percent := int(line[1:4])) >= shown + 10:
+                shown = percent
+                say(f"  {percent} %")
+    if process.returncode:
+        print(log.read_text(errors="replace")[-4000:], file=sys.stderr)
+        raise SystemExit("build_llama: compiling llama.cpp failed; the end of the log is above")
+
+
+def install(built: Path, target: Path, flags: dict[str, str], *, tools: bool) -> None:
+    """Copy the libraries into place, `build.json` last: it marks the folder as complete."""
+    target.mkdir(parents=True, exist_ok=True)
+    for pattern in (*LIBRARIES, *(TOOLS if tools else ())):
+        for path in built.glob(pattern):
+            (target / path.name).unlink(missing_ok=True)
+            shutil.copy2(path, target / path.name, follow_symlinks=False)
+    compiler = subprocess.run(["c++", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
+    record = {"llama_cpp_python": LLAMA_CPP_PYTHON_VERSION, "compiler": compiler, "cmake_flags": flags}
+    (target / "build.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
