@@ -179,11 +179,13 @@ class LoadOptions:
         context_tokens: KV cache of each sequence, in tokens.
         sequences: How many requests can be decoded in one batch.
         threads: None takes what this process may use (affinity and container quota).
+        prefill_chunk_tokens: Most tokens that one unit of prefill reads; smaller is smoother for others, and slower.
     """
 
     context_tokens: int = DEFAULT_CONTEXT_TOKENS
     sequences: int = 1
     threads: int | None = None
+    prefill_chunk_tokens: int = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,10 +218,11 @@ class Engine(Protocol):
         """
         ...
 
-    def step(self, budget_s: float) -> list[Event]:
+    def step(self, budget_s: float, *, contended: bool = False) -> list[Event]:
         """Make progress for about `budget_s` seconds (at least one unit of work) and return what happened.
 
-        Returns at once with an empty list when there is nothing to do.
+        Returns at once with an empty list when there is nothing to do. `contended` says that another model
+        waits for its turn: a unit of prefill is then kept within the budget too.
         """
         ...
 

@@ -23,7 +23,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data.llama_library import LLAMA_CPP_PYTHON_VERSION, VARIANTS, builds_dir
 
-LIBRARIES = ("libllama.so*", "libggml.so*", "libggml-base.so*", "libggml-cpu.so*")
 TOOLS = ("llama-bench", "llama-batched-bench")
 
 
@@ -124,7 +123,7 @@ def compile_with_progress(command: list[str], log: Path, env: dict[str, str]) ->
 def install(built: Path, target: Path, flags: dict[str, str], *, tools: bool) -> None:
     """Copy the libraries into place, `build.json` last: it marks the folder as complete."""
     target.mkdir(parents=True, exist_ok=True)
-    for pattern in (*LIBRARIES, *(TOOLS if tools else ())):
+    for pattern in ("lib*.so*", *(TOOLS if tools else ())):
         for path in built.glob(pattern):
             (target / path.name).unlink(missing_ok=True)
             shutil.copy2(path, target / path.name, follow_symlinks=False)

@@ -1,0 +1,296 @@
+"""Write a GGUF with the exact tensor shapes of Llama-3.2-1B or 3B and random weights.
+
+    python -m benchmarks.shapes 1b|3b OUT.gguf [--quant q4_k_m] [--seed 0]
+
+Speed and memory on a CPU depend on shapes and quantization, not on the weights' values, so anyone can repeat the
+speed claims about Llama-3.2 without downloading it. Its text is noise, so nothing about quality follows from it.
+
+The tokenizer and chat template are the embedded model's, padded with made-up words to Llama's 128,256 tokens.
+`tiny` is a two-layer shape for tests. The same seed gives the same bytes.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.child import quantize_in_child
+from data.disk import require_space
+from data.gguf_header import GGUFError, read_header
+from data.progress import ModelError, never_cancelled
+from data.quantize import QUANTIZATIONS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_TOKENIZER_KEYS = ("tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges")
+_ROWS_AT_ONCE = 8192
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """Dimensions of a Llama model.
+
+    Attributes:
+        vocabulary: Tokens; None takes the tokenizer's own number.
+        rope_factors: Whether the file carries Llama 3's long-context frequencies, as the originals do.
+    """
+
+    hidden: int
+    feed_forward: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    context_tokens: int = 131_072
+    vocabulary: int | None = 128_256
+    rope_factors: bool = True
+
+
+SHAPES = {
+    "1b": Shape(hidden=2048, feed_forward=8192, layers=16, heads=32, kv_heads=8, head_dim=64),
+    "3b": Shape(hidden=3072, feed_forward=8192, layers=28, heads=24, kv_heads=8, head_dim=128),
+    "tiny": Shape(
+        hidden=256,
+        feed_forward=512,
+        layers=2,
+        heads=4,
+        kv_heads=2,
+        head_dim=64,
+        context_tokens=8192,
+        vocabulary=None,
+        rope_factors=False,
+    ),
+}
+
+
+def write_shape(
+    shape: Shape,
+    out: Path,
+    tokenizer: Path,
+    *,
+    name: str,
+    quantization: str = "q4_k_m",
+    seed: int = 0,
+    on_progress: Callable[[str, float], None] = lambda stage, share: None,
+) -> None:
+    """Write `out`: random F16 weights first, then quantized; nothing partial is left behind.
+
+    Args:
+        tokenizer: Any llama GGUF with a gpt2 tokenizer.
+        on_progress: Called with a stage ("weights", "quantize") and the share that is done.
+
+    Raises:
+        ModelError: Disk too small, or quantizing failed.
+        GGUFError: The tokenizer's file cannot be read.
+    """
+    temporary, finished = out.with_name(f".{out.name}.f16"), out.with_name(f".{out.name}.partial")
+    vocabulary = shape.vocabulary or read_header(tokenizer).vocabulary_size or 0
+    weights = sum(rows * columns for _, rows, columns in matrices(shape, vocabulary))
+    require_space(out.parent, int(weights * (2 + QUANTIZATIONS[quantization][1] / 8)), f"the shape {name}")
+    try:
+        write_f16(shape, temporary, tokenizer, name=name, seed=seed, on_share=lambda done: on_progress("weights", done))
+        quantize_in_child(
+            temporary,
+            finished,
+            quantization,
+            on_share=lambda done: on_progress("quantize", done),
+            cancelled=never_cancelled,
+        )
+        finished.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+        finished.unlink(missing_ok=True)
+
+
+def matrices(shape: Shape, vocabulary: int) -> Iterator[tuple[str, int, int]]:
+    """Name, rows and columns of every weight matrix, in file order; the embedding is tied to the output."""
+    d, queries, keys = shape.hidden, shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    yield "token_embd.weight", vocabulary, d
+    for layer in range(shape.layers):
+        block = f"blk.{layer}"
+        yield f"{block}.attn_q.weight", queries, d
+        yield f"{block}.attn_k.weight", keys, d
+        yield f"{block}.attn_v.weight", keys, d
+        yield f"{block}.attn_output.weight", d, queries
+        yield f"{block}.ffn_gate.weight", shape.feed_forward, d
+        yield f"{block}.ffn_up.weight", shape.feed_forward, d
+        yield f"{block}.ffn_down.weight", d, shape.feed_forward
+
+
+def write_f16(
+    shape: Shape,
+    out: Path,
+    tokenizer: Path,
+    *,
+    name: str,
+    seed: int = 0,
+    on_share: Callable[[float], None] = lambda share: None,
+) -> None:
+    """Write the unquantized file matrix by matrix: at most one matrix is in memory."""
+    import gguf
+    import numpy as np
+
+    writer = gguf.GGUFWriter(out, "llama")
+    vocabulary = _add_tokenizer(writer, tokenizer, shape.vocabulary)
+    _add_metadata(writer, shape, name, vocabulary)
+    vectors = _vectors(shape)
+    sizes = list(matrices(shape, vocabulary))
+    for vector_name, vector in vectors.items():
+        writer.add_tensor_info(vector_name, vector.shape, vector.dtype, vector.nbytes)
+    for matrix_name, rows, columns in sizes:
+        writer.add_tensor_info(matrix_name, (rows, columns), np.dtype(np.float16), rows * columns * 2)
+    try:
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        for vector in vectors.values():
+            writer.write_tensor_data(vector)
+        rng = np.random.default_rng(seed)
+        total, done = sum(rows * columns for _, rows, columns in sizes), 0
+        for _, rows, columns in sizes:
+            writer.write_tensor_data(_random_matrix(rng, rows, columns))
+            done += rows * columns
+            on_share(done / total)
+    finally:
+        writer.close()
+
+
+def _random_matrix(rng: "np.random.Generator", rows: int, columns: int) -> "npt.NDArray[np.float16]":
+    import numpy as np
+
+    matrix = np.empty((rows, columns), np.float16)
+    for start in range(0, rows, _ROWS_AT_ONCE):
+        part = matrix[start : start + _ROWS_AT_ONCE]
+        part[:] = rng.standard_normal(part.shape, dtype=np.float32) * np.float32(0.02)
+    return matrix
+
+
+def _vectors(shape: Shape) -> dict[str, "npt.NDArray[np.float32]"]:
+    import numpy as np
+
+    ones = np.ones(shape.hidden, np.float32)
+    vectors = {"output_norm.weight": ones}
+    for layer in range(shape.layers):
+        vectors |= {f"blk.{layer}.attn_norm.weight": ones, f"blk.{layer}.ffn_norm.weight": ones}
+    if shape.rope_factors:
+        vectors["rope_freqs.weight"] = llama3_rope_factors(shape.head_dim)
+    return vectors
+
+
+def llama3_rope_factors(
+    head_dim: int,
+    *,
+    base: float = 500_000.0,
+    factor: float = 32.0,
+    low: float = 1.0,
+    high: float = 4.0,
+    trained: int = 8192,
+) -> "npt.NDArray[np.float32]":
+    """Divisors of the rotary frequencies that stretch Llama 3.2's context from `trained` tokens, shape (head_dim / 2,).
+
+    Source: "llama3" in transformers' modeling_rope_utils.py, with the values of Llama-3.2's config.json.
+    """
+    import numpy as np
+
+    wavelength = 2 * np.pi * base ** (np.arange(0, head_dim, 2) / head_dim)
+    smooth = np.clip((trained / wavelength - low) / (high - low), 0, 1)
+    return (1 / ((1 - smooth) / factor + smooth)).astype(np.float32)
+
+
+def _add_tokenizer(writer: Any, tokenizer: Path, vocabulary: int | None) -> int:
+    metadata = read_header(tokenizer, keep=_TOKENIZER_KEYS).metadata
+    try:
+        tokens, types, merges = (list(metadata[key]) for key in _TOKENIZER_KEYS)
+    except KeyError as error:
+        raise GGUFError(f"{tokenizer}: no {error} in its metadata; a gpt2 tokenizer is needed") from None
+    missing = (vocabulary or len(tokens)) - len(tokens)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(metadata.get("tokenizer.ggml.pre", "smollm"))
+    writer.add_token_list(tokens + [f"Ġpad{index}x" for index in range(missing)])
+    writer.add_token_types(types + [1] * missing)  # ordinary words, so that replies are visible
+    writer.add_token_merges(merges)
+    writer.add_bos_token_id(metadata.get("tokenizer.ggml.bos_token_id", 1))
+    writer.add_eos_token_id(metadata.get("tokenizer.ggml.eos_token_id", 2))
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(metadata.get("tokenizer.chat_template", ""))
+    return len(tokens) + missing
+
+
+def _add_metadata(writer: Any, shape: Shape, name: str, vocabulary: int) -> None:
+    writer.add_name(f"Llama-3.2 {name} shape, random weights")
+    writer.add_context_length(shape.context_tokens)
+    writer.add_embedding_length(shape.hidden)
+    writer.add_block_count(shape.layers)
+    writer.add_feed_forward_length(shape.feed_forward)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.kv_heads)
+    writer.add_key_length(shape.head_dim)
+    writer.add_value_length(shape.head_dim)
+    writer.add_rope_dimension_count(shape.head_dim)
+    writer.add_rope_freq_base(500_000.0)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(vocabulary)
+    writer.add_file_type(1)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.shapes",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("shape", choices=list(SHAPES))
+    parser.add_argument("out", type=Path, metavar="OUT.gguf")
+    parser.add_argument("--quant", default="q4_k_m", choices=sorted(QUANTIZATIONS), help="default: q4_k_m")
+    parser.add_argument("--seed", type=int, default=0, help="of the random weights; default: 0")
+    parser.add_argument("--tokenizer", type=Path, metavar="GGUF", help="default: the embedded model, fetched if needed")
+    options = parser.parse_args(arguments)
+    try:
+        if not options.out.parent.is_dir():
+            raise ModelError(f"{options.out.parent}: no such directory")
+        write_shape(
+            SHAPES[options.shape],
+            options.out,
+            options.tokenizer or _embedded_model(),
+            name=options.shape,
+            quantization=options.quant,
+            seed=options.seed,
+            on_progress=_print_progress(),
+        )
+    except (ModelError, GGUFError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        return 130
+    print(f"{options.out} {options.out.stat().st_size:,} bytes")
+    return 0
+
+
+def _embedded_model() -> Path:
+    from data.registry import get, load_registry
+    from data.sources import fetch
+
+    registry = load_registry()
+    return fetch(get(registry, "smollm2-135m"), registry)
+
+
+def _print_progress() -> Callable[[str, float], None]:
+    """One line for each tenth of a stage, to stderr."""
+    printed: set[tuple[str, int]] = set()
+
+    def show(stage: str, share: float) -> None:
+        step = (stage, int(share * 10))
+        if step not in printed:
+            printed.add(step)
+            print(f"{stage} {step[1] * 10}%", file=sys.stderr, flush=True)
+
+    return show
+
+
+if __name__ == "__main__":
+    sys.exit(main())

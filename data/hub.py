@@ -1,0 +1,196 @@
+"""Download one file of a Hugging Face Hub repository, resuming what an earlier attempt left.
+
+`hf_hub_download` cannot resume across processes any more: since huggingface_hub 1.x it removes its partial file on
+every failure. So its parts are used instead (address, metadata, token, session, errors), with a loop of our own that
+appends to one partial file, can be cancelled between network packets, and works for Xet repositories over plain HTTP.
+"""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.progress import FetchCancelled, IsCancelled, ModelError
+from data.registry import HubSource
+
+if TYPE_CHECKING:
+    import httpx
+
+# Between attempts that brought no byte; any progress starts the row anew.
+RETRY_PAUSES_S = (0.0, 1.0, 2.0, 4.0)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteFile:
+    """A file as the Hub describes it.
+
+    Attributes:
+        revision: The commit that a branch name stood for.
+        etag: Names the content; the sha256 of large files.
+    """
+
+    source: HubSource
+    url: str
+    revision: str
+    etag: str
+    size_bytes: int | None
+
+    @property
+    def sha256(self) -> str | None:
+        return self.etag if _SHA256.fullmatch(self.etag) else None
+
+
+def look_up(source: HubSource, revision: str | None) -> RemoteFile:
+    """Ask the Hub for commit, size and content hash; downloads nothing.
+
+    Args:
+        revision: Commit, tag or branch; None for the source's own, or else main.
+
+    Raises:
+        ModelError: No network, no such repository, revision or file, or no access.
+    """
+    import httpx
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    revision = revision or source.revision or "main"
+    try:
+        url = hf_hub_url(source.repo, source.file, revision=revision)
+        metadata = get_hf_file_metadata(url)
+    except (HfHubHTTPError, httpx.HTTPError, httpx.InvalidURL, OfflineModeIsEnabled) as error:
+        raise _explained(error, source, revision) from error
+    except (FileMetadataError, HFValidationError) as error:
+        raise ModelError(f"{source.repo}: {_one_line(error)}") from error
+    if not metadata.commit_hash or not metadata.etag:
+        raise ModelError(f"{host()} does not answer like a Hugging Face Hub; check HF_ENDPOINT and proxy settings")
+    url = hf_hub_url(source.repo, source.file, revision=metadata.commit_hash)
+    return RemoteFile(
+        source=source, url=url, revision=metadata.commit_hash, etag=metadata.etag, size_bytes=metadata.size
+    )
+
+
+def download(
+    remote: RemoteFile,
+    partial: Path,
+    *,
+    on_bytes: Callable[[int], None] = lambda done: None,
+    cancelled: IsCancelled,
+    pauses_s: Sequence[float] = RETRY_PAUSES_S,
+) -> None:
+    """Complete `partial`, whose bytes so far must be the file's beginning.
+
+    Args:
+        on_bytes: Called with the size of `partial` as it grows.
+        pauses_s: Seconds before each attempt that follows one without progress.
+
+    Raises:
+        ModelError: The connection failed repeatedly, the Hub refused, or the file has the wrong size.
+        FetchCancelled: `cancelled()` became true; `partial` is kept.
+        OSError: `partial` cannot be written.
+    """
+    import httpx
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    attempt = 0
+    while True:
+        before = size_of(partial)
+        try:
+            _append(remote, partial, on_bytes, cancelled)
+            break
+        except (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError) as error:
+            attempt = 0 if size_of(partial) > before else attempt
+            if attempt >= len(pauses_s):
+                raise _explained(error, remote.source, remote.revision) from error
+            _pause(pauses_s[attempt], cancelled)
+            attempt += 1
+        except (HfHubHTTPError, httpx.HTTPError, OfflineModeIsEnabled) as error:
+            raise _explained(error, remote.source, remote.revision) from error
+    if remote.size_bytes is not None and size_of(partial) != remote.size_bytes:
+        got = size_of(partial)
+        partial.unlink()
+        raise ModelError(f"{remote.source.file}: received {got:,} of {remote.size_bytes:,} bytes; removed, fetch again")
+
+
+def host() -> str:
+    """Address of the Hub in use."""
+    from huggingface_hub import constants
+
+    return constants.ENDPOINT
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, 0 where there is none."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def _append(remote: RemoteFile, partial: Path, on_bytes: Callable[[int], None], cancelled: IsCancelled) -> None:
+    from huggingface_hub import constants
+    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+    start = size_of(partial)
+    if remote.size_bytes is not None and start > remote.size_bytes:
+        partial.unlink()
+        start = 0
+    if start and start == remote.size_bytes:
+        return
+    headers = build_hf_headers() | {"Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    # Redirects to the storage host are followed; httpx leaves the token out there.
+    timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    with get_session().stream("GET", remote.url, headers=headers, timeout=timeout) as response:
+        hf_raise_for_status(response)
+        with partial.open("ab" if response.status_code == 206 else "wb") as file:
+            on_bytes(file.tell())
+            for chunk in response.iter_bytes():
+                if cancelled():
+                    raise FetchCancelled
+                file.write(chunk)
+                on_bytes(file.tell())
+
+
+def _pause(seconds: float, cancelled: IsCancelled) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if cancelled():
+            raise FetchCancelled
+        time.sleep(min(left, 0.1))
+
+
+def _explained(error: Exception, source: HubSource, revision: str) -> ModelError:
+    """The error as one line with a way out."""
+    from huggingface_hub import errors
+
+    page = f"{host()}/{source.repo}"
+    response: httpx.Response | None = getattr(error, "response", None)
+    status = response.status_code if response is not None else None
+    match error:
+        case errors.OfflineModeIsEnabled():
+            return ModelError(f"{source.repo}: HF_HUB_OFFLINE is set; unset it to download, fetched models still work")
+        case errors.GatedRepoError():
+            return ModelError(
+                f"{source.repo} is gated ({status}): accept its terms at {page}, then set HF_TOKEN to a token of "
+                "that account (or run `hf auth login`)"
+            )
+        case errors.RevisionNotFoundError():
+            return ModelError(f"{source.repo} has no revision {revision!r}; see {page}/commits/main")
+        case errors.RemoteEntryNotFoundError():
+            return ModelError(f"{source.repo} has no file {source.file!r} at {revision}; see {page}/tree/main")
+        case errors.RepositoryNotFoundError() | errors.HfHubHTTPError() if status in (401, 403, 404):
+            return ModelError(
+                f"no access to {source.repo} ({status}): it does not exist, or it is private; check the name at {page}, "
+                "or set HF_TOKEN to a token that may read it"
+            )
+        case errors.HfHubHTTPError():
+            return ModelError(f"{host()} answered {status} for {source.repo}; try again later")
+    return ModelError(
+        f"cannot reach {host()} ({_one_line(error)}); check the network and HF_ENDPOINT; "
+        "models already fetched still work"
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

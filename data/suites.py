@@ -1,0 +1,219 @@
+"""Prompt suites: JSON Lines files, one prompt a line, each with its grader's configuration and two example answers.
+
+Standard library only. What a grader's configuration may say is checked by `benchmarks.graders`, which knows the graders.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, cast
+
+PROMPTS_DIR = Path(__file__).parent / "prompts"
+
+_ROLES = ("system", "user", "assistant")
+_REQUIRED = ("id", "kind", "grader", "max_tokens", "right", "wrong")
+_KNOWN = ("id", "kind", "prompt", "system", "messages", "grader", "max_tokens", "template", "right", "wrong")
+
+
+class SuiteError(Exception):
+    """A suite that cannot be used; the message is one line with file, line number and what is wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One message of a prompt; `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One graded question.
+
+    Attributes:
+        id: Unique within its suite.
+        kind: The slice that it is counted in, such as "arithmetic".
+        messages: The conversation, ending with a user's turn.
+        grader: `name` and options of a grader in `benchmarks.graders.GRADERS`.
+        max_tokens: Upper bound of the reply.
+        template: What prompts written to one pattern share, for clustered standard errors; None for a pattern of its own.
+        right, wrong: Example answers that the grader must tell apart; the tests run them.
+    """
+
+    id: str
+    kind: str
+    messages: tuple[Turn, ...]
+    grader: dict[str, Any]
+    max_tokens: int
+    template: str | None = None
+    right: str
+    wrong: str
+
+    @property
+    def text(self) -> str:
+        """The question itself: the last turn."""
+        return self.messages[-1].content
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """A named list of prompts; `sha256` is of the file's bytes."""
+
+    name: str
+    prompts: tuple[Prompt, ...]
+    sha256: str
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds in order of first appearance."""
+        return tuple(dict.fromkeys(prompt.kind for prompt in self.prompts))
+
+
+def shipped_suites() -> list[str]:
+    """Names of the suites in `data/prompts`."""
+    return sorted(path.stem for path in PROMPTS_DIR.glob("*.jsonl"))
+
+
+def load_suite(name_or_path: str | Path) -> Suite:
+    """Read a shipped suite by its name, or any JSONL file by its path.
+
+    Raises:
+        SuiteError: No such suite, or a line that is not a prompt; one line with the file and the line number.
+    """
+    path = _locate(str(name_or_path))
+    try:
+        content = path.read_bytes()
+        lines = content.decode().splitlines()
+    except OSError as error:
+        raise SuiteError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise SuiteError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    prompts: dict[str, Prompt] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            prompt = _parse(line)
+            if prompt.id in prompts:
+                raise _Malformed(f"id {prompt.id!r} is used before; give each prompt its own")
+        except _Malformed as error:
+            raise SuiteError(f"{path}, line {number}: {error}") from None
+        prompts[prompt.id] = prompt
+    if not prompts:
+        raise SuiteError(f"{path}: no prompt in it; write one JSON object a line")
+    return Suite(name=path.stem, prompts=tuple(prompts.values()), sha256=hashlib.sha256(content).hexdigest())
+
+
+def balanced(prompts: Iterable[Prompt], limit: int | None, kinds: Collection[str] = ()) -> tuple[Prompt, ...]:
+    """The first `limit` prompts taken in turn from each kind, in the suite's order.
+
+    Args:
+        limit: None takes all.
+        kinds: Keep these only; empty keeps all.
+    """
+    kept = [prompt for prompt in prompts if not kinds or prompt.kind in kinds]
+    if limit is None or limit >= len(kept):
+        return tuple(kept)
+    seen: dict[str, int] = {}
+    place: dict[str, int] = {}
+    for prompt in kept:
+        place[prompt.id] = seen[prompt.kind] = seen.get(prompt.kind, 0) + 1
+    chosen = {prompt.id for prompt in sorted(kept, key=lambda prompt: place[prompt.id])[:limit]}
+    return tuple(prompt for prompt in kept if prompt.id in chosen)
+
+
+class _Malformed(Exception):
+    """What is wrong with one line."""
+
+
+def _locate(name: str) -> Path:
+    if name.endswith(".jsonl") or "/" in name:
+        path = Path(name)
+        if not path.is_file():
+            raise SuiteError(f"{path}: no such file")
+        return path
+    if name not in shipped_suites():
+        raise SuiteError(f"unknown suite {name!r}; known: {', '.join(shipped_suites())}, or a path ending in .jsonl")
+    return PROMPTS_DIR / f"{name}.jsonl"
+
+
+def _parse(line: str) -> Prompt:
+    try:
+        fields = json.loads(line)
+    except ValueError as error:
+        raise _Malformed(f"not JSON ({error})") from None
+    except RecursionError:
+        raise _Malformed("JSON nested too deeply") from None
+    if not isinstance(fields, dict):
+        raise _Malformed(f"a JSON {type(fields).__name__}; expected an object with {', '.join(_REQUIRED)}")
+    _check_keys(fields)
+    max_tokens = fields["max_tokens"]
+    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
+        raise _Malformed(f"max_tokens is {max_tokens!r}; expected a whole number of at least 1")
+    template = fields.get("template")
+    if template is not None:
+        template = _text(fields, "template")
+    return Prompt(
+        id=_text(fields, "id"),
+        kind=_text(fields, "kind"),
+        messages=_messages(fields),
+        grader=_grader(fields["grader"]),
+        max_tokens=max_tokens,
+        template=template,
+        right=_text(fields, "right"),
+        wrong=_text(fields, "wrong", may_be_empty=True),
+    )
+
+
+def _check_keys(fields: dict[str, Any]) -> None:
+    for key in fields:
+        if key not in _KNOWN:
+            close = get_close_matches(key, _KNOWN, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise _Malformed(f"unknown key {key!r}; known keys: {', '.join(_KNOWN)}{hint}")
+    if missing := [key for key in _REQUIRED if key not in fields]:
+        raise _Malformed(f"missing {', '.join(missing)}")
+    if ("prompt" in fields) == ("messages" in fields):
+        raise _Malformed("needs either 'prompt' or 'messages', and not both")
+    if "system" in fields and "messages" in fields:
+        raise _Malformed("'system' goes with 'prompt'; in 'messages', write it as the first turn")
+
+
+def _text(fields: dict[str, Any], key: str, *, may_be_empty: bool = False) -> str:
+    value = fields[key]
+    if not isinstance(value, str):
+        raise _Malformed(f"{key} is {value!r}; expected text")
+    if not value.strip() and not may_be_empty:
+        raise _Malformed(f"{key} is empty")
+    return value
+
+
+def _messages(fields: dict[str, Any]) -> tuple[Turn, ...]:
+    if "prompt" in fields:
+        system = (Turn(role="system", content=_text(fields, "system")),) if "system" in fields else ()
+        return (*system, Turn(role="user", content=_text(fields, "prompt")))
+    messages = fields["messages"]
+    if not isinstance(messages, list) or not messages:
+        raise _Malformed("messages is not a list of turns with 'role' and 'content'")
+    turns = tuple(_turn(message) for message in messages)
+    if turns[-1].role != "user":
+        raise _Malformed(f"the last message is the {turns[-1].role}'s; it must be the user's")
+    return turns
+
+
+def _turn(message: object) -> Turn:
+    if not isinstance(message, dict) or set(message) != {"role", "content"}:
+        raise _Malformed("a message needs exactly 'role' and 'content'")
+    if message["role"] not in _ROLES:
+        raise _Malformed(f"unknown role {message['role']!r}; known: {', '.join(_ROLES)}")
+    return Turn(role=message["role"], content=_text(message, "content"))
+
+
+def _grader(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        raise _Malformed('grader is not an object with a name, such as {"name": "numeric", "value": 7}')
+    return cast(dict[str, Any], value)
