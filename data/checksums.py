@@ -54,11 +54,13 @@ def remembered_sha256(path: Path) -> str | None:
 
 def move_verified(source: Path, target: Path) -> None:
     """Put a file whose sum is remembered in its final place, atomically, and keep the sum."""
-    sha256, fingerprint = remembered_sha256(source), _fingerprint(source)
-    os.replace(source, target)
+    sha256 = remembered_sha256(source)
+    seconds = source.stat().st_mtime_ns // 10**9
+    os.utime(source, (seconds, seconds))  # whole seconds survive tar, and so a Docker image's layers
+    source.replace(target)
     forget_sha256(source)
     if sha256:
-        _remember(target, fingerprint, sha256)
+        _remember(target, _fingerprint(target), sha256)
 
 
 def forget_sha256(path: Path) -> None:
@@ -86,6 +88,6 @@ def write_atomically(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -18,11 +18,11 @@ def require_space(directory: Path, needed_bytes: int, what: str) -> None:
     free = shutil.disk_usage(directory).free
     if needed_bytes + MARGIN_BYTES > free:
         raise ModelError(
-            f"disk full: {what} needs {in_gigabytes(needed_bytes)}, {in_gigabytes(free)} free at {directory}; "
+            f"disk full: {what} needs {size_text(needed_bytes)}, {size_text(free)} free at {directory}; "
             "make room, or set TRADEOFF_CACHE to a directory on another disk"
         )
 
 
-def in_gigabytes(count: int) -> str:
-    """Decimal gigabytes, as disks are sold and as the Hub counts."""
-    return f"{count / 1e9:.2f} GB"
+def size_text(count: int) -> str:
+    """Decimal megabytes or gigabytes, as disks are sold and as the Hub counts."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

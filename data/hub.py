@@ -5,6 +5,7 @@ every failure. So its parts are used instead (address, metadata, token, session,
 appends to one partial file, can be cancelled between network packets, and works for Xet repositories over plain HTTP.
 """
 
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -58,15 +59,15 @@ def look_up(source: HubSource, revision: str | None) -> RemoteFile:
 
     revision = revision or source.revision or "main"
     try:
-        url = hf_hub_url(source.repo, source.file, revision=revision)
-        metadata = get_hf_file_metadata(url)
+        url = hf_hub_url(source.repo, source.file, revision=revision, endpoint=host())
+        metadata = get_hf_file_metadata(url, endpoint=host())
     except (HfHubHTTPError, httpx.HTTPError, httpx.InvalidURL, OfflineModeIsEnabled) as error:
         raise _explained(error, source, revision) from error
     except (FileMetadataError, HFValidationError) as error:
         raise ModelError(f"{source.repo}: {_one_line(error)}") from error
     if not metadata.commit_hash or not metadata.etag:
         raise ModelError(f"{host()} does not answer like a Hugging Face Hub; check HF_ENDPOINT and proxy settings")
-    url = hf_hub_url(source.repo, source.file, revision=metadata.commit_hash)
+    url = hf_hub_url(source.repo, source.file, revision=metadata.commit_hash, endpoint=host())
     return RemoteFile(
         source=source, url=url, revision=metadata.commit_hash, etag=metadata.etag, size_bytes=metadata.size
     )
@@ -78,13 +79,13 @@ def download(
     *,
     on_bytes: Callable[[int], None] = lambda done: None,
     cancelled: IsCancelled,
-    pauses_s: Sequence[float] = RETRY_PAUSES_S,
+    pauses_s: Sequence[float] | None = None,
 ) -> None:
     """Complete `partial`, whose bytes so far must be the file's beginning.
 
     Args:
         on_bytes: Called with the size of `partial` as it grows.
-        pauses_s: Seconds before each attempt that follows one without progress.
+        pauses_s: Seconds before each attempt that follows one without progress; None takes `RETRY_PAUSES_S`.
 
     Raises:
         ModelError: The connection failed repeatedly, the Hub refused, or the file has the wrong size.
@@ -94,20 +95,19 @@ def download(
     import httpx
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+    pauses_s = RETRY_PAUSES_S if pauses_s is None else pauses_s
     attempt = 0
     while True:
         before = size_of(partial)
         try:
             _append(remote, partial, on_bytes, cancelled)
             break
-        except (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError) as error:
+        except (HfHubHTTPError, httpx.HTTPError, OfflineModeIsEnabled) as error:
             attempt = 0 if size_of(partial) > before else attempt
-            if attempt >= len(pauses_s):
+            if attempt >= len(pauses_s) or not _passing(error):
                 raise _explained(error, remote.source, remote.revision) from error
             _pause(pauses_s[attempt], cancelled)
             attempt += 1
-        except (HfHubHTTPError, httpx.HTTPError, OfflineModeIsEnabled) as error:
-            raise _explained(error, remote.source, remote.revision) from error
     if remote.size_bytes is not None and size_of(partial) != remote.size_bytes:
         got = size_of(partial)
         partial.unlink()
@@ -115,10 +115,10 @@ def download(
 
 
 def host() -> str:
-    """Address of the Hub in use."""
+    """Address of the Hub in use: `HF_ENDPOINT` as it is now, not as huggingface_hub found it at import."""
     from huggingface_hub import constants
 
-    return constants.ENDPOINT
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or constants.ENDPOINT
 
 
 def size_of(path: Path) -> int:
@@ -128,7 +128,7 @@ def size_of(path: Path) -> int:
 
 def _append(remote: RemoteFile, partial: Path, on_bytes: Callable[[int], None], cancelled: IsCancelled) -> None:
     from huggingface_hub import constants
-    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status  # type: ignore[attr-defined]
 
     start = size_of(partial)
     if remote.size_bytes is not None and start > remote.size_bytes:
@@ -150,6 +150,16 @@ def _append(remote: RemoteFile, partial: Path, on_bytes: Callable[[int], None], 
                     raise FetchCancelled
                 file.write(chunk)
                 on_bytes(file.tell())
+
+
+def _passing(error: Exception) -> bool:
+    """Whether the same request may succeed in a moment."""
+    import httpx
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code in (408, 429, 500, 502, 503, 504)
+    return isinstance(error, (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError))
 
 
 def _pause(seconds: float, cancelled: IsCancelled) -> None:
@@ -181,8 +191,8 @@ def _explained(error: Exception, source: HubSource, revision: str) -> ModelError
             return ModelError(f"{source.repo} has no file {source.file!r} at {revision}; see {page}/tree/main")
         case errors.RepositoryNotFoundError() | errors.HfHubHTTPError() if status in (401, 403, 404):
             return ModelError(
-                f"no access to {source.repo} ({status}): it does not exist, or it is private; check the name at {page}, "
-                "or set HF_TOKEN to a token that may read it"
+                f"no access to {source.repo} ({status}): it does not exist, or it is private; check the name at "
+                f"{page}, or set HF_TOKEN to a token that may read it"
             )
         case errors.HfHubHTTPError():
             return ModelError(f"{host()} answered {status} for {source.repo}; try again later")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from data.disk import in_gigabytes
+from data.disk import size_text
 from data.progress import ModelError, Progress
 from data.registry import DEFAULT_REGISTRY, ModelEntry, Registry, get, load_registry
 from data.sources import fetch, local_path, pin_state, remove
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted; what was downloaded is kept, fetch again to go on", file=sys.stderr)
+        print("interrupted; what was downloaded is kept, fetch again to go on", file=sys.stderr)
         return 130
 
 
@@ -91,7 +91,7 @@ def describe(entry: ModelEntry, registry: Registry) -> dict[str, Any]:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    size = in_gigabytes(row["file_size_bytes"]) if row["file_size_bytes"] else "?"
+    size = size_text(row["file_size_bytes"]) if row["file_size_bytes"] else "?"
     fetched = "yes" if row["path"] else "no"
     return row["id"], row["label"], row["quantization"], size, row["licence"], fetched, row["pin"]
 
@@ -122,12 +122,12 @@ def _path(entries: Sequence[ModelEntry], registry: Registry, as_json: bool) -> i
 
 
 def _remove(entries: Sequence[ModelEntry], registry: Registry, as_json: bool) -> int:
-    rows = [{"id": entry.id, "freed_bytes": remove(entry)} for entry in entries]
+    freed = {entry.id: remove(entry) for entry in entries}
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps([{"id": model_id, "freed_bytes": count} for model_id, count in freed.items()], indent=2))
         return 0
-    for row in rows:
-        print(f"{row['id']}: {in_gigabytes(int(row['freed_bytes']))} freed")
+    for model_id, count in freed.items():
+        print(f"{model_id}: {size_text(count)} freed")
     return 0
 
 

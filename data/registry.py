@@ -1,7 +1,8 @@
 """The models that can be measured: `data/models.toml` as checked dataclasses.
 
-One table an entry, named by its id. Anything unknown in the file is an error that names the file, the entry, the key
-and the known ones, so that a typing error never becomes a silently ignored setting.
+One `[[model]]` table an entry, not `[ID]`: TOML would split the id of llama-3.2 at its dot. Anything unknown in the
+file is an error that names the file, the entry, the key and the known ones, so that a typing error never becomes a
+silently ignored setting.
 """
 
 import difflib
@@ -115,7 +116,15 @@ def load_registry(path: Path = DEFAULT_REGISTRY) -> dict[str, ModelEntry]:
         raise RegistryError(f"{path}: cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RegistryError(f"{path}: not valid TOML: {' '.join(str(error).split())}") from None
-    registry = {model_id: _entry(path, model_id, table) for model_id, table in tables.items()}
+    for key in tables:
+        if key != "model":
+            raise RegistryError(f"{path.name}: unknown key {key!r}; known: model (each entry stands under [[model]])")
+    registry: dict[str, ModelEntry] = {}
+    for number, table in enumerate(_tables(path, tables.get("model", [])), start=1):
+        entry = _entry(path, number, table)
+        if entry.id in registry:
+            raise RegistryError(f"{path.name}: [{entry.id}] is there twice; ids must differ")
+        registry[entry.id] = entry
     for entry in registry.values():
         _check_derivation(path, entry, registry)
     return registry
@@ -133,13 +142,20 @@ def get(registry: Registry, model_id: str) -> ModelEntry:
     return registry[model_id]
 
 
-def _entry(path: Path, model_id: str, table: Any) -> ModelEntry:
+def _tables(path: Path, value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
+        raise RegistryError(f"{path.name}: model must be tables, each under [[model]]")
+    return value
+
+
+def _entry(path: Path, number: int, table: dict[str, Any]) -> ModelEntry:
+    values = dict(table)
+    model_id = values.pop("id", None)
+    if not isinstance(model_id, str):
+        raise RegistryError(f"{path.name}: model {number} has no id")
     where = f"{path.name}: [{model_id}]"
     if not _ID.fullmatch(model_id):
         raise RegistryError(f"{where}: an id has only the characters a-z 0-9 . _ - and starts with a letter or digit")
-    if not isinstance(table, dict):
-        raise RegistryError(f"{where}: must be a table; keys stand under a [model-id] heading")
-    values = dict(table)
     source = _source(path, f"{where} source", values.pop("source", None))
     if isinstance(source, DerivedSource) and values.setdefault("quantization", source.quantization) != (
         source.quantization
@@ -214,5 +230,6 @@ def _check_derivation(path: Path, entry: ModelEntry, registry: Registry) -> None
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=3)
+    names = list(known)
+    close = difflib.get_close_matches(word, names, n=3) or [name for name in names if word and word in name][:3]
     return f"; did you mean {' or '.join(repr(match) for match in close)}?" if close else ""

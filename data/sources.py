@@ -136,8 +136,8 @@ def _download(
     remote = hub.look_up(source, pin.revision)
     if pin.sha256 and remote.sha256 and pin.sha256 != remote.sha256:
         raise ModelError(
-            f"{entry.id}: wrong sha256: {source.repo}/{source.file} has {remote.sha256}, expected {pin.sha256}; nothing "
-            f"was downloaded; correct the registry, or `python -m data.models remove {entry.id}` forgets a lock"
+            f"{entry.id}: wrong sha256: {source.repo}/{source.file} has {remote.sha256}, expected {pin.sha256}; "
+            f"nothing was downloaded; correct the registry, or `python -m data.models remove {entry.id}` forgets a lock"
         )
     pin = Pin(sha256=pin.sha256 or remote.sha256, revision=remote.revision, file_size_bytes=remote.size_bytes)
     if entry.sha256 is None and pin.sha256:

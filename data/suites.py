@@ -87,7 +87,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
     path = _locate(str(name_or_path))
     try:
         content = path.read_bytes()
-        lines = content.decode().splitlines()
+        lines = content.decode().split("\n")  # not splitlines(): JSON text may hold U+2028
     except OSError as error:
         raise SuiteError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:

@@ -1,0 +1,5 @@
+"""Results: placeholder until the charts are in."""
+
+import streamlit as st
+
+st.title("Results")

@@ -1,0 +1,43 @@
+"""The one generation service of this process, and who is looking at it."""
+
+import os
+import uuid
+from pathlib import Path
+
+import streamlit as st
+
+from app.generation import GenerationService
+from benchmarks.worker import Worker
+from data.registry import DEFAULT_REGISTRY, Registry, load_registry
+from data.sources import fetch, local_path
+
+DEFAULT_PAIR = ("smollm2-135m", "smollm2-135m-q8_0")
+
+
+@st.cache_resource(show_spinner=False)
+def registry() -> Registry:
+    """The models on offer; `TRADEOFF_REGISTRY` names another registry file."""
+    return load_registry(Path(os.environ.get("TRADEOFF_REGISTRY", DEFAULT_REGISTRY)))
+
+
+@st.cache_resource(show_spinner=False)
+def service() -> GenerationService:
+    """Shared by every visitor. Models of the default pair that are here already are loaded ahead of the first prompt."""
+    engine = os.environ.get("TRADEOFF_ENGINE", "llama_cpp")
+    generation = GenerationService(registry(), fetch=fetch, start_worker=Worker, engine=engine)
+    here = [model_id for model_id in default_pair() if local_path(registry()[model_id], registry())]
+    generation.warm(here)
+    return generation
+
+
+def default_pair() -> tuple[str, str]:
+    """Model ids of the pair that a first visitor sees."""
+    if all(model_id in registry() for model_id in DEFAULT_PAIR):
+        return DEFAULT_PAIR
+    first, *rest = registry()
+    return first, (rest or [first])[0]
+
+
+def visitor() -> str:
+    """A random id of this browser tab's session."""
+    return str(st.session_state.setdefault("visitor", uuid.uuid4().hex))

@@ -1,0 +1,49 @@
+"""Serve the app: `python -m app.serve [--port 8501] [--host ADDRESS]`."""
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+
+from data.llama_library import UnsupportedCPU, library_dir
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m app.serve", description="Serve Tradeoff in the browser.")
+    parser.add_argument("--port", type=int, default=8501, help="default: 8501")
+    parser.add_argument(
+        "--host", default="localhost", help="address to listen on; 0.0.0.0 for all (default: localhost)"
+    )
+    arguments = parser.parse_args()
+    if problem := problem_with_port(arguments.host, arguments.port):
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    try:
+        library = library_dir()
+    except UnsupportedCPU as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"Tradeoff on http://{arguments.host}:{arguments.port} (llama.cpp: {library.name})", flush=True)
+    os.chdir(_ROOT)
+    options = [f"--server.port={arguments.port}", f"--server.address={arguments.host}"]
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app/streamlit_app.py", *options])
+
+
+def problem_with_port(host: str, port: int) -> str | None:
+    """Why the address cannot be served on, in one line; None when it can."""
+    if not 1 <= port <= 65535:
+        return f"port {port} does not exist; choose one from 1 to 65535"
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return f"cannot serve on {host}:{port} ({error.strerror}); choose another: PORT=8502 make app"
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""Entry point: `python -m streamlit run app/streamlit_app.py` from the repository's root (or `make app`)."""
+
+import streamlit as st
+
+from app import runtime
+from data.registry import RegistryError
+
+st.set_page_config(page_title="Tradeoff", page_icon=":material/balance:", layout="wide")
+
+try:
+    service = runtime.service()
+except RegistryError as error:
+    st.error(str(error), icon=":material/error:")
+    st.stop()
+
+
+@st.fragment(run_every=2)
+def keep_alive() -> None:
+    """While the tab is open, on whatever page, what it started goes on; a closed tab stops renewing its lease."""
+    service.touch(runtime.visitor())
+
+
+keep_alive()
+st.navigation(
+    [
+        st.Page("app_pages/compare.py", title="Compare", icon=":material/compare_arrows:", default=True),
+        st.Page("app_pages/results.py", title="Results", icon=":material/scatter_plot:"),
+    ],
+    position="top",
+).run()

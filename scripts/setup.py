@@ -1,0 +1,108 @@
+"""Set everything up that `make app` or `make test` needs; what is there already is kept.
+
+    python3 scripts/setup.py app     .venv, llama.cpp's libraries, the embedded models
+    python3 scripts/setup.py test    the same, and .venv-test and Chromium
+
+Standard library only. As root on Debian it installs missing system packages; otherwise it names the command and stops.
+"""
+
+import argparse
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from data.llama_library import UnsupportedCPU, builds_dir, choose_variant, cpu_flags  # noqa: E402
+
+EMBEDDED_MODELS = ("smollm2-135m", "smollm2-135m-q8_0")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("target", choices=("app", "test"))
+    target = parser.parse_args().target
+    started = time.monotonic()
+    if sys.version_info < (3, 11):  # noqa: UP036 (the message is for people with an older Python)
+        raise SystemExit(f"setup: Python {sys.version.split()[0]} is too old; Tradeoff needs 3.11 or later")
+    try:
+        choose_variant(cpu_flags())
+    except UnsupportedCPU as error:
+        raise SystemExit(f"setup: {error}") from None
+    build_llama(with_llama_bench=target == "test")
+    make_environment(ROOT / ".venv", ["requirements.txt"])
+    if target == "test":
+        make_environment(ROOT / ".venv-test", ["requirements.txt", "requirements-dev.txt"])
+        require("chromium", has=lambda: shutil.which("chromium") is not None)
+    fetch_models(ROOT / ".venv")
+    if (seconds := time.monotonic() - started) > 5:
+        say(f"ready after {seconds:.0f} s")
+    return 0
+
+
+def say(message: str) -> None:
+    print(f"setup: {message}", flush=True)
+
+
+def run(command: Sequence[str | Path], failure: str) -> None:
+    """Run with the output shown; raise SystemExit with one line when it fails."""
+    if subprocess.run([str(part) for part in command], cwd=ROOT).returncode:
+        raise SystemExit(f"setup: {failure}")
+
+
+def require(*packages: str, has: Callable[[], bool]) -> None:
+    """Have Debian packages installed, unless what they bring is there."""
+    if has():
+        return
+    names = " ".join(packages)
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise SystemExit(f"setup: missing {names}; install with: sudo apt-get install {names}")
+    say(f"installing {names}")
+    apt = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
+    run([*apt, "update"], "apt-get update failed")
+    run([*apt, "install", "-y", "--no-install-recommends", *packages], f"apt-get could not install {names}")
+    if not has():
+        raise SystemExit(f"setup: {names} was installed but does not work")
+
+
+def build_llama(*, with_llama_bench: bool) -> None:
+    require("g++", "make", "cmake", has=lambda: all(map(shutil.which, ("c++", "make", "cmake"))))
+    command = [sys.executable, "scripts/build_llama.py", *(["--llama-bench"] if with_llama_bench else [])]
+    run(command, "building llama.cpp failed; the reason is above")
+
+
+def make_environment(path: Path, requirements: Sequence[str]) -> None:
+    """A virtual environment with these requirements; made anew only when one of the files has changed."""
+    recipe = sys.version + "".join((ROOT / name).read_text() for name in requirements)
+    digest, stamp = hashlib.sha256(recipe.encode()).hexdigest(), path / "requirements.sha256"
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    require("python3-venv", has=lambda: importlib.util.find_spec("ensurepip") is not None)
+    say(f"installing {' and '.join(requirements)} into {path.name}")
+    if not (path / "bin" / "python").exists():
+        run([sys.executable, "-m", "venv", path], f"cannot make {path}")
+    files = [option for name in requirements for option in ("-r", name)]
+    options = ["--quiet", "--disable-pip-version-check", "--progress-bar=off", "--only-binary=llama-cpp-python"]
+    pip = [path / "bin" / "python", "-m", "pip", "install", *options, "--find-links", builds_dir() / "wheels", *files]
+    run(pip, f"pip could not install {' and '.join(requirements)}; the reason is above")
+    stamp.write_text(digest)
+
+
+def fetch_models(environment: Path) -> None:
+    run(
+        [environment / "bin" / "python", "-m", "data.models", "fetch", *EMBEDDED_MODELS], "no embedded model, see above"
+    )
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        raise SystemExit("setup: interrupted; run it again to go on") from None
