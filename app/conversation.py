@@ -42,7 +42,7 @@ def lane_requests(
 
 
 def history(turns: Sequence[Turn], lane: int, prompt: str, system: str) -> tuple[Message, ...]:
-    """The lane's messages up to the new prompt. A turn without a reply is left out: templates want turns to alternate."""
+    """The lane's messages up to the new prompt. A turn without a reply is left out: turns must alternate."""
     messages = [Message(role="system", content=system)] if system.strip() else []
     for turn in turns:
         if lane < len(turn.lanes) and (reply := turn.lanes[lane].text.strip()):

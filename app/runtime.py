@@ -22,7 +22,7 @@ def registry() -> Registry:
 
 @st.cache_resource(show_spinner=False)
 def service() -> GenerationService:
-    """Shared by every visitor. Models of the default pair that are here already are loaded ahead of the first prompt."""
+    """Shared by every visitor. The default pair is loaded ahead of the first prompt where it is here."""
     engine = os.environ.get("TRADEOFF_ENGINE", "llama_cpp")
     generation = GenerationService(registry(), fetch=fetch, start_worker=Worker, engine=engine)
     here = [model_id for model_id in default_pair() if local_path(registry()[model_id], registry())]

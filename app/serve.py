@@ -11,7 +11,7 @@ from data.llama_library import UnsupportedCPU, library_dir
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m app.serve", description="Serve Tradeoff in the browser.")
     parser.add_argument("--port", type=int, default=8501, help="default: 8501")
     parser.add_argument(
@@ -19,13 +19,11 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if problem := problem_with_port(arguments.host, arguments.port):
-        print(f"error: {problem}", file=sys.stderr)
-        return 1
+        sys.exit(f"error: {problem}")
     try:
         library = library_dir()
     except UnsupportedCPU as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        sys.exit(f"error: {error}")
     print(f"Tradeoff on http://{arguments.host}:{arguments.port} (llama.cpp: {library.name})", flush=True)
     os.chdir(_ROOT)
     options = [f"--server.port={arguments.port}", f"--server.address={arguments.host}"]
@@ -46,4 +44,4 @@ def problem_with_port(host: str, port: int) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

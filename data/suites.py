@@ -1,6 +1,6 @@
 """Prompt suites: JSON Lines files, one prompt a line, each with its grader's configuration and two example answers.
 
-Standard library only. What a grader's configuration may say is checked by `benchmarks.graders`, which knows the graders.
+Standard library only. What a grader's configuration may say is checked by `benchmarks.graders`, which knows them.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ class Prompt:
         messages: The conversation, ending with a user's turn.
         grader: `name` and options of a grader in `benchmarks.graders.GRADERS`.
         max_tokens: Upper bound of the reply.
-        template: What prompts written to one pattern share, for clustered standard errors; None for a pattern of its own.
+        template: Name of the pattern that it shares with others, for clustered standard errors; None where alone.
         right, wrong: Example answers that the grader must tell apart; the tests run them.
     """
 

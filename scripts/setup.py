@@ -90,7 +90,8 @@ def make_environment(path: Path, requirements: Sequence[str]) -> None:
         run([sys.executable, "-m", "venv", path], f"cannot make {path}")
     files = [option for name in requirements for option in ("-r", name)]
     options = ["--quiet", "--disable-pip-version-check", "--progress-bar=off", "--only-binary=llama-cpp-python"]
-    pip = [path / "bin" / "python", "-m", "pip", "install", *options, "--find-links", builds_dir() / "wheels", *files]
+    wheels = str(builds_dir() / "wheels")
+    pip = [str(path / "bin" / "python"), "-m", "pip", "install", *options, "--find-links", wheels, *files]
     run(pip, f"pip could not install {' and '.join(requirements)}; the reason is above")
     stamp.write_text(digest)
 

@@ -146,7 +146,7 @@ with st.container(horizontal=True):
 
 if not turns:
     st.caption(
-        "Send one prompt to both models. They share the processor in equal time, and each rate counts its own time only."
+        "One prompt, both models. They share the processor in equal time, and each rate counts its own time only."
     )
     for example in REPORT_PROMPTS:
         st.button(example, key=f"example_{example}", icon=":material/play_arrow:", on_click=send, args=(example,))

@@ -30,7 +30,7 @@ class Grader(Protocol):
     It raises `GraderError` for options that make no sense, whatever the answer.
     """
 
-    def __call__(self, answer: str, **options: Any) -> Grade: ...
+    def __call__(self, answer: str, /, *args: Any, **options: Any) -> Grade: ...
 
 
 def right(reason: str) -> Grade:

@@ -21,12 +21,13 @@ _WORD_VALUES = {word: value for value, word in enumerate(_UNITS)} | {
     word: 10 * value for value, word in enumerate(_TENS, start=2)
 }
 _NUMBER_WORDS = re.compile(
-    rf"\b(?:(?:{'|'.join(_TENS)})[- ](?:{'|'.join(_UNITS[1:10])})|{'|'.join([*_TENS, *reversed(_UNITS)])})\b", re.IGNORECASE
+    rf"\b(?:(?:{'|'.join(_TENS)})[- ](?:{'|'.join(_UNITS[1:10])})|{'|'.join([*_TENS, *reversed(_UNITS)])})\b",
+    re.IGNORECASE,
 )
 
 
 def numbers(text: str) -> list[float]:
-    """Numbers in order of appearance: 1,083 is one number, 3/4 is 0.75; words (up to ninety-nine) count where no digits are."""
+    """Numbers as they appear: 1,083 is one, 3/4 is 0.75; where there are no digits, words up to ninety-nine count."""
     plain = text.replace("−", "-").replace("*", " ").replace("$", " ").replace("\\", " ")
     found = [_value(match["number"], match["divisor"]) for match in _NUMBER.finditer(plain)]
     return found or [_spelled(match[0]) for match in _NUMBER_WORDS.finditer(text)]
@@ -35,8 +36,8 @@ def numbers(text: str) -> list[float]:
 def numeric(answer: str, *, value: float, tolerance: float = 1e-9, take: str = "final") -> Grade:
     """The number that the answer ends on.
 
-    That is the number after the last "the answer is", else the last number written, so that a model may show its work but
-    cannot win by listing candidates. An answer without a number is wrong, not ungradable.
+    That is the number after the last "the answer is", else the last number written, so that a model may show its work
+    but cannot win by listing candidates. An answer without a number is wrong, not ungradable.
 
     Args:
         value: The right number.
@@ -73,7 +74,9 @@ def sequence(answer: str, *, items: Sequence[float]) -> Grade:
         return right(f"continues {written}")
     if not stated:
         return wrong("states no number")
-    return wrong(f"does not continue {written}; its numbers end on {shown(', '.join(f'{item:g}' for item in stated[-6:]))}")
+    return wrong(
+        f"does not continue {written}; its numbers end on {shown(', '.join(f'{item:g}' for item in stated[-6:]))}"
+    )
 
 
 def quantity(answer: str, *, value: float, units: Mapping[str, float], tolerance: float) -> Grade:
@@ -83,7 +86,7 @@ def quantity(answer: str, *, value: float, units: Mapping[str, float], tolerance
 
     Args:
         value: The right quantity, in the unit whose factor is 1.
-        units: Accepted spellings of units, each with the factor that converts it to that unit: {"m": 1, "feet": 0.3048}.
+        units: Accepted spellings, each with the factor that converts it to that unit: {"m": 1, "feet": 0.3048}.
         tolerance: Largest accepted difference as a share of `value`: 0.01 accepts 1%.
     """
     _check_number("value", value)

@@ -93,17 +93,19 @@ def keywords(
 def choice(answer: str, *, options: Sequence[str], answer_is: str) -> Grade:
     """One of a few options, such as yes and no, or A to D.
 
-    Read as the answer, in this order: what follows "the answer is"; an option that opens the answer; the only option named
-    anywhere. An answer that names several, or none, is wrong: naming all of them buys nothing.
+    Read as the answer, in this order: what follows "the answer is"; an option that opens the answer; the only option
+    named anywhere. An answer that names several, or none, is wrong: naming all of them buys nothing.
     """
     if answer_is not in options:
         raise GraderError(f"answer_is {answer_is!r} is not among the options {', '.join(options)}")
     if len({option.casefold() for option in options}) < max(2, len(options)):
         raise GraderError("options needs at least two different texts")
     text = normalised(body(answer))
-    stated = _STATED.split(text)
-    opening = [option for option in options if _opens(stated[-1], option)]
-    named = [option for option in options if mentions(text, option)]
+    stated = _STATED.split(text)[-1]
+    first_clause = re.split(r"[.,;:\n]", stated, maxsplit=1)[0]
+    hedged = sum(_names(first_clause, option) for option in options) > 1
+    opening = [option for option in options if _opens(stated, option) and not hedged]
+    named = [option for option in options if _names(text, option)]
     chosen = max(opening, key=len) if opening else named[0] if len(named) == 1 else None
     if chosen is None:
         return wrong(f"names {' and '.join(named) if named else 'none'} of the options")
@@ -111,16 +113,24 @@ def choice(answer: str, *, options: Sequence[str], answer_is: str) -> Grade:
 
 
 def _opens(text: str, option: str) -> bool:
-    """Whether the text begins with the option, also as "(B)" or "B)". A lone "A" must be followed by a mark, not a word."""
+    """Whether the text begins with the option, also as "(B)" or "B)". After a lone "A" comes a mark, not a word."""
     ending = r"(?=[\s.,:;)!]|$)" if len(option) > 1 else r"(?=[.,:;)!]|\s*$)"
     return re.match(rf"\W*{re.escape(normalised(option))}{ending}", text) is not None
+
+
+def _names(text: str, option: str) -> bool:
+    """Whether the option occurs; a letter only as "B)" or "option B", for "a" is also an article."""
+    if len(option) > 1:
+        return mentions(text, option) > 0
+    letter = re.escape(option.casefold())
+    return re.search(rf"(?<!\w)(?:(?:option|choice|letter) {letter}(?!\w)|{letter}\))", text) is not None
 
 
 def order(answer: str, *, items: Sequence[str]) -> Grade:
     """The items, each once, in this order, as whole words.
 
-    A chatty model may repeat the question's list first, so the last (or the first) mentions are read, as many as there are
-    items; a list that names an item twice within them fails.
+    A chatty model may repeat the question's list first, so the last (or the first) mentions are read, as many as there
+    are items; a list that names an item twice within them fails.
     """
     if len(items) < 2:
         raise GraderError(f"items has {len(items)}; an order needs at least 2")

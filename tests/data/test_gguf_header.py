@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data.gguf_header import GGUFError, LongArray, read_header
 from data.ggml_types import BLOCK_SIZES
+from data.gguf_header import GGUFError, LongArray, read_header
 from tests.gguf_bytes import LLAMA, gguf_bytes, model_bytes
 
 
@@ -97,7 +97,7 @@ def test_every_truncation_is_an_error_of_its_own_kind(tmp_path: Path) -> None:
     content = gguf_bytes(
         LLAMA | {"tokenizer.ggml.tokens": [f"t{index}" for index in range(1500)]}, {"w": ((8,), 0, 0)}, data=bytes(32)
     )
-    for size in [*range(0, 700), *range(700, len(content), 97), len(content) - 1]:
+    for size in [*range(700), *range(700, len(content), 97), len(content) - 1]:
         with pytest.raises(GGUFError):
             read_header(write(tmp_path, content[:size]))
 

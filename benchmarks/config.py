@@ -1,0 +1,131 @@
+"""One TOML per benchmark, read into a checked, frozen `Config`."""
+
+import dataclasses
+import tomllib
+import types
+import typing
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from benchmarks.runs import CONDITIONS
+
+RUNNABLE_CONDITIONS = ("timed-cold",)
+ENGINES = ("llama_cpp", "scripted")
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; one line with the file, the key and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What `benchmarks.run` measures. Every key of the TOML is a field here.
+
+    Attributes:
+        name: Of the run's directory, with the time.
+        models: Ids in `data/models.toml`.
+        suites: Names in `data/prompts`, or paths of JSONL files.
+        kinds: Kinds of prompts to keep; empty keeps all.
+        limit: Prompts of each suite, taken in turn from its kinds; 0 takes all.
+        conditions: "timed-cold": one sequence, nothing else running, the whole prompt read again.
+        warmups: Answers made before the first sample and thrown away, per model.
+        repetitions: Samples per prompt and model.
+        seed: Of the sampler and of the order of the samples.
+        temperature: 0 always takes the likeliest token.
+        context_tokens: KV cache, in tokens.
+        threads: 0 takes what the process may use (affinity and container quota).
+        max_tokens: Upper bound of every reply besides the prompt's own; 0 sets none.
+        fixed_prefill_tokens, fixed_decode_tokens, fixed_repetitions: Fixed-shape timing besides the prompts, as
+            llama-bench's pp and tg; 0 repetitions leave it out.
+        engine: "llama_cpp", or "scripted", a fake for tests.
+    """
+
+    name: str
+    models: tuple[str, ...]
+    suites: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+    limit: int = 0
+    conditions: tuple[str, ...] = ("timed-cold",)
+    warmups: int = 2
+    repetitions: int = 1
+    seed: int = 3407
+    temperature: float = 0.0
+    context_tokens: int = 2048
+    threads: int = 0
+    max_tokens: int = 0
+    fixed_prefill_tokens: int = 512
+    fixed_decode_tokens: int = 128
+    fixed_repetitions: int = 0
+    engine: str = "llama_cpp"
+
+    def __post_init__(self) -> None:
+        for name in ("models", "suites", "conditions"):
+            values = getattr(self, name)
+            if not values:
+                raise ConfigError(f"{name} is empty; give at least one")
+            if twice := [value for value in values if values.count(value) > 1]:
+                raise ConfigError(f"{name} has {twice[0]!r} twice")
+        for name, known in (("conditions", RUNNABLE_CONDITIONS), ("engine", ENGINES)):
+            for value in self.conditions if name == "conditions" else (self.engine,):
+                if value not in known:
+                    later = " yet" if value in CONDITIONS else ""
+                    raise ConfigError(f"{name}: {value!r} cannot be run{later}; known: {', '.join(known)}")
+        if not self.name or not all(letter.isalnum() or letter in "-_." for letter in self.name) or self.name[0] == ".":
+            raise ConfigError(f"name is {self.name!r}; use letters, digits, '-', '_' and '.': it names a directory")
+        self._check_ranges()
+
+    def _check_ranges(self) -> None:
+        least = {"repetitions": 1, "context_tokens": 64, "fixed_prefill_tokens": 1, "fixed_decode_tokens": 2}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int) and not least.get(field.name, 0) <= value <= 2**32 - 1:
+                raise ConfigError(f"{field.name} is {value}; the least is {least.get(field.name, 0)}")
+        if not 0 <= self.temperature <= 2:
+            raise ConfigError(f"temperature is {self.temperature}; it must lie between 0 and 2")
+
+
+def load_config(path: Path) -> Config:
+    """Read a benchmark's TOML.
+
+    Raises:
+        ConfigError: Not readable, not TOML, an unknown key or a wrong value; one line that starts with the file.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML ({error})") from None
+    try:
+        return Config(**_checked(values))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _checked(values: dict[str, Any]) -> dict[str, Any]:
+    types_ = typing.get_type_hints(Config)
+    for key, value in values.items():
+        if key not in types_:
+            close = get_close_matches(key, types_, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ConfigError(f"unknown key {key!r}; known keys: {', '.join(types_)}{hint}")
+        if not _fits(value, types_[key]):
+            raise ConfigError(f"{key} is {value!r}; expected {_wanted(types_[key])}")
+    required = [field.name for field in dataclasses.fields(Config) if field.default is dataclasses.MISSING]
+    if missing := [key for key in required if key not in values]:
+        raise ConfigError(f"missing {', '.join(missing)}")
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def _fits(value: object, kind: Any) -> bool:
+    if isinstance(kind, types.GenericAlias):
+        return isinstance(value, list) and all(isinstance(item, str) and item for item in value)
+    return isinstance(value, int | float if kind is float else kind) and not isinstance(value, bool)
+
+
+def _wanted(kind: Any) -> str:
+    if isinstance(kind, types.GenericAlias):
+        return 'a list of texts, such as ["smollm2-135m"]'
+    return {int: "a whole number", float: "a number", str: "a text"}[kind]

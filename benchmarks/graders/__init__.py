@@ -1,0 +1,112 @@
+"""Deterministic graders: pure functions of an answer, looked up by name and configured in the suite, not in code.
+
+A configuration is an object with the grader's name and its options: `{"name": "numeric", "value": 42}`.
+A new grader is one function and one line in `GRADERS`.
+"""
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from benchmarks.graders import form, numbers, structure, words
+from benchmarks.graders.grade import Grade, Grader, GraderError
+from data.suites import Prompt, Suite
+
+__all__ = ["GRADERS", "Grade", "Grader", "GraderError", "check_suite", "grade"]
+
+
+def all_of(answer: str, *, graders: Sequence[Mapping[str, Any]]) -> Grade:
+    """Right only if every one of several graders says so; wrong if any does; else it could not be graded."""
+    if not graders:
+        raise GraderError("graders is empty; give at least one")
+    grades = [_call(config, answer) for config in graders]
+    for verdict in (0.0, None):
+        for each in grades:
+            if each.value == verdict:
+                return each
+    return Grade(value=1.0, reason="; ".join(dict.fromkeys(each.reason for each in grades)))
+
+
+GRADERS: dict[str, Grader] = {
+    "all": all_of,
+    "choice": words.choice,
+    "contains": structure.contains,
+    "exact": words.exact,
+    "format": form.form,
+    "json_schema": structure.json_schema,
+    "keywords": words.keywords,
+    "numeric": numbers.numeric,
+    "order": words.order,
+    "quantity": numbers.quantity,
+    "regex": structure.regex,
+    "sequence": numbers.sequence,
+}
+
+
+def grade(prompt: Prompt, answer: str) -> Grade:
+    """Grade one answer with the prompt's grader; run `check_suite` first."""
+    return _call(prompt.grader, answer)
+
+
+def check_suite(suite: Suite) -> None:
+    """Find every mistake in the graders' configuration before any work is done.
+
+    Raises:
+        GraderError: An unknown grader or option, a missing one, or a value that makes no sense; names suite and prompt.
+    """
+    for prompt in suite.prompts:
+        try:
+            _call(prompt.grader, "")  # graders check their options whatever the answer
+        except GraderError as error:
+            raise GraderError(f"suite {suite.name}, prompt {prompt.id!r}: {error}") from None
+
+
+def _call(config: Mapping[str, Any], answer: str) -> Grade:
+    if not isinstance(config, Mapping) or not isinstance(config.get("name"), str):
+        raise GraderError('a grader is an object with a name, such as {"name": "numeric", "value": 7}')
+    options = {key: value for key, value in config.items() if key != "name"}
+    grader = GRADERS.get(config["name"])
+    if grader is None:
+        raise GraderError(
+            f"unknown grader {config['name']!r}; known: {', '.join(GRADERS)}{_hint(config['name'], GRADERS)}"
+        )
+    _check_options(config["name"], grader, options)
+    return grader(answer, **options)
+
+
+def _check_options(name: str, grader: Callable[..., Grade], options: Mapping[str, Any]) -> None:
+    parameters = {key: value for key, value in inspect.signature(grader).parameters.items() if key != "answer"}
+    for key, value in options.items():
+        if key not in parameters:
+            known = ", ".join(parameters)
+            raise GraderError(f"grader {name!r}: unknown option {key!r}; known: {known}{_hint(key, parameters)}")
+        if not _fits(value, parameters[key].annotation):
+            wanted = inspect.formatannotation(parameters[key].annotation).replace("collections.abc.", "")
+            raise GraderError(f"grader {name!r}: option {key} is {value!r}; expected {wanted}")
+    for key, parameter in parameters.items():
+        if parameter.default is parameter.empty and key not in options:
+            raise GraderError(f"grader {name!r}: option {key!r} is missing")
+
+
+def _hint(name: str, known: Mapping[str, Any]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _fits(value: object, annotation: Any) -> bool:
+    """Whether a JSON value is of an annotated type; enough for the annotations that graders use."""
+    if annotation is Any:
+        return True
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (types.UnionType, typing.Union):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin is Sequence:
+        return isinstance(value, list | tuple) and all(_fits(item, arguments[0]) for item in value)
+    if origin is Mapping:
+        return isinstance(value, dict) and all(_fits(item, arguments[1]) for item in value.values())
+    if annotation in (int, float):
+        return isinstance(value, int | float if annotation is float else int) and not isinstance(value, bool)
+    return isinstance(value, annotation)

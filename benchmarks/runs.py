@@ -1,0 +1,301 @@
+"""A run on disk: `run.json`, the manifest, and `samples.jsonl`, one row a sample. App and reports only read them.
+
+Rows are appended and flushed one by one, so that a killed run loses at most the sample in flight.
+"""
+
+import dataclasses
+import fcntl
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+SCHEMA_VERSION = "1.0"
+"""Major.minor. A newer minor only adds keys, which readers ignore; a newer major cannot be read."""
+
+MANIFEST_NAME = "run.json"
+SAMPLES_NAME = "samples.jsonl"
+FIXED_SHAPE = "fixed-shape"
+"""Suite and kind of the rows that time a fixed number of tokens, as llama-bench does, and are not graded."""
+
+Condition = Literal["timed-cold", "warm", "batched", "shared-lane"]
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
+Key = tuple[str, str, str, str, int, int]
+
+
+class RunError(Exception):
+    """A run's files that cannot be read or written; one line with the file and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One sample: one answer of one model to one prompt, or why there is none.
+
+    Attributes:
+        model, model_sha256: Registry id, and the digest of the GGUF that ran.
+        condition: Figures of different conditions never meet in one number.
+        repetition, seed: From 0; the sampler's seed.
+        prompt_sha256: Of the rendered prompt, chat template included.
+        grade: 1 right, 0 wrong, None not graded; `grade_reason` says why.
+        truncated: The answer was cut by its token limit.
+        prefill_s ... max_batch: See `benchmarks.engine.Timings`; None where the engine cannot know.
+        steal_share: Share of the machine's CPU time that the hypervisor gave to others during the sample.
+        throttled: Times that the container's CPU quota stopped this run during the sample.
+        load_1m: The machine's load average at the sample's start.
+        pid: Process that made the answer.
+        error: Why there is no answer; one line.
+        started_at: UTC, ISO 8601.
+    """
+
+    model: str
+    model_sha256: str
+    suite: str
+    prompt_id: str
+    kind: str
+    condition: str
+    repetition: int
+    seed: int
+    started_at: str
+    template: str | None = None
+    prompt_sha256: str | None = None
+    prompt_tokens: int | None = None
+    answer: str | None = None
+    finish_reason: str | None = None
+    truncated: bool = False
+    grade: float | None = None
+    grade_reason: str | None = None
+    completion_tokens: int | None = None
+    completion_characters: int | None = None
+    prefill_tokens: int | None = None
+    prefill_s: float | None = None
+    decode_tokens: int | None = None
+    decode_s: float | None = None
+    ttft_s: float | None = None
+    total_s: float | None = None
+    itl_p50_s: float | None = None
+    itl_p95_s: float | None = None
+    max_batch: int | None = None
+    steal_share: float | None = None
+    throttled: int | None = None
+    load_1m: float | None = None
+    pid: int | None = None
+    error: str | None = None
+    schema_version: str = SCHEMA_VERSION
+
+    @property
+    def key(self) -> Key:
+        """What makes a sample this one; no run holds two rows with one key."""
+        return (self.model_sha256, self.suite, self.prompt_id, self.condition, self.repetition, self.seed)
+
+    @property
+    def decode_tok_per_s(self) -> float | None:
+        return _rate(self.decode_tokens, self.decode_s)
+
+    @property
+    def prefill_tok_per_s(self) -> float | None:
+        return _rate(self.prefill_tokens, self.prefill_s)
+
+
+_FIELDS = {field.name: field for field in dataclasses.fields(Row)}
+_REQUIRED = [name for name, field in _FIELDS.items() if field.default is dataclasses.MISSING]
+_FLOATS = frozenset(name for name, field in _FIELDS.items() if "float" in str(field.type))
+_INTEGERS = frozenset(name for name, field in _FIELDS.items() if "int" in str(field.type))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run as read: its manifest, and its rows in the order in which they were made."""
+
+    directory: Path
+    manifest: Mapping[str, Any]
+    rows: tuple[Row, ...]
+
+    @property
+    def id(self) -> str:
+        return str(self.manifest.get("run_id", self.directory.name))
+
+    @property
+    def finished(self) -> bool:
+        return self.manifest.get("finished_at") is not None
+
+    @property
+    def models(self) -> Mapping[str, Mapping[str, Any]]:
+        """Per model id: label, quantization, sha256, peak_rss_bytes and the rest of its manifest."""
+        models: Mapping[str, Mapping[str, Any]] = self.manifest.get("models", {})
+        return models
+
+
+class RunWriter:
+    """Appends rows to a run's directory; one process at a time.
+
+    Opening an interrupted run cuts off its torn last line.
+
+    Raises:
+        RunError: Another process is writing to the directory, or it cannot be written.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._file = (directory / SAMPLES_NAME).open("ab", buffering=0)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _cut_torn_line(self._file.fileno(), directory / SAMPLES_NAME)
+        except BlockingIOError:
+            raise RunError(f"{directory}: another process is writing to this run; wait until it ends") from None
+        except OSError as error:
+            raise RunError(f"{directory}: cannot be written ({error.strerror}); choose another --out") from None
+
+    def write(self, row: Row) -> None:
+        """Append a row and wait until it is on disk.
+
+        Raises:
+            RunError: The disk is full or failing; the rows before this one stay.
+        """
+        line = json.dumps(_without_nan(dataclasses.asdict(row)), ensure_ascii=False, allow_nan=False) + "\n"
+        rest = memoryview(line.encode("utf-8", "replace"))
+        try:
+            while rest:  # a nearly full disk takes a part, then fails
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise RunError(
+                f"{self.directory}: cannot write ({error.strerror}); what was measured so far is kept: "
+                "make room, then run again with --resume"
+            ) from None
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """Replace `run.json` in one step: readers see the old or the new one.
+
+    Raises:
+        RunError: The disk is full or failing.
+    """
+    path = directory / MANIFEST_NAME
+    temporary = path.with_name(f".{MANIFEST_NAME}.{os.getpid()}")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(_without_nan(manifest), file, indent=2, ensure_ascii=False, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(f"{path}: cannot be written ({error.strerror}); make room or choose another --out") from None
+
+
+def read_run(directory: Path) -> Run:
+    """Read a run, finished or not.
+
+    A torn last line is dropped: the process died while writing it. NaN reads as None.
+
+    Raises:
+        RunError: No run there, a newer major schema, or a malformed line before the last.
+    """
+    manifest = read_manifest(directory)
+    return Run(directory=directory, manifest=manifest, rows=_read_rows(directory / SAMPLES_NAME))
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Read `run.json` alone, without the samples.
+
+    Raises:
+        RunError: It is missing, not JSON, or of a newer major schema.
+    """
+    path = directory / MANIFEST_NAME
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); is this a run's directory?") from None
+    except ValueError as error:
+        raise RunError(f"{path}: not JSON ({error})") from None
+    if not isinstance(manifest, dict):
+        raise RunError(f"{path}: a JSON {type(manifest).__name__}; expected an object")
+    _check_version(str(path), manifest.get("schema_version"))
+    return manifest
+
+
+def find_runs(directories: Iterable[Path]) -> list[Path]:
+    """Directories of runs under the given ones, or given themselves, by name; missing ones are skipped."""
+    found = {
+        path.parent
+        for directory in directories
+        for path in (*directory.glob(f"*/{MANIFEST_NAME}"), *directory.glob(MANIFEST_NAME))
+    }
+    return sorted(found, key=lambda path: (path.name, str(path)))
+
+
+def _read_rows(path: Path) -> tuple[Row, ...]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror})") from None
+    *lines, _torn = content.split(b"\n")  # what follows the last newline was not written to its end
+    return tuple(
+        _parse_row(f"{path}, line {number}", line) for number, line in enumerate(lines, start=1) if line.strip()
+    )
+
+
+def _parse_row(where: str, line: bytes) -> Row:
+    try:
+        fields = json.loads(line, parse_constant=lambda _: None)
+    except ValueError as error:
+        raise RunError(f"{where}: not JSON ({error}); remove the line") from None
+    if not isinstance(fields, dict):
+        raise RunError(f"{where}: a JSON {type(fields).__name__}; expected an object")
+    _check_version(where, fields.get("schema_version"))
+    if missing := [name for name in _REQUIRED if fields.get(name) is None]:
+        raise RunError(f"{where}: missing {', '.join(missing)}")
+    known = {name: value for name, value in fields.items() if name in _FIELDS}
+    for name, value in known.items():
+        if value is not None and (name in _FLOATS or name in _INTEGERS) and not _is_number(value, name in _FLOATS):
+            raise RunError(f"{where}: {name} is {value!r}; expected a number")
+    return Row(**known)
+
+
+def _is_number(value: object, may_be_float: bool) -> bool:
+    return isinstance(value, int | float if may_be_float else int) and not isinstance(value, bool)
+
+
+def _check_version(where: str, version: object) -> None:
+    major, newest = str(version).partition(".")[0], SCHEMA_VERSION.partition(".")[0]
+    if not major.isdigit():
+        raise RunError(f"{where}: schema_version is {version!r}; expected one such as {SCHEMA_VERSION!r}")
+    if int(major) > int(newest):
+        raise RunError(f"{where}: schema version {version} is newer than {SCHEMA_VERSION}; update Tradeoff to read it")
+
+
+def _cut_torn_line(descriptor: int, path: Path) -> None:
+    content = path.read_bytes()
+    os.ftruncate(descriptor, content.rfind(b"\n") + 1)
+
+
+def _without_nan(value: Any) -> Any:
+    """The same value with null for NaN and infinities, which JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value
+
+
+def _rate(tokens: int | None, seconds: float | None) -> float | None:
+    return tokens / seconds if tokens and seconds else None

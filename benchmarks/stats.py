@@ -1,0 +1,129 @@
+"""Intervals and tests. scipy does the mathematics; empty input raises, it never becomes 0."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numpy.random import Generator
+
+FloatArray = npt.NDArray[np.float64]
+
+_BATCH_VALUES = 2_000_000  # resampled values in memory at once: 16 MB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """An estimate with its confidence interval, from `n` values."""
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+
+
+def wilson(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
+    """A share with its Wilson score interval, which stays within 0 and 1 and is not empty at 0 of n.
+
+    Raises:
+        ValueError: n is 0, or successes is not within 0 and n.
+
+    Source: Wilson 1927; Brown, Cai and DasGupta 2001, doi:10.1214/ss/1009213286, recommend it at small n.
+    """
+    from scipy.stats import binomtest
+
+    if n < 1 or not 0 <= successes <= n:
+        raise ValueError(f"{successes} of {n}: a share needs n of at least 1 and successes within 0 and n")
+    interval = binomtest(successes, n).proportion_ci(confidence_level=confidence, method="wilson")
+    return Interval(estimate=successes / n, low=float(interval.low), high=float(interval.high), n=n)
+
+
+def median_interval(
+    values: Sequence[float] | FloatArray, *, rng: Generator, confidence: float = 0.95, draws: int = 2_000
+) -> Interval:
+    """The median with its percentile-bootstrap interval.
+
+    Raises:
+        ValueError: Fewer than 2 values, or one that is not finite.
+    """
+    return _bootstrap(_finite(values, "values"), np.median, rng=rng, confidence=confidence, draws=draws)
+
+
+def paired_difference(
+    base: Sequence[float] | FloatArray,
+    tuned: Sequence[float] | FloatArray,
+    *,
+    rng: Generator,
+    confidence: float = 0.95,
+    draws: int = 10_000,
+) -> Interval:
+    """Mean of tuned - base with its percentile-bootstrap interval.
+
+    Prompts, not answers, are resampled: both models saw the same prompts.
+
+    Args:
+        base, tuned: Scores in [0, 1], shape (n_prompts,), same prompt order.
+        draws: Bootstrap resamples.
+
+    Raises:
+        ValueError: Shapes differ, fewer than 2 prompts, or a value that is not finite.
+
+    Source: Miller 2024, arXiv:2411.00640.
+    """
+    before, after = _finite(base, "base"), _finite(tuned, "tuned")
+    if before.shape != after.shape:
+        raise ValueError(f"base has {before.size} prompts and tuned {after.size}; pair them by prompt first")
+    return _bootstrap(after - before, np.mean, rng=rng, confidence=confidence, draws=draws)
+
+
+def mcnemar_exact(base_only: int, tuned_only: int) -> float:
+    """Two-sided p-value that two models are right equally often, from the prompts that only one of them got right.
+
+    Without any such prompt there is nothing against it, and p is 1.
+
+    Raises:
+        ValueError: A negative count.
+
+    Source: McNemar 1947; the exact form is a sign test on the discordant pairs.
+    """
+    from scipy.stats import binomtest
+
+    if base_only < 0 or tuned_only < 0:
+        raise ValueError(f"counts are {base_only} and {tuned_only}; they cannot be negative")
+    discordant = base_only + tuned_only
+    return float(binomtest(tuned_only, discordant, 0.5).pvalue) if discordant else 1.0
+
+
+def _finite(values: Sequence[float] | FloatArray, name: str) -> FloatArray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size < 2:
+        raise ValueError(f"{name} has shape {array.shape}; an interval needs a list of at least 2 values")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinity; leave out what was not measured")
+    return array
+
+
+def _bootstrap(
+    values: FloatArray,
+    statistic: Callable[..., np.float64],
+    *,
+    rng: Generator,
+    confidence: float,
+    draws: int,
+) -> Interval:
+    from scipy.stats import bootstrap
+
+    estimate = float(statistic(values))
+    if values.min() == values.max():  # scipy warns of a degenerate distribution
+        return Interval(estimate=estimate, low=estimate, high=estimate, n=values.size)
+    result = bootstrap(
+        (values,),
+        statistic,
+        n_resamples=draws,
+        batch=max(1, _BATCH_VALUES // values.size),
+        confidence_level=confidence,
+        method="percentile",
+        rng=rng,
+    )
+    interval = result.confidence_interval
+    return Interval(estimate=estimate, low=float(interval.low), high=float(interval.high), n=values.size)

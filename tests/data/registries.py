@@ -1,0 +1,17 @@
+"""Registry entries for tests."""
+
+from data.registry import ModelEntry, Source
+
+
+def entry(source: Source, model_id: str = "tiny", sha256: str | None = None, size: int | None = None) -> ModelEntry:
+    return ModelEntry(
+        id=model_id,
+        label="Tiny",
+        base="Tiny",
+        size="1M",
+        quantization="f16",
+        licence="MIT",
+        source=source,
+        sha256=sha256,
+        file_size_bytes=size,
+    )
