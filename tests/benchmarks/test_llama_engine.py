@@ -1,0 +1,136 @@
+"""What only the llama.cpp engine has: slots, BOS, memory, aborts inside C."""
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.engine import EngineError, Event, Finished, LoadOptions, Message, Request, Sampling
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def engine(embedded_model: Path):  # type: ignore[no-untyped-def]
+    from benchmarks.engines.llama import LlamaEngine
+
+    engine = LlamaEngine(embedded_model, LoadOptions(sequences=3, context_tokens=2048))
+    yield engine
+    engine.close()
+
+
+def drain(engine) -> list[Finished]:  # type: ignore[no-untyped-def]
+    events: list[Event] = []
+    while engine.busy:
+        events += engine.step(0.1)
+    return [event for event in events if isinstance(event, Finished)]
+
+
+def ask(text: str, **sampling: object) -> Request:
+    return Request(
+        messages=(Message(role="user", content=text),),
+        sampling=Sampling(**{"max_tokens": 16, **sampling}),  # type: ignore[arg-type]
+        cold=True,
+    )
+
+
+def empty_model(engine):  # type: ignore[no-untyped-def]
+    """The binding below an idle engine, with nothing cached in sequence 0."""
+    model = engine._model
+    model.forget(0, 0)
+    engine._slots[0].tokens = []
+    return model
+
+
+def test_a_prefill_is_aborted_in_its_midst_and_the_others_write_on_unharmed(engine) -> None:  # type: ignore[no-untyped-def]
+    engine.submit(ask("Name three colours.", max_tokens=24, ignore_eos=True))
+    alone = drain(engine)[0].text
+    engine.submit(ask("Name three colours.", max_tokens=24, ignore_eos=True))
+    engine.step(0)
+    long_prompt = Request(prompt_tokens=tuple(range(100, 2000)), sampling=Sampling(max_tokens=5), cold=True)
+    victim = engine.submit(long_prompt)
+    threading.Timer(0.3, engine.cancel, (victim,)).start()
+    started = time.perf_counter()
+    ends = {end.id: end for end in drain(engine)}
+    assert ends[victim].reason == "cancelled"
+    assert ends[victim].timings.prefill_tokens < 1900
+    assert time.perf_counter() - started < 30
+    assert next(end.text for end in ends.values() if end.id != victim) == alone
+    engine.submit(ask("Name three colours.", max_tokens=24, ignore_eos=True))
+    assert drain(engine)[0].text == alone
+
+
+def test_an_abort_reaches_a_running_decode_from_another_thread(engine) -> None:  # type: ignore[no-untyped-def]
+    model = empty_model(engine)
+    tokens = list(range(100, 612))
+    threading.Timer(0.1, model.request_abort).start()
+    started = time.perf_counter()
+    whole = model.decode(tokens, range(512), [0] * 512, [False] * 512)
+    assert not whole
+    assert time.perf_counter() - started < 1.0
+    model.forget(0, 0)
+    assert model.decode(tokens[:8], range(8), [0] * 8, [True] * 8)
+    model.forget(0, 0)
+
+
+def test_batched_scores_match_a_decode_token_by_token(engine) -> None:  # type: ignore[no-untyped-def]
+    tokens = [1, 4093, 198, 504, 3575, 282, 4649, 314, 7042]
+    scores = engine.score(tokens)
+    model = empty_model(engine)
+    expected = []
+    for position, (token, following) in enumerate(zip(tokens, tokens[1:], strict=False)):
+        model.decode([token], [position], [0], [True])
+        logits = model.logits(0).astype(np.float64)
+        expected.append(logits[following] - logits.max() - np.log(np.exp(logits - logits.max()).sum()))
+    model.forget(0, 0)
+    np.testing.assert_allclose(scores, expected, atol=0.15)
+
+
+def test_the_template_of_the_file_is_applied_without_a_second_bos(engine) -> None:  # type: ignore[no-untyped-def]
+    rendered, tokens = engine._read_prompt(ask("Hello"))
+    assert rendered.startswith("<|im_start|>system\n")
+    assert rendered.endswith("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n")
+    assert tokens[:2] != [tokens[0]] * 2
+
+
+def test_exactly_one_bos_where_the_metadata_asks_for_one() -> None:
+    from benchmarks.engines.llama import one_bos
+
+    assert one_bos([5, 6], bos=1, wanted=True) == [1, 5, 6]
+    assert one_bos([1, 5, 6], bos=1, wanted=True) == [1, 5, 6]
+    assert one_bos([1, 1, 5], bos=1, wanted=True) == [1, 5]
+    assert one_bos([5, 6], bos=1, wanted=False) == [5, 6]
+    assert one_bos([5, 6], bos=-1, wanted=True) == [5, 6]
+
+
+def test_a_new_chat_does_not_take_the_cache_of_one_that_only_begins_alike() -> None:
+    from benchmarks.engines.llama import _Slot, choose_slot
+
+    chat = _Slot(index=0, tokens=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], used_at=5)
+    empty = _Slot(index=1)
+    assert choose_slot([chat, empty], [1, 2, 3, 99, 98, 97], cold=False) == (empty, 0)
+    assert choose_slot([chat, empty], [*chat.tokens, 11, 12], cold=False) == (chat, 10)
+    assert choose_slot([chat, empty], chat.tokens, cold=False) == (chat, 9)
+    assert choose_slot([chat, empty], [*chat.tokens, 11], cold=True) == (empty, 0)
+
+
+def test_a_model_that_would_not_fit_is_refused_before_any_work(
+    embedded_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks.engines import llama
+
+    monkeypatch.setattr(llama, "available_memory_bytes", lambda: 150_000_000)
+    with pytest.raises(EngineError, match=r"needs 0\.\d GB of memory .*, 0\.1 GB are available"):
+        llama.LlamaEngine(embedded_model, LoadOptions())
+
+
+def test_a_truncated_file_is_refused_with_both_sizes(embedded_model: Path, tmp_path: Path) -> None:
+    from benchmarks.engines.llama import LlamaEngine
+
+    short = tmp_path / "short.gguf"
+    with embedded_model.open("rb") as whole:
+        short.write_bytes(whole.read(50_000_000))
+    with pytest.raises(EngineError, match=r"short\.gguf: .*truncated"):
+        LlamaEngine(short, LoadOptions())
