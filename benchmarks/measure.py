@@ -114,7 +114,7 @@ def measure(sample: Sample, model: ModelUnderTest, config: Config, *, look: Call
     vocabulary_size = model.engine.info.vocabulary_size if model.engine else 1
     reply = model.ask(request_for(sample, config, vocabulary_size))
     noise = noise_between(before, look())
-    row = {
+    row: dict[str, Any] = {
         "model": model.id,
         "model_sha256": model.sha256,
         "suite": sample.suite,

@@ -34,27 +34,42 @@ def schedule(config: Config, suites: Sequence[Suite]) -> list[Sample]:
     rng.shuffle(models)
     samples: list[Sample] = []
     for condition in config.conditions:
-        for turn, sample in enumerate(_questions(config, suites, condition, rng)):
+        for turn, question in enumerate(_questions(config, suites, rng)):
             for model in models if turn % 2 == 0 else reversed(models):
-                samples.append(Sample(model=model, **sample))
+                samples.append(_sample(question, model, condition, config))
     return samples
 
 
-def _questions(
-    config: Config, suites: Sequence[Suite], condition: str, rng: random.Random
-) -> Iterator[dict[str, object]]:
-    common = {"condition": condition, "seed": config.seed}
-    shape = f"pp{config.fixed_prefill_tokens}-tg{config.fixed_decode_tokens}"
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    repetition: int
+    suite: str
+    prompt: Prompt | None
+
+
+def _questions(config: Config, suites: Sequence[Suite], rng: random.Random) -> Iterator[_Question]:
     for repetition in range(config.fixed_repetitions):
-        fixed = {"suite": FIXED_SHAPE, "prompt": None, "prompt_id": shape, "kind": FIXED_SHAPE}
-        yield {**common, **fixed, "repetition": repetition}
+        yield _Question(repetition=repetition, suite=FIXED_SHAPE, prompt=None)
     for repetition in range(config.repetitions):
-        questions = [
-            (suite.name, prompt)
+        block = [
+            _Question(repetition=repetition, suite=suite.name, prompt=prompt)
             for suite in suites
             for prompt in balanced(suite.prompts, config.limit or None, config.kinds)
         ]
-        rng.shuffle(questions)
-        for suite_name, prompt in questions:
-            asked = {"suite": suite_name, "prompt": prompt, "prompt_id": prompt.id, "kind": prompt.kind}
-            yield {**common, **asked, "repetition": repetition}
+        rng.shuffle(block)
+        yield from block
+
+
+def _sample(question: _Question, model: str, condition: str, config: Config) -> Sample:
+    prompt = question.prompt
+    shape = f"pp{config.fixed_prefill_tokens}-tg{config.fixed_decode_tokens}"
+    return Sample(
+        model=model,
+        suite=question.suite,
+        prompt=prompt,
+        prompt_id=prompt.id if prompt else shape,
+        kind=prompt.kind if prompt else FIXED_SHAPE,
+        condition=condition,
+        repetition=question.repetition,
+        seed=config.seed,
+    )

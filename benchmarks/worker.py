@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -31,14 +31,14 @@ from benchmarks.worker_messages import Answer, Cancel, Command, Happened, Load, 
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def worker_environment() -> dict[str, str]:
-    """The environment of a worker; what the user has set wins.
+def worker_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a worker; what the user has set wins over the defaults, and `changes` over both.
 
     Weights that llama.cpp repacks are allocated with malloc: huge pages make decode 5 to 8% faster where the kernel
     grants them on request (docs/log.md).
     """
     defaults = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-    return {**defaults, **os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(_ROOT)}
+    return {**defaults, **os.environ, **(changes or {}), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(_ROOT)}
 
 
 @dataclass(kw_only=True)
@@ -61,9 +61,13 @@ class _InFlight:
 
 
 class Worker:
-    """A worker process. Methods may be called from any thread; events arrive on the worker's own reader thread."""
+    """A worker process. Methods may be called from any thread; events arrive on the worker's own reader thread.
 
-    def __init__(self) -> None:
+    Args:
+        environment: Variables to set on top of `worker_environment`.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._lock = threading.Lock()
         self._calls: dict[int, _Call] = {}
         self._next_call = 1
@@ -76,7 +80,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.worker_process", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env=worker_environment(),
+                env=worker_environment(environment),
                 cwd=_ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
@@ -249,8 +253,15 @@ class WorkerEngine:
 
     _MODEL = "model"
 
-    def __init__(self, path: Path, options: LoadOptions, *, engine: str = "llama_cpp") -> None:
-        self._worker = Worker()
+    def __init__(
+        self,
+        path: Path,
+        options: LoadOptions,
+        *,
+        engine: str = "llama_cpp",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._worker = Worker(environment)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._unfinished: set[int] = set()
         self._peak_rss_bytes: int | None = None

@@ -77,7 +77,7 @@ def _key(entry: ModelEntry, registry: Registry) -> str:
 def _read_all() -> Mapping[str, dict[str, Any]]:
     try:
         content = json.loads(lock_path().read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except ValueError:
         raise _broken("not valid JSON") from None

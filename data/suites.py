@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 PROMPTS_DIR = Path(__file__).parent / "prompts"
 
-_ROLES = ("system", "user", "assistant")
+Role = Literal["system", "user", "assistant"]
+_ROLES: tuple[Role, ...] = get_args(Role)
 _REQUIRED = ("id", "kind", "grader", "max_tokens", "right", "wrong")
 _KNOWN = ("id", "kind", "prompt", "system", "messages", "grader", "max_tokens", "template", "right", "wrong")
 
@@ -24,9 +25,9 @@ class SuiteError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """One message of a prompt; `role` is system, user or assistant."""
+    """One message of a prompt."""
 
-    role: str
+    role: Role
     content: str
 
 

@@ -381,8 +381,8 @@ def refuse_if_too_large(path: Path, header: GGUFHeader, options: LoadOptions) ->
     need, have = required_memory_bytes(header, options), available_memory_bytes()
     if need > have:
         raise EngineError(
-            f"{path.name} needs {need / 1e9:.1f} GB of memory with {options.sequences} × {options.context_tokens:,} tokens "
-            f"of context, {have / 1e9:.1f} GB are available; close other models or choose a smaller one"
+            f"{path.name} needs {need / 1e9:.1f} GB of memory with "
+            f"{options.sequences} × {options.context_tokens:,} tokens of context, {have / 1e9:.1f} GB are available; close other models or choose a smaller one"
         )
 
 

@@ -5,6 +5,9 @@ import json
 import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,14 @@ def run(*arguments: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Return as soon as another process made `condition` true."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        threading.Event().wait(0.01)
+
+
 def test_a_model_is_listed_fetched_found_and_removed(registry: str, cache: Path) -> None:
     code, out, _ = run("list", "--registry", registry)
     assert code == 0
@@ -85,6 +96,7 @@ def test_ctrl_c_is_one_line_and_keeps_what_was_downloaded(registry: str, hub: Hu
     hub.hold_after = 300_000
     with start("fetch", "tiny", "--registry", registry) as process:
         assert hub.holding.wait(60)
+        wait_for(lambda: any(path.stat().st_size for path in (cache / "models" / "tiny").glob("*.partial")))
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -139,6 +151,19 @@ def test_list_works_on_the_shipped_registry_with_an_empty_cache(
     assert main(["list"]) == 0
     assert "smollm2-135m-q4_k_m" in capsys.readouterr().out
     assert not cache.exists()
+
+
+def test_a_cache_that_cannot_be_made_is_one_line(
+    registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    monkeypatch.setenv("TRADEOFF_CACHE", str(tmp_path / "taken"))
+    for command in (["fetch", "tiny"], ["remove", "tiny"]):
+        assert main([*command, "--registry", registry]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert str(tmp_path / "taken") in error
+        assert len(error.splitlines()) == 1
 
 
 class Terminal(io.StringIO):
