@@ -25,7 +25,7 @@ class Config:
 
     Attributes:
         name: Of the run's directory, with the time.
-        models: Ids in `data/models.toml`.
+        models: Ids in `data/models.toml`; paths of scripts for the scripted engine.
         suites: Names in `data/prompts`, or paths of JSONL files.
         kinds: Kinds of prompts to keep; empty keeps all.
         limit: Prompts of each suite, taken in turn from its kinds; 0 takes all.
@@ -82,6 +82,9 @@ class Config:
             value = getattr(self, field.name)
             if isinstance(value, int) and not least.get(field.name, 0) <= value <= 2**32 - 1:
                 raise ConfigError(f"{field.name} is {value}; the least is {least.get(field.name, 0)}")
+        shape = self.fixed_prefill_tokens + self.fixed_decode_tokens + 1
+        if self.fixed_repetitions and shape > self.context_tokens:
+            raise ConfigError(f"context_tokens is {self.context_tokens}; the fixed shape needs at least {shape}")
         if not 0 <= self.temperature <= 2:
             raise ConfigError(f"temperature is {self.temperature}; it must lie between 0 and 2")
 

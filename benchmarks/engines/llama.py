@@ -382,7 +382,8 @@ def refuse_if_too_large(path: Path, header: GGUFHeader, options: LoadOptions) ->
     if need > have:
         raise EngineError(
             f"{path.name} needs {need / 1e9:.1f} GB of memory with "
-            f"{options.sequences} × {options.context_tokens:,} tokens of context, {have / 1e9:.1f} GB are available; close other models or choose a smaller one"
+            f"{options.sequences} × {options.context_tokens:,} tokens of context, {have / 1e9:.1f} GB are available; "
+            "close other models or choose a smaller one"
         )
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ def test_batched_scores_match_a_decode_token_by_token(engine) -> None:  # type: 
     scores = engine.score(tokens)
     model = empty_model(engine)
     expected = []
-    for position, (token, following) in enumerate(zip(tokens, tokens[1:], strict=False)):
+    for position, (token, following) in enumerate(pairwise(tokens)):
         model.decode([token], [position], [0], [True])
         logits = model.logits(0).astype(np.float64)
         expected.append(logits[following] - logits.max() - np.log(np.exp(logits - logits.max()).sum()))

@@ -1,0 +1,117 @@
+"""Carry out a run: load the models, make the samples that are missing, write each to disk."""
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from benchmarks.config import Config
+from benchmarks.measure import ModelUnderTest, measure, request_for
+from benchmarks.progress import RunProgress
+from benchmarks.run_manifest import differences, new_manifest, now
+from benchmarks.runs import Key, RunError, RunWriter, read_run, write_manifest
+from benchmarks.schedule import Sample, schedule
+from benchmarks.subjects import Subject, model_facts, under_test
+from data.suites import Suite
+
+
+def execute(
+    config: Config,
+    suites: Sequence[Suite],
+    subjects: Sequence[Subject],
+    *,
+    out: Path,
+    earlier: Path | None = None,
+    progress_to: TextIO,
+) -> Path:
+    """Make a run and return its directory.
+
+    A model that cannot load or dies leaves rows with an error; the others finish.
+
+    Args:
+        earlier: An unfinished run to go on with; no sample in it is made again.
+
+    Raises:
+        RunError: The disk is full, or the earlier run differs in what it measures.
+    """
+    config = dataclasses.replace(config, models=tuple(subject.id for subject in subjects))
+    directory = earlier or _new_directory(out, config.name)
+    models = {subject.id: under_test(subject, config) for subject in subjects}
+    manifest = new_manifest(directory.name, config, suites)
+    manifest["models"] = {subject.id: model_facts(subject, models[subject.id]) for subject in subjects}
+    with RunWriter(directory) as writer:
+        done: set[Key] = set()
+        if earlier:
+            manifest, done = _continued(earlier, manifest)
+        write_manifest(directory, manifest)
+        samples = [sample for sample in schedule(config, suites) if _key(sample, models[sample.model]) not in done]
+        progress = RunProgress(total=len(done) + len(samples), done=len(done), stream=progress_to)
+        try:
+            _make(samples, models, config, writer, progress, manifest, subjects)
+        finally:
+            progress.end()
+            for model in models.values():
+                model.close()
+            _note_models(manifest, subjects, models)
+            with contextlib.suppress(RunError):  # a full disk has been reported by the writer
+                write_manifest(directory, manifest)
+        manifest["finished_at"] = now()
+        write_manifest(directory, manifest)
+    return directory
+
+
+def _make(
+    samples: Sequence[Sample],
+    models: dict[str, ModelUnderTest],
+    config: Config,
+    writer: RunWriter,
+    progress: RunProgress,
+    manifest: dict[str, Any],
+    subjects: Sequence[Subject],
+) -> None:
+    for model in models.values():
+        first = next((sample for sample in samples if sample.model == model.id), None)
+        if first is None:
+            continue
+        model.load()
+        for _ in range(config.warmups if model.engine else 0):
+            model.ask(request_for(first, config, model.engine.info.vocabulary_size if model.engine else 1))
+    _note_models(manifest, subjects, models)
+    write_manifest(writer.directory, manifest)
+    for sample in samples:
+        row = measure(sample, models[sample.model], config)
+        writer.write(row)
+        progress.advance(row)
+
+
+def _new_directory(out: Path, name: str) -> Path:
+    stamp = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    return next(path for path in (out / f"{stamp}{suffix}" for suffix in ("", *_SUFFIXES)) if not path.exists())
+
+
+_SUFFIXES = tuple(f"-{number}" for number in range(2, 100))
+
+
+def _continued(earlier: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any], set[Key]]:
+    """The earlier run's manifest, to be kept, and the keys that it has."""
+    run = read_run(earlier)
+    old = dict(run.manifest)
+    if found := differences(old, manifest):
+        raise RunError(f"{earlier}: cannot be resumed, because it differs: {'; '.join(found)}; run without --resume")
+    old["resumed_at"] = [*old.get("resumed_at", []), now()]
+    return old, {row.key for row in run.rows}
+
+
+def _key(sample: Sample, model: ModelUnderTest) -> Key:
+    return (model.sha256, sample.suite, sample.prompt_id, sample.condition, sample.repetition, sample.seed)
+
+
+def _note_models(manifest: dict[str, Any], subjects: Sequence[Subject], models: dict[str, ModelUnderTest]) -> None:
+    """Bring the manifest's models up to date; what an earlier session knew and this one does not, stays."""
+    for subject in subjects:
+        before, fresh = manifest["models"].get(subject.id, {}), model_facts(subject, models[subject.id])
+        peaks = [facts["peak_rss_bytes"] for facts in (before, fresh) if facts.get("peak_rss_bytes") is not None]
+        kept = {key: value for key, value in fresh.items() if value is not None}
+        manifest["models"][subject.id] = {**fresh, **before, **kept, "peak_rss_bytes": max(peaks, default=None)}

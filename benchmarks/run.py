@@ -1,0 +1,133 @@
+"""Measure speed and quality of GGUF models on this CPU.
+
+    python -m benchmarks.run benchmarks/configs/smoke.toml
+
+One worker process a model, one answer at a time, nothing else running. Every sample is appended to
+RUN/samples.jsonl as it is made, so that an interrupted run goes on with --resume. With --json, the last line of
+stdout is one JSON object: {"run_id": ..., "models": [{"id", "decode_tok_per_s", "prefill_tok_per_s", "ttft_s",
+"accuracy", "n", "peak_rss_bytes", ...}]}. decode_tok_per_s is the median over answers of at least 8 decoded tokens.
+"""
+
+import argparse
+import dataclasses
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks.config import Config
+    from benchmarks.runs import Run
+
+DEFAULT_OUT = Path("results")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 a model or the disk failed, 2 the configuration is wrong, 130 interrupted."""
+    options = _parse(arguments)
+    from benchmarks.config import ConfigError
+    from benchmarks.graders import GraderError
+    from benchmarks.runs import RunError
+    from data.progress import ModelError
+    from data.suites import SuiteError
+
+    try:
+        run = _run(options)
+    except (ConfigError, SuiteError, GraderError, ModelError) as error:
+        return _fail(str(error), 2)
+    except RunError as error:
+        return _fail(str(error), 1)
+    except KeyboardInterrupt:
+        return _fail(f"interrupted; resume with: {_resume_command(options)}", 130)
+    return _report(run, as_json=options.json)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="a TOML such as benchmarks/configs/smoke.toml")
+    parser.add_argument(
+        "--out", type=Path, default=DEFAULT_OUT, metavar="DIR", help="where runs go (default: results/)"
+    )
+    parser.add_argument("--limit", type=_positive, metavar="N", help="prompts of each suite, instead of the config's")
+    parser.add_argument("--resume", action="store_true", help="go on with the newest unfinished run of this config")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _run(options: argparse.Namespace) -> "Run":
+    from benchmarks.config import load_config
+    from benchmarks.graders import check_suite
+    from benchmarks.runs import read_run
+    from benchmarks.subjects import find_subjects
+    from data.suites import load_suite
+
+    config = load_config(options.config)
+    if options.limit:
+        config = dataclasses.replace(config, limit=options.limit)
+    suites = [load_suite(name) for name in config.suites]
+    for suite in suites:
+        check_suite(suite)
+    earlier = _unfinished_run(options.out, config) if options.resume else None
+    subjects = find_subjects(config, _say)
+    from benchmarks.execute import execute
+
+    directory = execute(config, suites, subjects, out=options.out, earlier=earlier, progress_to=sys.stderr)
+    return read_run(directory)
+
+
+def _unfinished_run(out: Path, config: "Config") -> Path:
+    from benchmarks.runs import RunError, find_runs, read_manifest
+
+    for directory in reversed(find_runs([out])):
+        manifest = read_manifest(directory)
+        if manifest.get("config", {}).get("name") == config.name and manifest.get("finished_at") is None:
+            return directory
+    raise RunError(f"no unfinished run of {config.name!r} under {out}; start one without --resume")
+
+
+def _report(run: "Run", *, as_json: bool) -> int:
+    from benchmarks.summary import as_json as flat
+    from benchmarks.summary import summarise, table
+
+    summaries = summarise(run)
+    print(table(summaries))
+    print("decode: median over answers of at least 8 decoded tokens; intervals: 95%; noisy: CPU stolen or throttled")
+    print(f"rows: {run.directory}/samples.jsonl; charts: the Results page of the app (`make app`)")
+    failed = {model: facts["error"] for model, facts in run.models.items() if facts.get("error")}
+    failed |= {row.model: row.error for row in run.rows if row.error and row.model not in failed}
+    for model, error in failed.items():
+        _say(f"{model}: {error}")
+    if as_json:
+        found: dict[str, Any] = {"run_id": run.id, "models": [flat(summary) for summary in summaries]}
+        print(json.dumps(found, allow_nan=False))
+    return 1 if failed else 0
+
+
+def _resume_command(options: argparse.Namespace) -> str:
+    parts = ["python", "-m", "benchmarks.run", str(options.config), "--resume"]
+    parts += ["--out", str(options.out)] if options.out != DEFAULT_OUT else []
+    parts += ["--limit", str(options.limit)] if options.limit else []
+    return shlex.join(parts)
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"benchmarks.run: {message}", file=sys.stderr)
+    return status
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""What `run.json` says: everything that one needs to know to believe, or to repeat, a run."""
+
+import dataclasses
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.config import Config
+from benchmarks.machine_state import describe_machine
+from benchmarks.runs import SCHEMA_VERSION
+from data.suites import Suite
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+POLICIES = {
+    "chat_template": (
+        "Each model's own template is left as it is: where a prompt has no system turn, SmolLM2's adds its own persona. "
+        "A row's prompt_sha256 is of the rendered prompt."
+    ),
+    "decode_tok_per_s": "Decode time only, the first token excluded; answers of fewer than 8 decoded tokens give no rate.",
+    "prefill_tok_per_s": "Computed prompt tokens only; every sample is cache-cold, or its row is an error.",
+    "accuracy": "Ungradable answers and failed samples are left out and counted; truncated answers are graded as they are.",
+}
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def new_manifest(run_id: str, config: Config, suites: Sequence[Suite]) -> dict[str, Any]:
+    """The manifest of a run that begins now; models are added as they are loaded."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": run_id,
+        "created_at": now(),
+        "resumed_at": [],
+        "finished_at": None,
+        "config": config_facts(config),
+        "suites": {suite.name: {"sha256": suite.sha256, "prompts": len(suite.prompts)} for suite in suites},
+        "models": {},
+        "policies": POLICIES,
+        "llama_cpp": _llama_cpp(config.engine),
+        "machine": describe_machine(),
+        "git": _git(),
+    }
+
+
+def config_facts(config: Config) -> dict[str, Any]:
+    """The configuration as JSON reads it back: lists for tuples."""
+    return {
+        key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(config).items()
+    }
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What forbids going on with an old run under a new manifest, one short text each."""
+    found = [
+        f"{key}: {old.get('config', {}).get(key)!r} in the run, {value!r} now"
+        for key, value in new["config"].items()
+        if old.get("config", {}).get(key) != value
+    ]
+    for part in ("suites", "models"):
+        for name, facts in new[part].items():
+            before = old.get(part, {}).get(name, {}).get("sha256")
+            if before is not None and before != facts["sha256"]:
+                found.append(f"{part[:-1]} {name}: sha256 {before[:12]} in the run, {facts['sha256'][:12]} now")
+    cpus = [each.get("machine", {}).get("cpu") for each in (old, new)]
+    if cpus[0] != cpus[1]:
+        found.append(f"CPU: {cpus[0]!r} in the run, {cpus[1]!r} now")
+    return found
+
+
+def _llama_cpp(engine: str) -> dict[str, Any] | None:
+    if engine != "llama_cpp":
+        return None
+    from data.llama_library import LLAMA_CPP_PYTHON_VERSION, VARIANTS, UnsupportedCPU, library_dir
+
+    try:
+        variant = library_dir().name
+    except UnsupportedCPU as error:
+        return {"error": str(error)}
+    flags = VARIANTS[variant][0] if variant in VARIANTS else None
+    return {"llama_cpp_python": LLAMA_CPP_PYTHON_VERSION, "variant": variant, "build_flags": flags}
+
+
+def _git() -> dict[str, Any]:
+    commit = _git_says("rev-parse", "HEAD")
+    return {"commit": commit, "dirty": bool(_git_says("status", "--porcelain")) if commit else None}
+
+
+def _git_says(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
