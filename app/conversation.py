@@ -59,7 +59,7 @@ def status_line(lane: Lane, place: int | None) -> str:
         total = f" of {lane.total_bytes / 1e6:,.0f} MB" if lane.total_bytes else ""
         return f"Fetching the model: {done}{total}" if lane.done_bytes else "Looking for the model"
     reading = f"Reading the prompt ({lane.prompt_tokens:,} tokens)" if lane.prompt_tokens else "Reading the prompt"
-    stages = {"queued": "Starting", "loading": "Loading the model", "waiting": "Waiting for the other model"}
+    stages = {"queued": "Starting", "loading": "Loading the model", "waiting": "Waiting for its turn"}
     return stages.get(lane.stage, reading)
 
 

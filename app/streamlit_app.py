@@ -5,7 +5,7 @@ import streamlit as st
 from app import runtime
 from data.registry import RegistryError
 
-st.set_page_config(page_title="Tradeoff", page_icon=":material/balance:", layout="wide")
+st.set_page_config(page_title="Tradeoff", page_icon="app/static/icon.png", layout="wide")
 
 try:
     service = runtime.service()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from benchmarks.config import Config
+from benchmarks.config import Config, ConfigError
 from benchmarks.measure import ModelUnderTest, measure, request_for
 from benchmarks.progress import RunProgress
 from benchmarks.run_manifest import differences, new_manifest, now
@@ -34,8 +34,10 @@ def execute(
         earlier: An unfinished run to go on with; no sample in it is made again.
 
     Raises:
+        ConfigError: Two models are one file, two suites have one name, or a kind is not in any suite.
         RunError: The disk is full, or the earlier run differs in what it measures.
     """
+    _check_distinct(config, suites, subjects)
     config = dataclasses.replace(config, models=tuple(subject.id for subject in subjects))
     directory = earlier or _new_directory(out, config.name)
     models = {subject.id: under_test(subject, config) for subject in subjects}
@@ -60,6 +62,21 @@ def execute(
         manifest["finished_at"] = now()
         write_manifest(directory, manifest)
     return directory
+
+
+def _check_distinct(config: Config, suites: Sequence[Suite], subjects: Sequence[Subject]) -> None:
+    """Samples are told apart by the model's sha256 and the suite's name."""
+    by_sha256: dict[str, str] = {}
+    for subject in subjects:
+        other = by_sha256.setdefault(subject.sha256, subject.id)
+        if other != subject.id:
+            raise ConfigError(f"models: {other!r} and {subject.id!r} are the same file; leave one out")
+    names = [suite.name for suite in suites]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"suites: two are named {twice[0]!r}; rename a file")
+    known = list(dict.fromkeys(kind for suite in suites for kind in suite.kinds))
+    if unknown := [kind for kind in config.kinds if kind not in known]:
+        raise ConfigError(f"kinds: unknown kind {unknown[0]!r}; known: {', '.join(known)}")
 
 
 def _make(

@@ -16,12 +16,12 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 POLICIES = {
     "chat_template": (
-        "Each model's own template is left as it is: where a prompt has no system turn, SmolLM2's adds its own persona. "
-        "A row's prompt_sha256 is of the rendered prompt."
+        "Each model's own template is left as it is: where a prompt has no system turn, SmolLM2's adds its own "
+        "persona. A row's prompt_sha256 is of the rendered prompt."
     ),
-    "decode_tok_per_s": "Decode time only, the first token excluded; answers of fewer than 8 decoded tokens give no rate.",
+    "decode_tok_per_s": "Decode time only, without the first token; answers of under 8 decoded tokens give no rate.",
     "prefill_tok_per_s": "Computed prompt tokens only; every sample is cache-cold, or its row is an error.",
-    "accuracy": "Ungradable answers and failed samples are left out and counted; truncated answers are graded as they are.",
+    "accuracy": "Ungradable answers and failed samples are left out and counted; truncated ones are graded as they are.",
 }
 
 

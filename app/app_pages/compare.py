@@ -22,7 +22,7 @@ def model_name(model_id: str) -> str:
     """Label of a model in a list; says when it has to be fetched first."""
     entry = registry[model_id]
     here = "" if local_path(entry, registry) else " (to download)"
-    return f"{entry.label} · {entry.quantization}{here}"
+    return f"{entry.label}{here}"
 
 
 def send(prompt: str) -> None:
@@ -152,7 +152,7 @@ if not turns:
         st.button(example, key=f"example_{example}", icon=":material/play_arrow:", on_click=send, args=(example,))
 
 for turn in turns:
-    with st.chat_message("user"):
+    with st.chat_message("user", avatar=":material/person:"):
         st.text(turn.prompt)
     if turn.comparison_id:
         show_running(turn)
