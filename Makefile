@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8501
 TEST = .venv-test/bin/python -m
 
-.PHONY: app setup setup-test test check format
+.PHONY: app setup setup-test llama-bench test check format
 
 app: setup
 	@.venv/bin/python -m app.serve --port $(PORT)
@@ -13,6 +13,9 @@ setup:
 
 setup-test:
 	@$(PYTHON) scripts/setup.py test
+
+llama-bench: setup
+	@$(PYTHON) scripts/build_llama.py --llama-bench
 
 test: setup-test
 	$(TEST) pytest

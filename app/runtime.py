@@ -1,6 +1,7 @@
 """The one generation service of this process, and who is looking at it."""
 
 import os
+import threading
 import uuid
 from pathlib import Path
 
@@ -25,9 +26,15 @@ def service() -> GenerationService:
     """Shared by every visitor. The default pair is loaded ahead of the first prompt where it is here."""
     engine = os.environ.get("TRADEOFF_ENGINE", "llama_cpp")
     generation = GenerationService(registry(), fetch=fetch, start_worker=Worker, engine=engine)
+    threading.Thread(target=_import_charts, name="imports", daemon=True).start()
     here = [model_id for model_id in default_pair() if local_path(registry()[model_id], registry())]
     generation.warm(here)
     return generation
+
+
+def _import_charts() -> None:
+    """The Results page's libraries take seconds to import: done while the first visitor reads the Compare page."""
+    import benchmarks.charts  # noqa: F401
 
 
 def default_pair() -> tuple[str, str]:

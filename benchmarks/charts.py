@@ -9,14 +9,6 @@ from benchmarks.runs import Run
 from benchmarks.stats import Interval
 from benchmarks.summary import Summary, summarise
 
-# Okabe and Ito's colour-blind-safe palette, without its black and yellow: neither is legible on both white and dark.
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-
-
-def colour_of(model_ids: Sequence[str]) -> dict[str, str]:
-    """One colour per model, by its place in the registry: adding a model at the end changes no other's colour."""
-    return {model_id: PALETTE[place % len(PALETTE)] for place, model_id in enumerate(model_ids)}
-
 
 def model_points(runs: Sequence[Run]) -> pd.DataFrame:
     """One row per run, model and condition; a column that was not measured holds NaN.
@@ -61,7 +53,7 @@ def scatter(points: pd.DataFrame, colours: Mapping[str, str], *, height: int = 3
 
     Args:
         points: From `model_points`; rows without both figures are left out.
-        colours: From `colour_of`; models that it does not know are grey.
+        colours: From `benchmarks.colours`; models that it does not know are grey.
     """
     shown = points.dropna(subset=["decode_tok_per_s", "quality"])
     models = sorted(shown["model"].unique())

@@ -81,7 +81,7 @@ def _script(path: Path) -> Subject:
     except OSError as error:
         reason = f"{path}: cannot be read ({error.strerror})"
         return Subject(id=path.stem, sha256=f"unknown:{path.stem}", facts=facts, error=reason)
-    return Subject(id=path.stem, sha256=hashlib.sha256(content).hexdigest(), facts=facts, path=path)
+    return Subject(id=path.stem, sha256=hashlib.sha256(content).hexdigest(), facts=facts, path=path.absolute())
 
 
 @dataclass(kw_only=False)

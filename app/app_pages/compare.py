@@ -6,7 +6,7 @@ from app import runtime
 from app.conversation import REPORT_PROMPTS, Turn, lane_requests, statistics_line, status_line
 from app.generation import Refused
 from app.lanes import Lane
-from benchmarks.charts import colour_of
+from benchmarks.colours import colour_of
 from benchmarks.engine import Sampling
 from data.sources import local_path
 

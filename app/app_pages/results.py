@@ -7,7 +7,8 @@ import streamlit as st
 
 from app import runtime
 from app.runs_on_disk import Found, fingerprint, load_runs, results_directories, samples_table
-from benchmarks.charts import colour_of, model_points, scatter
+from benchmarks.charts import model_points, scatter
+from benchmarks.colours import colour_of
 from benchmarks.runs import Run
 
 
