@@ -12,6 +12,10 @@ from benchmarks.worker import Worker
 from data.registry import DEFAULT_REGISTRY, Registry, load_registry
 from data.sources import fetch, local_path
 
+# The pages use the same cores: with OpenMP's usual long spinning, decode drops to a tenth whenever something else runs.
+# Short spinning costs 5% on an idle machine (docs/log.md). What the user has set wins.
+WORKER_ENVIRONMENT = {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000")}
+
 DEFAULT_PAIR = ("smollm2-135m", "smollm2-135m-q8_0")
 
 
@@ -25,7 +29,9 @@ def registry() -> Registry:
 def service() -> GenerationService:
     """Shared by every visitor. The default pair is loaded ahead of the first prompt where it is here."""
     engine = os.environ.get("TRADEOFF_ENGINE", "llama_cpp")
-    generation = GenerationService(registry(), fetch=fetch, start_worker=Worker, engine=engine)
+    generation = GenerationService(
+        registry(), fetch=fetch, start_worker=lambda: Worker(WORKER_ENVIRONMENT), engine=engine
+    )
     threading.Thread(target=_import_charts, name="imports", daemon=True).start()
     here = [model_id for model_id in default_pair() if local_path(registry()[model_id], registry())]
     generation.warm(here)

@@ -1,98 +1,194 @@
-"""Charts of runs, in Altair; the app and the reports draw the same ones. No Streamlit here."""
+"""Charts of runs for the app and the reports: Altair, no Streamlit. Rows are aggregated before they are drawn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
-import altair as alt
-import pandas as pd
-
+from benchmarks.colours import colour_of
 from benchmarks.runs import Run
 from benchmarks.stats import Interval
 from benchmarks.summary import Summary, summarise
 
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
 
-def model_points(runs: Sequence[Run]) -> pd.DataFrame:
-    """One row per run, model and condition; a column that was not measured holds NaN.
+SPEED_TITLE = "Decode speed (tokens/s)"
+QUALITY_TITLE = "Graded quality (share correct)"
 
-    Rates are medians in tokens/s, quality is the share correct, both with 95% intervals (`_low`, `_high`).
+COLUMNS = (
+    *("run_id", "model", "label", "quantization", "condition"),
+    *("decode_tok_per_s", "decode_low", "decode_high", "accuracy", "accuracy_low", "accuracy_high", "correct", "n"),
+    *("prefill_tok_per_s", "ttft_s", "characters_per_s", "answer_s", "s_per_correct_answer", "peak_rss_bytes"),
+    *("truncated", "ungradable", "errors", "noisy", "samples"),
+)
+
+_NEAR_X, _NEAR_Y = 0.12, 0.05  # points nearer than this share of the axes get their labels on different sides
+_SIDES: tuple[tuple[Literal["left", "right"], int, int], ...] = (
+    ("left", 9, -9),
+    ("left", 9, 13),
+    ("right", -9, -9),
+    ("right", -9, 13),
+)
+
+
+def model_points(runs: Iterable[Run]) -> "pd.DataFrame":
+    """One row per run, model and condition, with the columns `COLUMNS`; NaN where something was not measured.
+
+    Conditions are never mixed: a point's figures all come from one.
     """
-    return pd.DataFrame([_point(run, summary) for run in runs for summary in summarise(run)])
+    import pandas as pd
+
+    points = [_point(run, summary) for run in runs for summary in summarise(run)]
+    return pd.DataFrame(points, columns=list(COLUMNS))
+
+
+def scatter(points: "pd.DataFrame", palette: Mapping[str, str] | None = None) -> "alt.LayerChart":
+    """Decode speed against graded quality, one mark per point, with 95% intervals both ways.
+
+    Points without a speed or a grade are left out.
+
+    Args:
+        palette: Model id to colour; None takes `colour_of`.
+
+    Raises:
+        ValueError: No point has both a speed and a grade.
+    """
+    import altair as alt
+
+    drawn = points.dropna(subset=["decode_tok_per_s", "accuracy"])
+    if drawn.empty:
+        raise ValueError("no model has both a decode speed and a graded answer yet")
+    colours = palette or colour_of(drawn["model"])
+    drawn = drawn.assign(
+        name=drawn["label"] + drawn["condition"].map(lambda it: "" if it == "timed-cold" else f" ({it})"),
+        peak_rss_mb=drawn["peak_rss_bytes"] / 1e6,
+        side=_label_sides(list(drawn["decode_tok_per_s"]), list(drawn["accuracy"])),
+    )
+    models = list(dict.fromkeys(drawn["model"]))
+    base = alt.Chart(drawn).encode(
+        color=alt.Color(
+            "model:N", scale=alt.Scale(domain=models, range=[colours[model] for model in models]), legend=None
+        )
+    )
+    speed = alt.X("decode_tok_per_s:Q", title=SPEED_TITLE, scale=alt.Scale(zero=False, nice=True, padding=40))
+    quality = alt.Y(
+        "accuracy:Q", title=QUALITY_TITLE, axis=alt.Axis(format="%"), scale=alt.Scale(domain=_quality_domain(drawn))
+    )
+    bars = (
+        base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=speed, y=alt.Y("accuracy_low:Q"), y2="accuracy_high:Q"),
+        base.mark_rule(strokeWidth=2, opacity=0.55).encode(x="decode_low:Q", x2="decode_high:Q", y=quality),
+    )
+    marks = base.mark_point(filled=True, size=140, opacity=1).encode(x=speed, y=quality, tooltip=_tooltips())
+    return alt.LayerChart(
+        layer=[*bars, marks, *_labels(base, speed, quality)],
+        height=380,
+        background="transparent",
+        description=_description(drawn),
+        usermeta={"alt": _description(drawn), "intervals": "95%"},
+        config=alt.Config(view=alt.ViewConfig(strokeOpacity=0)),
+    )
 
 
 def _point(run: Run, summary: Summary) -> dict[str, object]:
-    about = run.models.get(summary.model, {})
+    facts = run.models.get(summary.model, {})
+    decode, accuracy = summary.decode_tok_per_s, summary.accuracy
+    share = accuracy.estimate if accuracy else None
     return {
-        "run": run.id,
+        "run_id": run.id,
         "model": summary.model,
-        "label": about.get("label", summary.model),
-        "quantization": about.get("quantization"),
+        "label": facts.get("label") or summary.model,
+        "quantization": facts.get("quantization"),
         "condition": summary.condition,
-        **_interval("decode_tok_per_s", summary.decode_tok_per_s),
-        **_interval("quality", summary.accuracy),
+        "decode_tok_per_s": _estimate(decode),
+        "decode_low": decode.low if decode else None,
+        "decode_high": decode.high if decode else None,
+        "accuracy": share,
+        "accuracy_low": accuracy.low if accuracy else None,
+        "accuracy_high": accuracy.high if accuracy else None,
         "correct": summary.correct,
-        "graded": summary.graded,
-        "prefill_tok_per_s": summary.prefill_tok_per_s.estimate if summary.prefill_tok_per_s else None,
-        "ttft_s": summary.ttft_s.estimate if summary.ttft_s else None,
-        "characters_per_s": summary.characters_per_s.estimate if summary.characters_per_s else None,
-        "answer_s": summary.answer_s.estimate if summary.answer_s else None,
+        "n": summary.graded,
+        "prefill_tok_per_s": _estimate(summary.prefill_tok_per_s),
+        "ttft_s": _estimate(summary.ttft_s),
+        "characters_per_s": _estimate(summary.characters_per_s),
+        "answer_s": _estimate(summary.answer_s),
+        "s_per_correct_answer": summary.mean_answer_s / share if summary.mean_answer_s and share else None,
+        "peak_rss_bytes": summary.peak_rss_bytes,
         "truncated": summary.truncated,
         "ungradable": summary.ungradable,
         "errors": summary.errors,
         "noisy": summary.noisy,
-        "peak_rss_gb": summary.peak_rss_bytes / 1e9 if summary.peak_rss_bytes else None,
+        "samples": summary.samples,
     }
 
 
-def _interval(name: str, interval: Interval | None) -> dict[str, float | None]:
-    if interval is None:
-        return {name: None, f"{name}_low": None, f"{name}_high": None}
-    return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
+def _estimate(interval: Interval | None) -> float | None:
+    return interval.estimate if interval else None
 
 
-def scatter(points: pd.DataFrame, colours: Mapping[str, str], *, height: int = 380) -> alt.LayerChart | alt.FacetChart:
-    """Decode rate against graded quality, with both 95% intervals; up and to the right is better.
-
-    Args:
-        points: From `model_points`; rows without both figures are left out.
-        colours: From `benchmarks.colours`; models that it does not know are grey.
-    """
-    shown = points.dropna(subset=["decode_tok_per_s", "quality"])
-    models = sorted(shown["model"].unique())
-    scale = alt.Scale(domain=models, range=[colours.get(model, "#8a8f98") for model in models])
-    fastest = float(shown["decode_tok_per_s_high"].fillna(shown["decode_tok_per_s"]).max()) if len(shown) else 1.0
-    base = alt.Chart(shown).encode(
-        x=alt.X("decode_tok_per_s:Q", title="Decode speed (tokens/s)", scale=alt.Scale(domain=[0, fastest * 1.15])),
-        y=alt.Y(
-            "quality:Q", title="Graded quality (share correct)", axis=alt.Axis(format="%"), scale=_share_scale(shown)
-        ),
-        color=alt.Color("model:N", scale=scale, legend=None),
-    )
-    quality = base.mark_rule(strokeWidth=1.5, opacity=0.6).encode(y="quality_low:Q", y2="quality_high:Q")
-    speed = base.mark_rule(strokeWidth=1.5, opacity=0.6).encode(
-        x="decode_tok_per_s_low:Q", x2="decode_tok_per_s_high:Q"
-    )
-    dots = base.mark_circle(size=140, opacity=1).encode(tooltip=_tooltip())
-    names = base.mark_text(align="left", dx=10, dy=-10, fontSize=12).encode(text="label:N")
-    description = f"Decode speed against graded quality of {len(models)} models, with 95% intervals"
-    return alt.layer(quality, speed, dots, names).properties(
-        height=height, background="transparent", description=description
-    )
+def _quality_domain(drawn: "pd.DataFrame") -> list[float]:
+    """From 0, so that a small difference does not look like a large one, to a bit above the highest interval."""
+    return [0.0, min(1.0, float(drawn["accuracy_high"].max()) + 0.05)]
 
 
-def _share_scale(points: pd.DataFrame) -> alt.Scale:
-    highest = float(points["quality_high"].max()) if len(points) else 1.0
-    return alt.Scale(domain=[0, min(1.0, highest + 0.05)])
+def _label_sides(speeds: Sequence[float], shares: Sequence[float]) -> list[int]:
+    """For each point, the first side of it that no near, earlier point uses for its label."""
+    width = max(max(speeds) - min(speeds), 1e-9)
+    sides: list[int] = []
+    for place, (speed, share) in enumerate(zip(speeds, shares)):
+        taken = {
+            sides[other]
+            for other in range(place)
+            if abs(speeds[other] - speed) / width < _NEAR_X and abs(shares[other] - share) < _NEAR_Y
+        }
+        preferred = (2, 3, 0, 1) if speed > min(speeds) + 0.75 * width else (0, 1, 2, 3)
+        sides.append(next((side for side in preferred if side not in taken), place % len(_SIDES)))
+    return sides
 
 
-def _tooltip() -> list[alt.Tooltip]:
+def _labels(base: "alt.Chart", speed: "alt.X", quality: "alt.Y") -> list["alt.Chart"]:
+    """One text layer for each side, since a mark's offset is the same for all of a layer."""
     return [
-        alt.Tooltip("label:N", title="model"),
-        alt.Tooltip("decode_tok_per_s:Q", title="decode tok/s", format=".1f"),
-        alt.Tooltip("quality:Q", title="share correct", format=".1%"),
-        alt.Tooltip("correct:Q", title="correct"),
-        alt.Tooltip("graded:Q", title="graded"),
-        alt.Tooltip("prefill_tok_per_s:Q", title="prefill tok/s", format=".0f"),
-        alt.Tooltip("ttft_s:Q", title="TTFT (s)", format=".2f"),
-        alt.Tooltip("answer_s:Q", title="seconds per answer", format=".2f"),
-        alt.Tooltip("peak_rss_gb:Q", title="peak memory (GB)", format=".2f"),
-        alt.Tooltip("condition:N", title="condition"),
+        base.transform_filter(f"datum.side === {side}")
+        .mark_text(align=align, dx=dx, dy=dy, fontSize=13, fontWeight=600)
+        .encode(x=speed, y=quality, text="name:N")
+        for side, (align, dx, dy) in enumerate(_SIDES)
     ]
+
+
+def _tooltips() -> list["alt.Tooltip"]:
+    import altair as alt
+
+    shown = (
+        ("label", "Model", ""),
+        ("run_id", "Run", ""),
+        ("condition", "Condition", ""),
+        ("quantization", "Quantization", ""),
+        ("decode_tok_per_s", "Decode, tokens/s", ".1f"),
+        ("decode_low", "  from (95%)", ".1f"),
+        ("decode_high", "  to (95%)", ".1f"),
+        ("accuracy", "Share correct", ".1%"),
+        ("accuracy_low", "  from (95%)", ".1%"),
+        ("accuracy_high", "  to (95%)", ".1%"),
+        ("n", "Graded answers", "d"),
+        ("prefill_tok_per_s", "Prefill, tokens/s", ".0f"),
+        ("ttft_s", "Time to first token, s", ".2f"),
+        ("characters_per_s", "Characters/s", ".0f"),
+        ("answer_s", "Seconds per answer", ".2f"),
+        ("s_per_correct_answer", "Seconds per correct answer", ".2f"),
+        ("peak_rss_mb", "Peak memory, MB", ".0f"),
+    )
+    return [
+        alt.Tooltip(name, title=title, format=form, type="quantitative")
+        if form
+        else alt.Tooltip(name, title=title, type="nominal")
+        for name, title, form in shown
+    ]
+
+
+def _description(drawn: "pd.DataFrame") -> str:
+    """The chart in words, for who cannot see it."""
+    columns = (drawn["name"], drawn["decode_tok_per_s"], drawn["accuracy"], drawn["n"])
+    parts = [
+        f"{name}: {rate:.1f} tokens/s, {share:.0%} of {n} answers correct" for name, rate, share, n in zip(*columns)
+    ]
+    return f"Decode speed against graded quality, with 95% intervals. {'; '.join(parts)}."

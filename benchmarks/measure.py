@@ -1,5 +1,6 @@
 """One sample: ask a model, time it, grade the answer, and make the row, whatever happens."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -108,12 +109,15 @@ def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request
     return Request(messages=messages, sampling=sampling, cold=True)
 
 
-def measure(sample: Sample, model: ModelUnderTest, config: Config, *, look: Callable[[], Snapshot] = snapshot) -> Row:
+def measure(
+    sample: Sample, model: ModelUnderTest, config: Config, *, look: Callable[[int | None], Snapshot] = snapshot
+) -> Row:
     """Make one sample. What goes wrong is in the row's `error`; nothing is raised."""
-    before, started_at = look(), datetime.now(UTC)
+    pid = model.pid
+    before, started_at = look(pid), datetime.now(UTC)
     vocabulary_size = model.engine.info.vocabulary_size if model.engine else 1
     reply = model.ask(request_for(sample, config, vocabulary_size))
-    noise = noise_between(before, look())
+    noise = noise_between(before, look(pid))
     row: dict[str, Any] = {
         "model": model.id,
         "model_sha256": model.sha256,
@@ -168,4 +172,4 @@ def _not_cold(prefill_tokens: int | None, prompt_tokens: int) -> str | None:
 
 
 def _noise(noise: Noise) -> dict[str, Any]:
-    return {"steal_share": noise.steal_share, "throttled": noise.throttled, "load_1m": noise.load_1m}
+    return dataclasses.asdict(noise)

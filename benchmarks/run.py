@@ -101,7 +101,7 @@ def _report(run: "Run", *, as_json: bool) -> int:
 
     summaries = summarise(run)
     print(table(summaries))
-    print("decode: median over answers of at least 8 decoded tokens; intervals: 95%; noisy: CPU stolen or throttled")
+    print("decode: median over answers of at least 8 decoded tokens; intervals: 95%; noisy: others used the CPU, too")
     print(f"rows: {run.directory}/samples.jsonl; charts: the Results page of the app (`make app`)")
     failed = {model: facts["error"] for model, facts in run.models.items() if facts.get("error")}
     failed |= {row.model: row.error for row in run.rows if row.error and row.model not in failed}

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
+from benchmarks.machine_state import is_noisy
+
 SCHEMA_VERSION = "1.0"
 """Major.minor. A newer minor only adds keys, which readers ignore; a newer major cannot be read."""
 
@@ -44,6 +46,7 @@ class Row:
         prefill_s ... max_batch: See `benchmarks.engine.Timings`; None where the engine cannot know.
         steal_share: Share of the machine's CPU time that the hypervisor gave to others during the sample.
         throttled: Times that the container's CPU quota stopped this run during the sample.
+        cpu_wait_share: Share of the model's thread time spent ready to run, but waiting for a CPU that others used.
         load_1m: The machine's load average at the sample's start.
         pid: Process that made the answer.
         error: Why there is no answer; one line.
@@ -80,6 +83,7 @@ class Row:
     max_batch: int | None = None
     steal_share: float | None = None
     throttled: int | None = None
+    cpu_wait_share: float | None = None
     load_1m: float | None = None
     pid: int | None = None
     error: str | None = None
@@ -89,6 +93,11 @@ class Row:
     def key(self) -> Key:
         """What makes a sample this one; no run holds two rows with one key."""
         return (self.model_sha256, self.suite, self.prompt_id, self.condition, self.repetition, self.seed)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether something else than the model took a part of the sample's time."""
+        return is_noisy(steal_share=self.steal_share, throttled=self.throttled, cpu_wait_share=self.cpu_wait_share)
 
     @property
     def decode_tok_per_s(self) -> float | None:

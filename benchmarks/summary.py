@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.machine_state import is_noisy
 from benchmarks.runs import FIXED_SHAPE, Row, Run
 from benchmarks.stats import Interval, median_interval, wilson
 
@@ -98,7 +97,7 @@ def _summary(run: Run, model: str, condition: str, all_rows: Sequence[Row]) -> S
         truncated=sum(row.truncated for row in rows),
         ungradable=len(rows) - len(grades),
         errors=len(all_rows) - len(good),
-        noisy=sum(is_noisy(row.steal_share, row.throttled) for row in good),
+        noisy=sum(row.noisy for row in good),
         peak_rss_bytes=run.models.get(model, {}).get("peak_rss_bytes"),
     )
 

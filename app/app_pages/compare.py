@@ -13,7 +13,7 @@ from data.sources import local_path
 REFRESH_S = 0.2
 
 service, registry, visitor = runtime.service(), runtime.registry(), runtime.visitor()
-colours = colour_of(list(registry))
+colours = colour_of(registry, order=list(registry))
 turns: list[Turn] = st.session_state.setdefault("turns", [])
 running = bool(turns and turns[-1].comparison_id)
 

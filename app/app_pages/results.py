@@ -37,8 +37,11 @@ def show_run(run: Run) -> None:
         else conditions[0]
     )
     points = points[points["condition"] == condition]
-    chart = scatter(points, colour_of(list(runtime.registry())))
-    st.altair_chart(chart, alt="Decode speed against graded quality, one point per model with 95% intervals")
+    colours = colour_of(points["model"], order=list(runtime.registry()))
+    try:
+        st.altair_chart(scatter(points, colours))
+    except ValueError as error:  # nothing to draw yet
+        st.caption(f"No chart: {error}.")
     st.caption(
         "Up and to the right is better. Lines are 95% intervals; "
         "where they overlap much, this run does not tell the models apart."
@@ -48,34 +51,28 @@ def show_run(run: Run) -> None:
 
 
 def show_points_table(points: Any) -> None:
-    st.dataframe(
-        points.assign(correct=points["correct"].astype(str) + " / " + points["graded"].astype(str)),
-        hide_index=True,
-        column_order=[
-            "label",
-            "quality",
-            "correct",
-            "decode_tok_per_s",
-            "prefill_tok_per_s",
-            "ttft_s",
-            "answer_s",
-            "peak_rss_gb",
-            "truncated",
-            "errors",
-        ],
-        column_config={
-            "label": "Model",
-            "quality": st.column_config.NumberColumn("Share correct", format="percent"),
-            "correct": "Correct / graded",
-            "decode_tok_per_s": st.column_config.NumberColumn("Decode tok/s", format="%.1f"),
-            "prefill_tok_per_s": st.column_config.NumberColumn("Prefill tok/s", format="%.0f"),
-            "ttft_s": st.column_config.NumberColumn("TTFT (s)", format="%.2f"),
-            "answer_s": st.column_config.NumberColumn("Seconds per answer", format="%.2f"),
-            "peak_rss_gb": st.column_config.NumberColumn("Peak memory (GB)", format="%.2f"),
-            "truncated": "Cut off",
-            "errors": "Errors",
-        },
+    def number(title: str, form: str) -> Any:
+        return st.column_config.NumberColumn(title, format=form)
+
+    columns = {
+        "label": "Model",
+        "accuracy": number("Share correct", "percent"),
+        "of": "Correct / graded",
+        "decode_tok_per_s": number("Decode tok/s", "%.1f"),
+        "prefill_tok_per_s": number("Prefill tok/s", "%.0f"),
+        "ttft_s": number("TTFT (s)", "%.2f"),
+        "answer_s": number("Seconds per answer", "%.2f"),
+        "s_per_correct_answer": number("Seconds per correct answer", "%.2f"),
+        "peak_rss_gb": number("Peak memory (GB)", "%.2f"),
+        "truncated": "Cut off",
+        "ungradable": "Not gradable",
+        "errors": "Errors",
+        "noisy": "Noisy samples",
+    }
+    shown = points.assign(
+        of=points["correct"].astype(str) + " / " + points["n"].astype(str), peak_rss_gb=points["peak_rss_bytes"] / 1e9
     )
+    st.dataframe(shown, hide_index=True, column_order=list(columns), column_config=columns)
 
 
 def show_samples(run: Run, models: list[str]) -> None:

@@ -1,9 +1,13 @@
 """A deterministic stand-in for a language model: no weights, no randomness, a token is a word.
 
-It ships with the package so that everything above the engine can be tested in milliseconds. The model file
-is an optional JSON object: `{"reply": "…", "replies": {"part of the last message": "…"}, "decode_tok_per_s": 50,
-"prefill_tok_per_s": 500, "pace_s": 0.0, "die_after_tokens": null}`. Rates are reported as timings (None when
-not given); `pace_s` really sleeps before each token; `die_after_tokens` kills the process, as a crash would.
+It ships with the package so that everything above the engine can be tested in milliseconds. The script is an optional
+JSON file beside the model, with the same name:
+
+    {"reply": "…", "replies": {"part of the last message": "…"}, "decode_tok_per_s": 50, "prefill_tok_per_s": 500,
+     "pace_s": 0.0, "die_after_tokens": null}
+
+Rates are reported as timings (None when not given); `pace_s` really sleeps before each token; `die_after_tokens` kills
+the process, as a crash would.
 """
 
 import hashlib
@@ -223,7 +227,8 @@ class ScriptedEngine:
         )
 
 
-def _read_script(path: Path) -> dict[str, Any]:
+def _read_script(model: Path) -> dict[str, Any]:
+    path = model.with_suffix(".json")
     if not path.is_file():
         return {}
     try:

@@ -53,15 +53,32 @@ def _check_schema(schema: Mapping[str, Any]) -> None:
 
 
 def _first_json(text: str) -> tuple[Any, str] | None:
-    """The first object or array that parses, and the text around it."""
+    """The first object or array that parses, and the text around it; never a part of one that does not."""
     decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-    for match in re.finditer(r"[{\[]", text):
+    start = _next_bracket(text, 0)
+    while start is not None:
         try:
-            value, end = decoder.raw_decode(text, match.start())
+            value, end = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
-            continue
-        return value, text[: match.start()] + text[end:]
+            start = _next_bracket(text, _closing(text, start))
+        else:
+            return value, text[:start] + text[end:]
     return None
+
+
+def _next_bracket(text: str, position: int) -> int | None:
+    match = re.compile(r"[{\[]").search(text, position)
+    return match.start() if match else None
+
+
+def _closing(text: str, start: int) -> int:
+    """Position after the bracket that closes the one at `start`, or the end of the text."""
+    depth = 0
+    for match in re.compile(r"[{}\[\]]").finditer(text, start):
+        depth += 1 if match[0] in "{[" else -1
+        if depth == 0:
+            return match.end()
+    return len(text)
 
 
 def _refuse_constant(name: str) -> Any:

@@ -61,7 +61,7 @@ class Bench:
         )
 
     def model(self, model_id: str, **script: object) -> str:
-        path = self.folder / model_id
+        path = self.folder / f"{model_id}.json"
         path.write_text(json.dumps(script))
         self.models[model_id] = entry(model_id, path)
         return model_id
@@ -190,10 +190,10 @@ def test_what_nobody_watches_is_cancelled_and_a_touch_keeps_it(bench: Bench) -> 
 
 def test_a_model_that_cannot_be_fetched_ends_its_lane_with_the_reason(bench: Bench) -> None:
     a, gone = bench.model("a", reply="fine"), bench.model("gone")
-    (bench.folder / "gone").unlink()
+    (bench.folder / "gone.json").unlink()
     fine, failed = bench.finish(bench.compare("me", a, gone))
     assert (fine.text, fine.reason) == ("fine", "stop")
-    assert (failed.reason, failed.error) == ("error", "gone does not exist")
+    assert (failed.reason, failed.error) == ("error", "gone.json does not exist")
 
 
 def test_fetch_progress_is_visible_and_can_be_stopped(bench: Bench) -> None:

@@ -49,7 +49,7 @@ class Listener:
 
 
 def test_a_worker_writes_a_reply_and_reports_its_memory(worker: Worker, tmp_path: Path) -> None:
-    worker.load("a", script(tmp_path / "a", reply="one two three"), LoadOptions(), engine="scripted")
+    worker.load("a", script(tmp_path / "a.json", reply="one two three"), LoadOptions(), engine="scripted")
     listener = Listener()
     request_id = worker.submit("a", ask("hello"), listener)
     end = listener.wait_for(Finished)
@@ -64,7 +64,7 @@ def test_a_worker_writes_a_reply_and_reports_its_memory(worker: Worker, tmp_path
 def test_a_killed_worker_ends_its_replies_with_a_reason_and_keeps_their_text(
     worker: Worker, tmp_path: Path, how: signal.Signals
 ) -> None:
-    worker.load("a", script(tmp_path / "a", pace_s=0.005), LoadOptions(sequences=2), engine="scripted")
+    worker.load("a", script(tmp_path / "a.json", pace_s=0.005), LoadOptions(sequences=2), engine="scripted")
     listener = Listener()
     worker.submit("a", ask("hello"), listener)
     listener.wait_for(Delta)
@@ -81,7 +81,7 @@ def test_a_killed_worker_ends_its_replies_with_a_reason_and_keeps_their_text(
 
 def test_a_worker_that_dies_while_asked_answers_with_the_cause(worker: Worker, tmp_path: Path) -> None:
     options = LoadOptions()
-    worker.load("a", script(tmp_path / "a", pace_s=0.2), options, engine="scripted")
+    worker.load("a", script(tmp_path / "a.json", pace_s=0.2), options, engine="scripted")
     worker.submit("a", ask("hello"), Listener())
     threading.Timer(0.05, os.kill, (worker.pid, signal.SIGKILL)).start()
     with pytest.raises(EngineError, match="SIGKILL"):
@@ -90,12 +90,12 @@ def test_a_worker_that_dies_while_asked_answers_with_the_cause(worker: Worker, t
 
 
 def test_what_an_engine_refuses_comes_back_as_one_line(worker: Worker, tmp_path: Path) -> None:
-    worker.load("a", script(tmp_path / "a"), LoadOptions(), engine="scripted")
+    worker.load("a", script(tmp_path / "a.json"), LoadOptions(), engine="scripted")
     with pytest.raises(EngineError, match="prompt is empty"):
         worker.submit("a", ask(""), Listener())
     with pytest.raises(EngineError, match="'b' is not loaded"):
         worker.submit("b", ask("hello"), Listener())
-    broken = tmp_path / "broken"
+    broken = tmp_path / "broken.json"
     broken.write_text("{")
     with pytest.raises(EngineError, match="not a script"):
         worker.load("c", broken, LoadOptions(), engine="scripted")
@@ -104,7 +104,7 @@ def test_what_an_engine_refuses_comes_back_as_one_line(worker: Worker, tmp_path:
 def test_unloading_a_model_ends_its_replies_and_leaves_the_others(worker: Worker, tmp_path: Path) -> None:
     listeners = {name: Listener() for name in "ab"}
     for name, listener in listeners.items():
-        worker.load(name, script(tmp_path / name, pace_s=0.001), LoadOptions(), engine="scripted")
+        worker.load(name, script(tmp_path / f"{name}.json", pace_s=0.001), LoadOptions(), engine="scripted")
         worker.submit(name, ask("hello"), listener)
     listeners["b"].wait_for(Delta)
     worker.unload("a")
@@ -125,8 +125,8 @@ def test_closing_twice_is_harmless_and_ends_the_process(tmp_path: Path) -> None:
 
 def test_busy_models_get_equal_shares_of_time(worker: Worker, tmp_path: Path) -> None:
     listeners = {name: Listener() for name in "ab"}
-    worker.load("a", script(tmp_path / "a", pace_s=0.004), LoadOptions(), engine="scripted")
-    worker.load("b", script(tmp_path / "b", pace_s=0.016), LoadOptions(), engine="scripted")
+    worker.load("a", script(tmp_path / "a.json", pace_s=0.004), LoadOptions(), engine="scripted")
+    worker.load("b", script(tmp_path / "b.json", pace_s=0.016), LoadOptions(), engine="scripted")
     for name, listener in listeners.items():
         worker.submit(name, ask("hello"), listener)
     counts = {"a": 0, "b": 0}
@@ -140,7 +140,7 @@ def test_busy_models_get_equal_shares_of_time(worker: Worker, tmp_path: Path) ->
 
 
 def test_a_worker_engine_is_an_engine(tmp_path: Path) -> None:
-    engine = WorkerEngine(script(tmp_path / "a", reply="one two"), LoadOptions(), engine="scripted")
+    engine = WorkerEngine(script(tmp_path / "a.json", reply="one two"), LoadOptions(), engine="scripted")
     request_id = engine.submit(ask("hello"))
     events: list[Event] = []
     while engine.busy:

@@ -1,0 +1,112 @@
+from collections.abc import Callable
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from app.conversation import REPORT_PROMPTS
+
+Script = Callable[..., None]
+ENTRY = Path(__file__).resolve().parents[2] / "app" / "streamlit_app.py"
+
+
+def open_app() -> AppTest:
+    app = AppTest.from_file(ENTRY, default_timeout=30).run()
+    assert not app.exception
+    return app
+
+
+def wait_for(app: AppTest, condition: Callable[[AppTest], bool]) -> AppTest:
+    for _ in range(200):
+        if condition(app):
+            return app
+        app.run()
+        assert not app.exception
+    raise AssertionError([text.value for text in app.text])
+
+
+def captions(app: AppTest) -> str:
+    return "\n".join(caption.value for caption in app.caption)
+
+
+def idle(app: AppTest) -> bool:
+    return app.button(key="stop_all").disabled
+
+
+def test_a_first_visitor_sees_a_pair_and_the_two_prompts_of_the_report(scripted_app: Script) -> None:
+    app = open_app()
+    assert [box.value for box in app.selectbox] == ["alpha", "beta"]
+    assert [button.label for button in app.button if button.label in REPORT_PROMPTS] == list(REPORT_PROMPTS)
+
+
+def test_one_click_asks_both_models_and_shows_their_statistics(scripted_app: Script) -> None:
+    scripted_app("alpha", reply="13, 21, 34", decode_tok_per_s=40, prefill_tok_per_s=80)
+    scripted_app("beta", reply="I do not know")
+    app = open_app()
+    app.button(key=f"example_{REPORT_PROMPTS[0]}").click().run()
+    wait_for(app, idle)
+    shown = [text.value for text in app.text]
+    assert shown == [REPORT_PROMPTS[0], "13, 21, 34", "I do not know"]
+    assert "40.0 tok/s" in captions(app)
+    assert "3 tokens" in captions(app)
+    assert "finished" in captions(app)
+
+
+def test_a_chat_goes_on_and_clear_empties_it(scripted_app: Script) -> None:
+    scripted_app("alpha", replies={"second": "again alpha", "first": "alpha"})
+    scripted_app("beta", replies={"second": "again beta", "first": "beta"})
+    app = open_app()
+    for prompt in ("first", "second"):
+        app.chat_input(key="prompt").set_value(prompt).run()
+        wait_for(app, idle)
+    assert [text.value for text in app.text] == ["first", "alpha", "beta", "second", "again alpha", "again beta"]
+    app.button(key="clear").click().run()
+    assert not app.text
+
+
+def test_stop_keeps_what_was_written(scripted_app: Script) -> None:
+    scripted_app("alpha", pace_s=0.01)
+    scripted_app("beta", pace_s=0.01)
+    app = open_app()
+    app.chat_input(key="prompt").set_value("go").run()
+    wait_for(app, lambda app: len(app.text) == 3)
+    app.button(key="stop_all").click().run()
+    wait_for(app, idle)
+    assert captions(app).count("stopped") == 2
+    assert all(text.value for text in app.text)
+
+
+def test_an_empty_prompt_and_a_model_that_fails_are_one_line_each(scripted_app: Script) -> None:
+    scripted_app("alpha", reply="fine")
+    scripted_app("beta", reply="never", die_after_tokens=0)
+    app = open_app()
+    app.chat_input(key="prompt").set_value("   ").run()
+    assert [error.value for error in app.error] == ["the prompt is empty; write something first"]
+    app.chat_input(key="prompt").set_value("hello").run()
+    wait_for(app, idle)
+    assert any("SIGKILL" in error.value for error in app.error)
+    assert not app.exception
+
+
+def test_markup_in_prompts_and_replies_stays_text(scripted_app: Script) -> None:
+    hostile = "<script>alert(1)</script> $x$ ![i](http://example.org/x.png)"
+    scripted_app("alpha", reply=hostile)
+    scripted_app("beta", reply="fine")
+    app = open_app()
+    app.chat_input(key="prompt").set_value(hostile).run()
+    wait_for(app, idle)
+    assert [text.value for text in app.text][:2] == [hostile, hostile]
+    assert not any("example.org" in markdown.value for markdown in app.markdown)
+
+
+def test_a_broken_registry_is_one_line(scripted_app: Script, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    scripted_app("alpha")
+    app = AppTest.from_file(ENTRY, default_timeout=30)
+    import os
+
+    registry = Path(os.environ["TRADEOFF_REGISTRY"])
+    good = registry.read_text()
+    registry.write_text(good.replace("label", "lable"))
+    app.run()
+    assert not app.exception
+    assert len(app.error) == 1 and "lable" in app.error[0].value
+    registry.write_text(good)
