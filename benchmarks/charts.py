@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 SPEED_TITLE = "Decode speed (tokens/s)"
 QUALITY_TITLE = "Graded quality (share correct)"
 
-COLUMNS = (
-    *("run_id", "model", "label", "quantization", "condition"),
-    *("decode_tok_per_s", "decode_low", "decode_high", "accuracy", "accuracy_low", "accuracy_high", "correct", "n"),
+_NAMES = ("run_id", "model", "label", "quantization", "condition")
+_MEASURED = (
+    *("decode_tok_per_s", "decode_low", "decode_high", "accuracy", "accuracy_low", "accuracy_high"),
     *("prefill_tok_per_s", "ttft_s", "characters_per_s", "answer_s", "s_per_correct_answer", "peak_rss_bytes"),
-    *("truncated", "ungradable", "errors", "noisy", "samples"),
 )
+_COUNTED = ("correct", "n", "truncated", "ungradable", "errors", "noisy", "samples")
+COLUMNS = (*_NAMES, *_MEASURED, *_COUNTED)
 
 _NEAR_X, _NEAR_Y = 0.12, 0.05  # points nearer than this share of the axes get their labels on different sides
 _SIDES: tuple[tuple[Literal["left", "right"], int, int], ...] = (
@@ -39,7 +40,7 @@ def model_points(runs: Iterable[Run]) -> "pd.DataFrame":
     import pandas as pd
 
     points = [_point(run, summary) for run in runs for summary in summarise(run)]
-    return pd.DataFrame(points, columns=list(COLUMNS))
+    return pd.DataFrame(points, columns=list(COLUMNS)).astype(dict.fromkeys(_MEASURED, "float64"))
 
 
 def scatter(points: "pd.DataFrame", palette: Mapping[str, str] | None = None) -> "alt.LayerChart":

@@ -3,6 +3,7 @@
 Rows are appended and flushed one by one, so that a killed run loses at most the sample in flight.
 """
 
+import contextlib
 import dataclasses
 import fcntl
 import json
@@ -148,11 +149,14 @@ class RunWriter:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        path = directory / SAMPLES_NAME
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._file = (directory / SAMPLES_NAME).open("ab", buffering=0)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _cut_torn_line(self._file.fileno(), directory / SAMPLES_NAME)
+            with contextlib.ExitStack() as on_failure:
+                self._file = on_failure.enter_context(path.open("ab", buffering=0))
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+                on_failure.pop_all()  # from here on, close() closes it
         except BlockingIOError:
             raise RunError(f"{directory}: another process is writing to this run; wait until it ends") from None
         except OSError as error:
@@ -288,11 +292,6 @@ def _check_version(where: str, version: object) -> None:
         raise RunError(f"{where}: schema_version is {version!r}; expected one such as {SCHEMA_VERSION!r}")
     if int(major) > int(newest):
         raise RunError(f"{where}: schema version {version} is newer than {SCHEMA_VERSION}; update Tradeoff to read it")
-
-
-def _cut_torn_line(descriptor: int, path: Path) -> None:
-    content = path.read_bytes()
-    os.ftruncate(descriptor, content.rfind(b"\n") + 1)
 
 
 def _without_nan(value: Any) -> Any:

@@ -1,5 +1,7 @@
 """Compare: one prompt, two models, both replies at once."""
 
+from typing import Any
+
 import streamlit as st
 
 from app import runtime
@@ -11,6 +13,17 @@ from benchmarks.engine import Sampling
 from data.sources import local_path
 
 REFRESH_S = 0.2
+DEFAULTS: dict[str, Any] = {
+    "temperature": 0.6,
+    "top_p": 0.9,
+    "top_k": 0,
+    "min_p": 0.0,
+    "repeat_penalty": 1.0,
+    "max_tokens": 256,
+    "seed": 3407,
+    "system": "",
+    "stop": "",
+}
 
 service, registry, visitor = runtime.service(), runtime.registry(), runtime.visitor()
 colours = colour_of(registry, order=list(registry))
@@ -28,19 +41,13 @@ def model_name(model_id: str) -> str:
 def send(prompt: str) -> None:
     """Start a comparison; a refusal is kept for the page to show."""
     state = st.session_state
-    model_ids = (state.model_0, state.model_1)
+    pair = runtime.default_pair()
+    model_ids = (state.get("model_0", pair[0]), state.get("model_1", pair[1]))
+    chosen = {name: state.get(name, default) for name, default in DEFAULTS.items()}
+    system, stop_lines = chosen.pop("system"), chosen.pop("stop")
     try:
-        sampling = Sampling(
-            temperature=state.temperature,
-            top_p=state.top_p,
-            top_k=state.top_k,
-            min_p=state.min_p,
-            repeat_penalty=state.repeat_penalty,
-            max_tokens=state.max_tokens,
-            stop=tuple(line for line in state.stop.splitlines() if line),
-            seed=state.seed,
-        )
-        requests = lane_requests(turns, prompt, model_ids, system=state.system, sampling=sampling)
+        sampling = Sampling(**chosen, stop=tuple(line for line in stop_lines.splitlines() if line))
+        requests = lane_requests(turns, prompt, model_ids, system=system, sampling=sampling)
         comparison_id = service.compare(visitor, requests)
     except (Refused, ValueError) as error:
         state.refusal = str(error)
@@ -75,13 +82,24 @@ def show_settings() -> None:
             height=80,
         )
         left, right = st.columns(2)
-        left.slider("Temperature", 0.0, 2.0, 0.6, 0.05, key="temperature", persist_state="session", help="0 is greedy")
-        right.slider("Top-p", 0.05, 1.0, 0.9, 0.05, key="top_p", persist_state="session")
-        left.slider("Min-p", 0.0, 0.5, 0.0, 0.01, key="min_p", persist_state="session")
-        right.slider("Repeat penalty", 1.0, 2.0, 1.0, 0.05, key="repeat_penalty", persist_state="session")
-        left.number_input("Top-k (0: all)", 0, 1000, 0, key="top_k", persist_state="session")
-        right.number_input("Max tokens", 1, 4096, 256, key="max_tokens", persist_state="session")
-        left.number_input("Seed", 0, 2**32 - 1, 3407, key="seed", persist_state="session")
+        left.slider(
+            "Temperature",
+            0.0,
+            2.0,
+            DEFAULTS["temperature"],
+            0.05,
+            key="temperature",
+            persist_state="session",
+            help="0 is greedy",
+        )
+        right.slider("Top-p", 0.05, 1.0, DEFAULTS["top_p"], 0.05, key="top_p", persist_state="session")
+        left.slider("Min-p", 0.0, 0.5, DEFAULTS["min_p"], 0.01, key="min_p", persist_state="session")
+        right.slider(
+            "Repeat penalty", 1.0, 2.0, DEFAULTS["repeat_penalty"], 0.05, key="repeat_penalty", persist_state="session"
+        )
+        left.number_input("Top-k (0: all)", 0, 1000, DEFAULTS["top_k"], key="top_k", persist_state="session")
+        right.number_input("Max tokens", 1, 4096, DEFAULTS["max_tokens"], key="max_tokens", persist_state="session")
+        left.number_input("Seed", 0, 2**32 - 1, DEFAULTS["seed"], key="seed", persist_state="session")
         right.text_area("Stop strings, one a line", key="stop", persist_state="session", height=68)
 
 

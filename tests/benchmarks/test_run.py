@@ -1,0 +1,324 @@
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import execute, run
+from benchmarks.runs import Run, RunWriter, read_run
+
+ROOT = Path(__file__).parents[2]
+KEYS = {"id", "decode_tok_per_s", "prefill_tok_per_s", "ttft_s", "accuracy", "n", "peak_rss_bytes"}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with two scripted models and a suite of four prompts."""
+    monkeypatch.chdir(tmp_path)
+    long = "It is a big and old and very nice city named Paris"
+    model("fast", reply=long, decode_tok_per_s=50, prefill_tok_per_s=500)
+    model("slow", reply=long.replace("Paris", "Lyon"), decode_tok_per_s=20, prefill_tok_per_s=200)
+    lines = [
+        {
+            "id": f"p{place}",
+            "kind": "facts",
+            "prompt": f"Question {place}: which city is the capital of France?",
+            "grader": {"name": "keywords", "all_of": ["Paris"]},
+            "max_tokens": 20,
+            "right": "Paris",
+            "wrong": "Lyon",
+        }
+        for place in range(4)
+    ]
+    Path("mine.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    config()
+    return tmp_path
+
+
+def model(name: str, **facts: Any) -> None:
+    Path(f"{name}.json").write_text(json.dumps(facts))
+
+
+def config(*models: str, **changes: Any) -> None:
+    facts = {
+        "name": "test",
+        "engine": "scripted",
+        "models": [f"{name}.json" for name in models or ("fast", "slow")],
+        "suites": ["./mine.jsonl"],
+        "warmups": 1,
+        **changes,
+    }
+    Path("test.toml").write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in facts.items()))
+
+
+def only_run() -> Run:
+    (directory,) = Path("results").iterdir()
+    return read_run(directory)
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, rows: int, error: BaseException) -> None:
+    """Let the writer fail before the given row."""
+    write, written = RunWriter.write, iter(range(100))
+
+    def limited(self: RunWriter, row: Any) -> None:
+        if next(written) >= rows:
+            raise error
+        write(self, row)
+
+    monkeypatch.setattr(RunWriter, "write", limited)
+
+
+def test_a_run_measures_every_model_on_every_prompt_and_reports(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["test.toml", "--json"]) == 0
+    done = only_run()
+    assert done.finished
+    assert len({row.key for row in done.rows}) == len(done.rows) == 8
+    assert all(row.error is None for row in done.rows)
+    out = capsys.readouterr().out
+    found = json.loads(out.splitlines()[-1])
+    assert found["run_id"] == done.id
+    assert all(each.keys() >= KEYS for each in found["models"])
+    fast, slow = found["models"]
+    assert (fast["id"], fast["accuracy"], fast["n"], slow["id"], slow["accuracy"]) == ("fast", 1.0, 4, "slow", 0.0)
+    assert fast["decode_tok_per_s"] == pytest.approx(50) and slow["prefill_tok_per_s"] == pytest.approx(200)
+    assert fast["peak_rss_bytes"] > 1e6
+    assert "4/4 = 100% [51%, 100%]" in out and "Results page" in out
+
+
+def test_the_manifest_says_what_ran_where() -> None:
+    run.main(["test.toml"])
+    manifest = only_run().manifest
+    assert manifest["config"]["models"] == ["fast", "slow"]
+    assert manifest["suites"]["mine"]["prompts"] == 4 and len(manifest["suites"]["mine"]["sha256"]) == 64
+    assert manifest["models"]["fast"]["info"]["architecture"] == "scripted"
+    assert manifest["machine"]["usable_threads"] >= 1
+    assert manifest["schema_version"] == "1.0"
+    assert "persona" in manifest["policies"]["chat_template"]
+    assert len({row.pid for row in only_run().rows}) == 2
+
+
+def test_the_limit_and_directory_can_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["test.toml", "--limit", "2", "--out", "elsewhere"]) == 0
+    (directory,) = Path("elsewhere").iterdir()
+    assert len(read_run(directory).rows) == 4
+    assert not Path("results").exists()
+    with pytest.raises(SystemExit, match="2"):
+        run.main(["test.toml", "--limit", "0"])
+
+
+def test_fixed_shapes_are_timed_beside_the_prompts() -> None:
+    config(fixed_repetitions=2, fixed_prefill_tokens=16, fixed_decode_tokens=10)
+    model("fast", decode_tok_per_s=50, prefill_tok_per_s=500)
+    model("slow", decode_tok_per_s=20, prefill_tok_per_s=500)
+    assert run.main(["test.toml"]) == 0
+    fixed = [row for row in only_run().rows if row.kind == "fixed-shape"]
+    assert [(row.prompt_id, row.prefill_tokens, row.decode_tokens) for row in fixed] == [("pp16-tg10", 16, 10)] * 4
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_goes_on_without_doing_anything_twice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3, KeyboardInterrupt())
+        assert run.main(["test.toml", "--limit", "4"]) == 130
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == ("benchmarks.run: interrupted; resume with: python -m benchmarks.run test.toml --resume --limit 4")
+    first = only_run()
+    assert len(first.rows) == 3 and not first.finished
+    with (first.directory / "samples.jsonl").open("a") as file:
+        file.write('{"torn": ')
+    assert run.main(said.split("benchmarks.run ")[-1].split()) == 0
+    second = only_run()
+    assert second.finished and len(second.manifest["resumed_at"]) == 1
+    assert second.rows[:3] == first.rows
+    assert len({row.key for row in second.rows}) == len(second.rows) == 8
+    assert run.main(["test.toml", "--resume", "--limit", "4"]) == 1
+    assert "no unfinished run of 'test' under results" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        (lambda: config(seed=5), "seed: 3407 in the run, 5 now"),
+        (lambda: model("fast", reply="other"), "model fast: sha256 "),
+        (lambda: Path("mine.jsonl").write_text(Path("mine.jsonl").read_text() + "\n"), "suite mine: sha256 "),
+    ],
+)
+def test_a_run_whose_config_model_or_suite_changed_is_not_resumed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], change: Any, wanted: str
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3, KeyboardInterrupt())
+        run.main(["test.toml"])
+    change()
+    assert run.main(["test.toml", "--resume"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "cannot be resumed, because it differs: " + wanted in said
+    assert len(only_run().rows) == 3
+
+
+def test_a_model_that_cannot_be_had_or_loaded_has_rows_that_say_so_and_the_others_finish(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("broken.json").write_text("not a script")
+    config("missing", "fast", "broken")
+    assert run.main(["test.toml", "--json"]) == 1
+    done = only_run()
+    errors = {name: {row.error for row in done.rows if row.model == name} for name in ("missing", "fast", "broken")}
+    assert errors["fast"] == {None}
+    assert "cannot be read (No such file or directory)" in str(errors["missing"])
+    assert "not a script for the scripted engine" in str(errors["broken"])
+    assert done.finished and len(done.rows) == 12
+    streams = capsys.readouterr()
+    found = {each["id"]: each for each in json.loads(streams.out.splitlines()[-1])["models"]}
+    assert (found["missing"]["accuracy"], found["missing"]["n"], found["missing"]["errors"]) == (None, 0, 4)
+    assert found["fast"]["accuracy"] == 1
+    assert "broken: " in streams.err and "Traceback" not in streams.err
+
+
+def test_a_model_that_keeps_killing_its_worker_does_not_stop_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    model("deadly", reply="one two three", die_after_tokens=1)
+    config("fast", "deadly", warmups=0)
+    assert run.main(["test.toml"]) == 1
+    done = only_run()
+    assert {row.error for row in done.rows if row.model == "fast"} == {None}
+    deadly = [row for row in done.rows if row.model == "deadly"]
+    assert len(deadly) == 4 and all("SIGKILL" in str(row.error) for row in deadly)
+    assert done.manifest["models"]["deadly"]["restarts"] == 2
+
+
+def test_a_full_disk_is_one_line_and_what_was_written_stays(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, calls = os.fsync, iter(range(100))
+
+    def fsync(descriptor: int) -> None:
+        if next(calls) >= 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        assert run.main(["test.toml"]) == 1
+    said = capsys.readouterr().err
+    assert "No space left on device); what was measured so far is kept" in said
+    assert "Traceback" not in said
+    assert 2 <= len(only_run().rows) < 8
+    assert run.main(["test.toml", "--resume"]) == 0
+    assert len({row.key for row in only_run().rows}) == len(only_run().rows) == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        (lambda: config(thread=2), "unknown key 'thread'"),
+        (lambda: config(suites=["nope"]), "unknown suite 'nope'; known: core, report"),
+        (lambda: config(kinds=["poetry"]), "kinds: unknown kind 'poetry'; known: facts"),
+        (lambda: config(suites=["./mine.jsonl", "./other/mine.jsonl"]), "suites: two are named 'mine'"),
+        (lambda: config(engine="llama_cpp"), "unknown model 'fast.json'"),
+        (lambda: Path("slow.json").write_bytes(Path("fast.json").read_bytes()), "'fast' and 'slow' are the same file"),
+        (lambda: Path("mine.jsonl").write_text("{\n"), "mine.jsonl, line 1: not JSON"),
+        (lambda: Path("mine.jsonl").write_text(broken_suite()), "suite mine, prompt 'p0': unknown grader 'keyword'"),
+    ],
+)
+def test_a_mistake_is_one_line_before_any_work(capsys: pytest.CaptureFixture[str], change: Any, wanted: str) -> None:
+    Path("other").mkdir()
+    Path("other/mine.jsonl").write_text(Path("mine.jsonl").read_text())
+    change()
+    assert run.main(["test.toml"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and wanted in said
+    assert not Path("results").exists()
+
+
+def broken_suite() -> str:
+    return Path("mine.jsonl").read_text().replace('"keywords"', '"keyword"')
+
+
+def test_two_runs_started_in_one_second_have_directories_of_their_own() -> None:
+    for _ in range(2):
+        run.main(["test.toml", "--limit", "1"])
+    assert len(list(Path("results").iterdir())) == 2
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "benchmarks.run", "test.toml", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def wait_for_rows(count: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if sum(len(path.read_bytes().splitlines()) for path in Path("results").glob("*/samples.jsonl")) >= count:
+            return
+        os.sched_yield()
+    raise AssertionError(f"there were never {count} rows")
+
+
+@pytest.mark.parametrize(("end", "status"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_a_killed_run_resumes_to_the_same_samples_none_twice(end: signal.Signals, status: int) -> None:
+    for name in ("fast", "slow"):
+        model(name, reply="one two three four Paris " + name, pace_s=0.03)
+    process = start()
+    wait_for_rows(2)
+    os.killpg(process.pid, end) if end == signal.SIGINT else process.send_signal(end)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == status, said
+    assert "Traceback" not in said
+    before = only_run()
+    assert 2 <= len(before.rows) < 8
+    resumed = start("--resume")
+    _, said = resumed.communicate(timeout=60)
+    assert resumed.returncode == 0, said
+    after = only_run()
+    assert after.rows[: len(before.rows)] == before.rows
+    assert len({row.key for row in after.rows}) == len(after.rows) == 8
+
+
+def test_help_needs_no_heavy_import() -> None:
+    code = "import sys, benchmarks.run as r\ntry: r.main(['--help'])\nexcept SystemExit: print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1]
+    assert not any(f"'{name}'" in loaded for name in ("numpy", "scipy", "pandas", "altair", "llama_cpp"))
+
+
+def test_nothing_is_left_running_after_a_run() -> None:
+    before = set(Path("/proc").glob("[0-9]*/task"))
+    run.main(["test.toml", "--limit", "1"])
+    mine = {path for path in set(Path("/proc").glob("[0-9]*/task")) - before if _is_child(path.parent)}
+    assert not mine
+
+
+def _is_child(process: Path) -> bool:
+    try:
+        return int((process / "stat").read_text().rsplit(")", 1)[1].split()[1]) == os.getpid()
+    except OSError:
+        return False
+
+
+def test_models_that_have_no_samples_left_are_not_loaded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(patch, 7, KeyboardInterrupt())
+        run.main(["test.toml"])
+    opened = []
+    original = execute.under_test
+
+    def counting(subject: Any, settings: Any) -> Any:
+        tested = original(subject, settings)
+        opening = tested.open_engine
+        tested.open_engine = lambda: opened.append(subject.id) or opening()
+        return tested
+
+    monkeypatch.setattr(execute, "under_test", counting)
+    assert run.main(["test.toml", "--resume"]) == 0
+    assert len(opened) == 1
+    assert all(facts["info"] for facts in only_run().models.values())
