@@ -23,7 +23,7 @@ from benchmarks.engines import ENGINES
 from benchmarks.worker_messages import Answer, Cancel, Command, Happened, Load, Memory, Score, Submit, Unload, Usage
 
 SLICE_S = 0.05
-SEND_INTERVAL_S = 0.07
+SEND_INTERVAL_S = 0.1
 
 
 @dataclass(kw_only=True)
@@ -128,7 +128,7 @@ class WorkerProcess:
             self._flush(name, model, now)
 
     def _note(self, name: str, model: _Model, event: Event) -> None:
-        """Text is gathered and sent about 14 times a second; the rest goes out at once, in order."""
+        """Text is gathered and sent about ten times a second; the rest goes out at once, in order."""
         if isinstance(event, Delta):
             before = model.pending.get(event.id)
             model.pending[event.id] = replace(event, text=before.text + event.text) if before else event

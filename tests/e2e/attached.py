@@ -83,11 +83,13 @@ class Client:
         state.id, state.trigger_value = str(self._button), True
         self._send(press)
         self._follow(lambda: len(self._rates()) == 2, seconds=120)
-        return [rate for _, rate in sorted(self._rates().items())]
+        return [rate for _, rate in sorted(self._rates().items(), key=lambda item: item[0][-12:])]
 
-    def _rates(self) -> dict[tuple[int, ...], float]:
+    def _rates(self) -> dict[str, float]:
+        """Final rates by the model's name, which stands first in the same box."""
         found = {path: RATE.search(text) for path, text in self._captions.items()}
-        return {path: float(match.group(1)) for path, match in found.items() if match}
+        names = {path: self._captions.get((*path[:-1], 0), "") for path in found}
+        return {names[path]: float(match.group(1)) for path, match in found.items() if match}
 
     def _send(self, message: BackMsg) -> None:
         if not message.HasField("rerun_script"):
@@ -105,7 +107,9 @@ class Client:
                     tick.rerun_script.fragment_id = fragment
                     self._send(tick)
             try:
-                self._take(ForwardMsg.FromString(self._socket.recv(timeout=0.02)))  # type: ignore[arg-type]
+                next_due = min((due for _, due in self._timers.values()), default=now + 1)
+                wait_s = max(0.001, min(next_due, deadline) - now)
+                self._take(ForwardMsg.FromString(self._socket.recv(timeout=wait_s)))  # type: ignore[arg-type]
             except TimeoutError:
                 continue
 
