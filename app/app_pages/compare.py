@@ -12,7 +12,7 @@ from benchmarks.colours import colour_of
 from benchmarks.engine import Sampling
 from data.sources import local_path
 
-REFRESH_S = 0.25  # each look costs the models some milliseconds of processor time
+REFRESH_S = 0.3  # each look costs the models some milliseconds of processor time
 DEFAULTS: dict[str, Any] = {
     "temperature": 0.6,
     "top_p": 0.9,
