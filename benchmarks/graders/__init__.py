@@ -47,7 +47,9 @@ GRADERS: dict[str, Grader] = {
 
 
 def grade(prompt: Prompt, answer: str) -> Grade:
-    """Grade one answer with the prompt's grader; run `check_suite` first."""
+    """Grade one answer with the prompt's grader; run `check_suite` first. Repeating the question is wrong."""
+    if words.normalised(answer) == words.normalised(prompt.text):
+        return Grade(value=0.0, reason="repeats the question")
     return _call(prompt.grader, answer)
 
 
