@@ -94,7 +94,7 @@ def choice(answer: str, *, options: Sequence[str], answer_is: str) -> Grade:
     """One of a few options, such as yes and no, or A to D.
 
     Read as the answer, in this order: what follows "the answer is"; an option that opens the answer; the only option
-    named anywhere. An answer that names several, or none, is wrong: naming all of them buys nothing.
+    named anywhere, unless after a "not". An answer that names several, or none, is wrong: naming all buys nothing.
     """
     if answer_is not in options:
         raise GraderError(f"answer_is {answer_is!r} is not among the options {', '.join(options)}")
@@ -107,6 +107,12 @@ def choice(answer: str, *, options: Sequence[str], answer_is: str) -> Grade:
     opening = [option for option in options if _opens(stated, option) and not hedged]
     named = [option for option in options if _names(text, option)]
     chosen = max(opening, key=len) if opening else named[0] if len(named) == 1 else None
+    if (
+        chosen
+        and not opening
+        and re.search(rf"\b(?:not|never|\w+n't)\b[^.!?]*\b{re.escape(normalised(chosen))}\b", text)
+    ):
+        return wrong(f"names {chosen!r} after a 'not'")
     if chosen is None:
         return wrong(f"names {' and '.join(named) if named else 'none'} of the options")
     return (right if chosen == answer_is else wrong)(f"chose {chosen!r}")
@@ -129,14 +135,15 @@ def _names(text: str, option: str) -> bool:
 def order(answer: str, *, items: Sequence[str]) -> Grade:
     """The items, each once, in this order, as whole words.
 
-    A chatty model may repeat the question's list first, so the last (or the first) mentions are read, as many as there
-    are items; a list that names an item twice within them fails.
+    A chatty model may repeat the question's list before its own, or an item or two after it; longer repetition fails.
     """
     if len(items) < 2:
         raise GraderError(f"items has {len(items)}; an order needs at least 2")
     longest_first = sorted((re.escape(normalised(item)) for item in items), key=len, reverse=True)
     found = re.findall(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)", normalised(body(answer)))
     wanted = [normalised(item) for item in items]
-    if wanted in (found[-len(wanted) :], found[: len(wanted)]):
+    after_repetition = len(found) <= 2 * len(wanted) and found[-len(wanted) :] == wanted
+    before_comments = len(found) < 2 * len(wanted) and found[: len(wanted)] == wanted
+    if after_repetition or before_comments:
         return right("lists the items in order")
     return wrong(f"lists {shown(', '.join(found[-len(wanted) :]))}, not {shown(', '.join(items))}")

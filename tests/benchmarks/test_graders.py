@@ -98,6 +98,7 @@ def test_keywords_match_whole_words_only() -> None:
         ("Yes or no?", 0),
         ("No.", 0),
         ("Maybe.", 0),
+        ("I would not say yes.", 0),
         ("The answer could be yes; it could be no.", 0),
     ],
 )
@@ -125,7 +126,9 @@ def test_order_reads_the_list_and_not_the_repeated_question() -> None:
     assert value("order", "apple, fig, pear", items=items) == 1
     assert value("order", "Sorting pear, apple, fig gives: apple, fig, pear.", items=items) == 1
     assert value("order", "pear, fig, apple", items=items) == 0
+    assert value("order", "apple, fig, pear: so the apple comes first", items=items) == 1
     assert value("order", "apple, fig", items=items) == 0
+    assert value("order", "pear, apple, fig, pear, fig, pear, apple, fig, pear", items=items) == 0
 
 
 def test_quantity_accepts_other_units_and_refuses_lists_of_guesses() -> None:
