@@ -36,7 +36,7 @@ def main() -> int:
         choose_variant(cpu_flags())
     except UnsupportedCPU as error:
         raise SystemExit(f"setup: {error}") from None
-    build_llama(with_llama_bench=target == "test")
+    build_llama()
     make_environment(ROOT / ".venv", ["requirements.txt"])
     if target == "test":
         make_environment(ROOT / ".venv-test", ["requirements.txt", "requirements-dev.txt"])
@@ -72,10 +72,9 @@ def require(*packages: str, has: Callable[[], bool]) -> None:
         raise SystemExit(f"setup: {names} was installed but does not work")
 
 
-def build_llama(*, with_llama_bench: bool) -> None:
+def build_llama() -> None:
     require("g++", "make", "cmake", has=lambda: all(map(shutil.which, ("c++", "make", "cmake"))))
-    command = [sys.executable, "scripts/build_llama.py", *(["--llama-bench"] if with_llama_bench else [])]
-    run(command, "building llama.cpp failed; the reason is above")
+    run([sys.executable, "scripts/build_llama.py"], "building llama.cpp failed; the reason is above")
 
 
 def make_environment(path: Path, requirements: Sequence[str]) -> None:
