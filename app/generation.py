@@ -314,8 +314,8 @@ class GenerationService:
                 raise EngineError("the inference worker is gone; send the prompt again")
             request = job.requests[index].request
             engine_id = worker.submit(lane.model_id, request, lambda event: self._take(job, index, event))
-        except EngineError as error:
-            self._end(job, index, "error", error=str(error))
+        except Exception as error:  # as in _prepare: a lane must always end
+            self._end(job, index, "error", error=one_line(error))
             return
         with self._lock:
             job.engine_ids[index] = engine_id
