@@ -89,7 +89,11 @@ def _unfinished_run(out: Path, config: "Config") -> Path:
     from benchmarks.runs import RunError, find_runs, read_manifest
 
     for directory in reversed(find_runs([out])):
-        manifest = read_manifest(directory)
+        try:
+            manifest = read_manifest(directory)
+        except RunError as error:  # somebody else's broken run is no reason not to resume this one
+            _say(f"passed over: {error}")
+            continue
         if manifest.get("config", {}).get("name") == config.name and manifest.get("finished_at") is None:
             return directory
     raise RunError(f"no unfinished run of {config.name!r} under {out}; start one without --resume")

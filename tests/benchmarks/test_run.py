@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -133,7 +134,10 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on_without_doing_anything
     assert len(first.rows) == 3 and not first.finished
     with (first.directory / "samples.jsonl").open("a") as file:
         file.write('{"torn": ')
+    Path("results/zzz-broken").mkdir()
+    Path("results/zzz-broken/run.json").write_text("{")
     assert run.main(said.split("benchmarks.run ")[-1].split()) == 0
+    shutil.rmtree("results/zzz-broken")
     second = only_run()
     assert second.finished and len(second.manifest["resumed_at"]) == 1
     assert second.rows[:3] == first.rows
