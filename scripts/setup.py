@@ -39,7 +39,7 @@ def main() -> int:
     build_llama()
     make_environment(ROOT / ".venv", ["requirements.txt"])
     if target == "test":
-        make_environment(ROOT / ".venv-test", ["requirements.txt", "requirements-dev.txt"])
+        make_environment(ROOT / ".venv-test", ["requirements.txt", "requirements-train.txt", "requirements-dev.txt"])
         require("chromium", has=lambda: shutil.which("chromium") is not None)
     fetch_models(ROOT / ".venv")
     if (seconds := time.monotonic() - started) > 5:

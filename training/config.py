@@ -1,0 +1,403 @@
+"""One TOML per experiment, read into checked, frozen dataclasses.
+
+Every key of the file is a field here, so an unknown one is an error that lists the known ones. `--set table.key=value`
+changes one of them; the value is read as TOML, and as plain text where it is not TOML.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class TrainingError(Exception):
+    """Training cannot go on; one line that names what, which value and what to do."""
+
+
+class ConfigError(TrainingError):
+    """A configuration that cannot be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The model that is fine-tuned.
+
+    Attributes:
+        source: "hub": a Hub repository with safetensors; "registry": an id of data/models.toml, whose GGUF is turned
+            into a checkpoint; "path": a checkpoint's directory, or a GGUF.
+        revision: Commit, tag or branch of a Hub repository; empty takes main.
+        load_in_4bit: QLoRA: the frozen weights in 4 bits (NF4), quantized at loading. Needs a GPU.
+    """
+
+    source: Literal["hub", "registry", "path"]
+    name: str
+    revision: str = ""
+    load_in_4bit: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora:
+    """The adapter: W + alpha / rank · B · A, with A of shape (rank, in) and B of shape (out, rank)."""
+
+    rank: int
+    alpha: int
+    dropout: float = 0.0
+    bias: Literal["none"] = "none"
+    target_modules: tuple[str, ...] = ALL_LINEAR
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimization:
+    """The `[training]` table.
+
+    Attributes:
+        max_length: Longest example in tokens; longer ones are dropped by prepare, never cut.
+        effective_batch: Examples per optimizer step, whatever the number of GPUs.
+        micro_batch: Examples per forward pass and GPU; lower it when memory runs out, the result stays the same.
+        epochs, max_steps: The length of training; max_steps wins unless it is 0.
+        precision: "auto" takes bf16 where the GPU has it, else fp16; fp32 on a CPU.
+        gradient_checkpointing: "unsloth" is Unsloth's own where it trains, and the ordinary one elsewhere.
+        eval_steps, save_steps, sample_steps: Optimizer steps between validations, checkpoints and sample replies; 0 never.
+        keep_checkpoints: Older ones are deleted.
+    """
+
+    max_length: int
+    learning_rate: float
+    effective_batch: int
+    micro_batch: int
+    epochs: float = 1.0
+    max_steps: int = 0
+    scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
+    warmup_steps: int = 5
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    optimizer: Literal["adamw_8bit", "adamw_torch", "adamw_torch_fused"] = "adamw_torch"
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
+    gradient_checkpointing: Literal["unsloth", "on", "off"] = "off"
+    group_by_length: bool = False
+    seed: int = 3407
+    log_steps: int = 1
+    eval_steps: int = 0
+    save_steps: int = 0
+    sample_steps: int = 0
+    keep_checkpoints: int = 2
+    sample_prompts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where rows come from: one table under `[data.sources]`.
+
+    Attributes:
+        kind: "hub": a dataset repository; "file": JSONL or Parquet; "reasoning_gym": generated tasks; "replay": the
+            base model's own answers.
+        name, subset, split, revision: Of the Hub's dataset.
+        path: Of the local file, relative to the working directory.
+        prompt_column, answer_column: For rows that are a question and an answer; empty detects `messages`,
+            `conversations` (ShareGPT), `prompt`/`completion`, `instruction`/`output` and `question`/`answer`.
+        system: A system message put before every row that has none.
+        replace: Pairs (regular expression, replacement) applied to every answer.
+        weight: Share of the training tokens; 0 for all sources takes every row of each.
+        limit: Rows to read; 0 takes all.
+        licence: For the data card, where the Hub does not say.
+        tasks: reasoning_gym's tasks with their settings.
+        items_per_task: Items of every task, of the seeds first_seed, first_seed + 1, …
+        prompts: Files of prompts that the base answers (replay).
+        self_prompts: Prompts that the base writes itself before it answers them (replay; arXiv:2406.08464).
+        max_new_tokens: Longest answer (replay); unfinished ones are dropped.
+    """
+
+    kind: Literal["hub", "file", "reasoning_gym", "replay"]
+    name: str = ""
+    subset: str = ""
+    split: str = "train"
+    revision: str = ""
+    path: str = ""
+    prompt_column: str = ""
+    answer_column: str = ""
+    system: str = ""
+    replace: tuple[tuple[str, str], ...] = ()
+    weight: float = 0.0
+    limit: int = 0
+    licence: str = ""
+    tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    items_per_task: int = 0
+    first_seed: int = 0
+    prompts: tuple[str, ...] = ()
+    self_prompts: int = 0
+    max_new_tokens: int = 256
+    temperature: float = 0.7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What is trained on.
+
+    Attributes:
+        template: "base" keeps the base model's chat template; "llama-3.1" is the report's.
+        held_out: Suites of data/prompts drawn from the same tasks: their questions are removed where the whole text is
+            the same. Prompts of all other suites are removed by shared runs of 13 words too.
+        validation_rows: Rows kept apart for the validation loss and for the parity gate's perplexity.
+        path: Reads the only source from this local file instead.
+    """
+
+    sources: Mapping[str, Source]
+    template: Literal["base", "llama-3.1"] = "base"
+    held_out: tuple[str, ...] = ()
+    validation_rows: int = 200
+    seed: int = 3407
+    path: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """What is written and what the parity gate accepts; None leaves a limit out.
+
+    Attributes:
+        max_f16_kl: Highest mean KL divergence of the F16 file from the merged model, in nats per token.
+        min_f16_top1: Lowest share of tokens with the same likeliest next token, near ties allowed.
+        max_quantized_kl: Highest mean KL divergence of each quantized file.
+        max_perplexity_increase: Highest relative increase of held-out perplexity by quantizing, 0.1 for 10%.
+    """
+
+    quantizations: tuple[str, ...] = ("q4_k_m",)
+    max_f16_kl: float = 1e-4
+    min_f16_top1: float = 0.995
+    max_quantized_kl: float = 0.15
+    max_perplexity_increase: float = 0.10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """An experiment. Tables of the TOML: base, lora, training, data, export."""
+
+    name: str
+    base: Base
+    lora: Lora
+    training: Optimization
+    data: Data
+    export: Export = field(default_factory=Export)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+def load_config(path: Path, changes: Sequence[str] = ()) -> Config:
+    """Read a TOML, with `key=value` changes on top.
+
+    Raises:
+        ConfigError: Not readable, unknown key, wrong value; one line that starts with the file.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        known = ", ".join(sorted(entry.stem for entry in CONFIGS_DIR.glob("*.toml")))
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); shipped in training/configs: {known}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML ({error})") from None
+    try:
+        for change in changes:
+            _apply(values, change)
+        return from_dict(values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+CONFIGS_DIR = Path(__file__).with_name("configs")
+
+
+def from_dict(values: Mapping[str, Any]) -> Config:
+    """The config of a parsed TOML, or of `to_dict`'s result."""
+    config = _build(Config, dict(values), "")
+    assert isinstance(config, Config)
+    return config
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The resolved configuration as JSON types."""
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return plain
+
+
+def fingerprint(*parts: Any) -> str:
+    """First 12 hexadecimal digits of the sha256 of JSON values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """What differs between two resolved configurations, as `table.key: old -> new`."""
+    lines = []
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            lines += differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            lines.append(f"{prefix}{key}: {before!r} -> {after!r}")
+    return lines
+
+
+def _apply(values: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        raise ConfigError(f"--set {change!r}: write key=value, such as training.learning_rate=1e-4")
+    table = values
+    for part in path[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {change!r}: {part!r} is not a table")
+    try:
+        table[path[-1]] = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[path[-1]] = text.strip()
+
+
+def _build(record: type, values: dict[str, Any], where: str) -> Any:
+    """A dataclass from a table; checks keys and types."""
+    hints = typing.get_type_hints(record)
+    given = {}
+    for key, value in values.items():
+        if key not in hints:
+            close = get_close_matches(key, hints, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ConfigError(f"unknown key {where + key!r}; known keys: {', '.join(hints)}{hint}")
+        given[key] = _value(hints[key], value, where + key)
+    required = [entry.name for entry in dataclasses.fields(record) if _is_required(entry)]
+    if missing := [where + name for name in required if name not in given]:
+        raise ConfigError(f"missing {', '.join(missing)}")
+    return record(**given)
+
+
+def _is_required(entry: "dataclasses.Field[Any]") -> bool:
+    return entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _build(kind, _table(value, where), f"{where}.")
+    if origin is Literal:
+        if value not in arguments:
+            raise ConfigError(f"{where} is {value!r}; known: {', '.join(map(str, arguments))}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where} is {value!r}; expected a list")
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return tuple(_value(arguments[0], item, where) for item in value)
+        if len(value) != len(arguments):
+            raise ConfigError(f"{where} has {value!r}; expected {len(arguments)} values")
+        return tuple(_value(part, item, where) for part, item in zip(arguments, value, strict=True))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        table = _table(value, where)
+        return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in table.items()}
+    if kind is Any:
+        return value
+    return _scalar(kind, value, where)
+
+
+def _scalar(kind: Any, value: Any, where: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        names: dict[Any, str] = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+        raise ConfigError(f"{where} is {value!r}; expected {names[kind]}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where} is {value!r}; expected a finite number")
+    return value
+
+
+def _table(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where} is {value!r}; expected a table")
+    return value
+
+
+def _check(config: Config) -> None:
+    letters = set("abcdefghijklmnopqrstuvwxyz0123456789._-")
+    if not config.name or not set(config.name) <= letters or config.name[0] in "._-":
+        raise ConfigError(f"name is {config.name!r}; use a-z 0-9 . _ - (it names the run and its files)")
+    least: dict[str, tuple[float, float]] = {
+        "lora.rank": (config.lora.rank, 1),
+        "lora.alpha": (config.lora.alpha, 1),
+        "training.max_length": (config.training.max_length, 8),
+        "training.effective_batch": (config.training.effective_batch, 1),
+        "training.micro_batch": (config.training.micro_batch, 1),
+        "training.log_steps": (config.training.log_steps, 1),
+        "training.keep_checkpoints": (config.training.keep_checkpoints, 1),
+        "data.validation_rows": (config.data.validation_rows, 1),
+    }
+    for key, (value, low) in least.items():
+        if value < low:
+            raise ConfigError(f"{key} is {value}; the least is {low}")
+    for key in ("max_steps", "warmup_steps", "eval_steps", "save_steps", "sample_steps", "seed", "weight_decay"):
+        if (value := getattr(config.training, key)) < 0:
+            raise ConfigError(f"training.{key} is {value}; the least is 0")
+    if not 0 < config.training.learning_rate < 1:
+        raise ConfigError(f"training.learning_rate is {config.training.learning_rate}; it must lie between 0 and 1")
+    if config.training.epochs <= 0 and config.training.max_steps == 0:
+        raise ConfigError("training.epochs is 0 or less and max_steps is 0: nothing would be trained")
+    if not 0 <= config.lora.dropout < 1:
+        raise ConfigError(f"lora.dropout is {config.lora.dropout}; it must lie in [0, 1)")
+    _check_modules(config.lora)
+    _check_batches(config.training)
+    _check_sources(config.data)
+    _check_quantizations(config.export)
+
+
+def _check_modules(lora: Lora) -> None:
+    if not lora.target_modules:
+        raise ConfigError("lora.target_modules is empty; give at least one")
+    for module in lora.target_modules:
+        if module not in ALL_LINEAR:
+            raise ConfigError(f"lora.target_modules has {module!r}; known: {', '.join(ALL_LINEAR)}")
+
+
+def _check_batches(training: Optimization) -> None:
+    if training.effective_batch % training.micro_batch:
+        raise ConfigError(
+            f"training.effective_batch is {training.effective_batch}, which micro_batch {training.micro_batch} does "
+            "not divide; change one of them"
+        )
+
+
+def _check_sources(data: Data) -> None:
+    if not data.sources:
+        raise ConfigError("data.sources is empty; give at least one table, such as [data.sources.finetome]")
+    weights = [source.weight for source in data.sources.values()]
+    if any(weight < 0 for weight in weights) or (any(weights) and not all(weights)):
+        raise ConfigError("data.sources: give every source a weight above 0, or none of them")
+    if data.path and len(data.sources) > 1:
+        raise ConfigError(
+            f"data.path replaces the only source, there are {', '.join(data.sources)}; set data.sources.NAME.path"
+        )
+    needs = {"hub": "name", "file": "path", "reasoning_gym": "tasks", "replay": ""}
+    for name, source in data.sources.items():
+        key = needs[source.kind]
+        if key and not getattr(source, key) and not data.path:
+            raise ConfigError(f"data.sources.{name}: kind {source.kind!r} needs {key!r}")
+        if source.kind == "reasoning_gym" and source.items_per_task < 1:
+            raise ConfigError(f"data.sources.{name}.items_per_task is {source.items_per_task}; the least is 1")
+        if source.kind == "replay" and not source.prompts and source.self_prompts < 1:
+            raise ConfigError(f"data.sources.{name}: kind 'replay' needs 'prompts' or 'self_prompts'")
+        if bool(source.prompt_column) != bool(source.answer_column):
+            raise ConfigError(f"data.sources.{name}: prompt_column and answer_column go together")
+
+
+def _check_quantizations(export: Export) -> None:
+    from data.quantize import QUANTIZATIONS
+
+    for quantization in export.quantizations:
+        if quantization not in QUANTIZATIONS:
+            raise ConfigError(f"export.quantizations has {quantization!r}; known: {', '.join(QUANTIZATIONS)}")
+
+

@@ -1,0 +1,144 @@
+"""Where a run keeps its files, and what `run.json` says of it.
+
+    runs/data/NAME-KEY/        prepared examples, shared by every run with the same data and tokenizer
+        train.parquet validation.parquet    columns input_ids and labels; label -100 is not trained on
+        card.json README.md             counts, hashes, revisions, licences
+        tokenizer/                      the tokenizer with its chat template, as trained
+    runs/NAME/                 one training run
+        run.json                        what ran: configuration, data, backend, versions
+        metrics.jsonl loss.png samples.jsonl
+        checkpoints/checkpoint-N/       to resume from
+        adapter/                        the trained adapter in PEFT's format
+        export/                         NAME.adapter.gguf, NAME.f16.gguf, NAME.q4_k_m.gguf, manifest.json
+        parity.json                     the parity gate's verdict on exactly these files
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from data.checksums import write_atomically
+from training.config import Config, TrainingError, from_dict
+
+RUNS = Path("runs")
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDirectory:
+    """Paths of one run."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def record(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def loss_plot(self) -> Path:
+        return self.path / "loss.png"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def adapter(self) -> Path:
+        return self.path / "adapter"
+
+    @property
+    def export(self) -> Path:
+        return self.path / "export"
+
+    @property
+    def manifest(self) -> Path:
+        return self.export / "manifest.json"
+
+    @property
+    def parity(self) -> Path:
+        return self.path / "parity.json"
+
+    def gguf(self, kind: str) -> Path:
+        """The exported file of a quantization, or "adapter"."""
+        return self.export / f"{self.name}.{kind}.gguf"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What `run.json` holds.
+
+    Attributes:
+        config: The resolved configuration.
+        status: "running", "finished" or "failed".
+        backend: "unsloth" or "trl"; `backend_reason` says why.
+        data_sha256: Of train.parquet and validation.parquet.
+        data_path: Directory of the prepared examples.
+        base_path: Directory of the checkpoint that was trained on.
+        base_sha256: Of the registry's GGUF, or of the Hub's commit; empty for a directory.
+        summary: Steps, tokens, losses, seconds and peak memory once it has ended.
+    """
+
+    config: Mapping[str, Any]
+    status: str
+    backend: str
+    backend_reason: str
+    data_sha256: Mapping[str, str]
+    data_path: str
+    base_path: str
+    base_sha256: str
+    precision: str
+    device: str
+    world_size: int
+    versions: Mapping[str, str]
+    git_commit: str
+    started_at: str
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def parsed(self) -> Config:
+        return from_dict(self.config)
+
+
+def write_record(run: RunDirectory, record: RunRecord) -> None:
+    write_atomically(run.record, json.dumps(asdict(record), indent=2) + "\n")
+
+
+def read_record(run: RunDirectory) -> RunRecord:
+    """The run's record.
+
+    Raises:
+        TrainingError: No such run, or a record that cannot be read.
+    """
+    if not run.record.is_file():
+        known = sorted(entry.parent.name for entry in run.path.parent.glob("*/run.json"))
+        there = f"; runs there: {', '.join(known)}" if known else ""
+        raise TrainingError(f"{run.path}: not a run (no run.json); train one with python -m training.sft CONFIG{there}")
+    try:
+        content = json.loads(run.record.read_text(encoding="utf-8"))
+        version = content["schema_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{run.record}: cannot be read ({error})") from None
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise TrainingError(f"{run.record}: schema version {version}; this Tradeoff reads up to {SCHEMA_VERSION}")
+    known_keys = {entry.name for entry in fields(RunRecord)}
+    if set(content) - known_keys:
+        raise TrainingError(f"{run.record}: unknown key {min(set(content) - known_keys)!r}")
+    try:
+        return RunRecord(**content)
+    except TypeError as error:
+        raise TrainingError(f"{run.record}: {str(error).removeprefix('RunRecord.__init__() ')}") from None
