@@ -399,5 +399,3 @@ def _check_quantizations(export: Export) -> None:
     for quantization in export.quantizations:
         if quantization not in QUANTIZATIONS:
             raise ConfigError(f"export.quantizations has {quantization!r}; known: {', '.join(QUANTIZATIONS)}")
-
-

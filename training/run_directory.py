@@ -1,16 +1,16 @@
 """Where a run keeps its files, and what `run.json` says of it.
 
-    runs/data/NAME-KEY/        prepared examples, shared by every run with the same data and tokenizer
-        train.parquet validation.parquet    columns input_ids and labels; label -100 is not trained on
-        card.json README.md             counts, hashes, revisions, licences
-        tokenizer/                      the tokenizer with its chat template, as trained
-    runs/NAME/                 one training run
-        run.json                        what ran: configuration, data, backend, versions
-        metrics.jsonl loss.png samples.jsonl
-        checkpoints/checkpoint-N/       to resume from
-        adapter/                        the trained adapter in PEFT's format
-        export/                         NAME.adapter.gguf, NAME.f16.gguf, NAME.q4_k_m.gguf, manifest.json
-        parity.json                     the parity gate's verdict on exactly these files
+runs/data/NAME-KEY/        prepared examples, shared by every run with the same data and tokenizer
+    train.parquet validation.parquet    columns input_ids and labels; label -100 is not trained on
+    card.json README.md             counts, hashes, revisions, licences
+    tokenizer/                      the tokenizer with its chat template, as trained
+runs/NAME/                 one training run
+    run.json                        what ran: configuration, data, backend, versions
+    metrics.jsonl loss.png samples.jsonl
+    checkpoints/checkpoint-N/       to resume from
+    adapter/                        the trained adapter in PEFT's format
+    export/                         NAME.adapter.gguf, NAME.f16.gguf, NAME.q4_k_m.gguf, manifest.json
+    parity.json                     the parity gate's verdict on exactly these files
 """
 
 import json

@@ -1,0 +1,70 @@
+"""What the training commands share at their edge: progress with time left, and one line for every error."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from training.config import TrainingError
+
+_INTERVAL_S = 5.0
+
+
+@dataclass(kw_only=True)
+class Counter:
+    """Progress of one stage: a changing line on a terminal, now and then a line elsewhere."""
+
+    stage: str
+    total: int
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    clock: Callable[[], float] = time.monotonic
+    _started_s: float = field(init=False)
+    _shown_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._started_s = self._shown_s = self.clock()
+
+    def show(self, done: int, note: str = "") -> None:
+        """`done` of `total` are finished."""
+        now, last = self.clock(), done >= self.total
+        if not last and now - self._shown_s < (0.5 if self.stream.isatty() else _INTERVAL_S):
+            return
+        self._shown_s = now
+        left = (now - self._started_s) / done * (self.total - done) if done else 0.0
+        line = f"{self.stage}: {done:,}/{self.total:,}" + (f"  {note}" if note else "")
+        line += "" if last or not done else f"  {duration(left)} left"
+        end = "\n" if last else ""
+        self.stream.write(f"\r\033[K{line[:118]}{end}" if self.stream.isatty() else f"{line}\n")
+        self.stream.flush()
+
+
+def duration(seconds: float) -> str:
+    """Such as "42 s", "7 min" or "3 h 05 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def run_command(command: Callable[[], int], *, interrupted: str) -> int:
+    """Exit code of a command; what goes wrong for a reason that is known becomes one line on stderr."""
+    from data.progress import ModelError
+    from data.suites import SuiteError
+
+    try:
+        return command()
+    except (TrainingError, ModelError, SuiteError) as error:
+        say(f"error: {error}")
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"error: {where}{error.strerror or error}")
+        return 1
+    except KeyboardInterrupt:
+        say(f"interrupted; {interrupted}")
+        return 130
