@@ -1,18 +1,19 @@
-"""A small Hugging Face Hub on loopback: what the real huggingface_hub client needs to download files.
+"""A small Hugging Face Hub on loopback: what the real huggingface_hub client needs to download and upload files.
 
 It misbehaves on request: cuts a connection, holds one until told to go on, serves other bytes, refuses access.
-Nothing in it waits for a clock.
+Nothing in it waits for a clock. Uploads are answered by `tests/hub_upload.py`. Data sets are repositories whose name
+starts with `datasets/`; `datasets.load_dataset` reads JSONL files from them.
 """
 
-import hashlib
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import unquote, urlsplit
+
+from tests.hub_upload import Account, Uploads, listed, sha256, split
 
 COMMIT = "c0ffee" + "0" * 34
 _CHUNK_BYTES = 16_384
@@ -20,12 +21,17 @@ _CHUNK_BYTES = 16_384
 
 @dataclass
 class Repo:
-    """One repository: its files at `commit`, which `main` names too."""
+    """One repository: its files at `commit`, which `main` names too, and at the commits before."""
 
     files: dict[str, bytes]
     commit: str = COMMIT
     access: Literal["public", "gated", "private"] = "public"
     token: str = "hf_good"
+    history: dict[str, dict[str, bytes]] = field(default_factory=dict)
+
+    def at(self, revision: str) -> dict[str, bytes] | None:
+        """Files at a commit, or None where there is no such revision."""
+        return self.files if revision in ("main", self.commit) else self.history.get(revision)
 
 
 @dataclass
@@ -46,6 +52,10 @@ class Hub:
         hold_after: Stop sending after this many bytes until `go_on` is set.
         served: Bytes to send in place of a file's own, under its own ETag.
         failures: Statuses to answer the next downloads with, one each.
+        accounts: Who may write, by token.
+        stored: Content of uploaded large files by sha256, committed or not.
+        cut_uploads: Close the connection after this many bytes of the next uploads of large files, one each.
+        refusals: Statuses to answer every POST or PUT with whose path holds the key.
     """
 
     repos: dict[str, Repo] = field(default_factory=dict)
@@ -56,11 +66,19 @@ class Hub:
     go_on: threading.Event = field(default_factory=threading.Event)
     served: dict[str, bytes] = field(default_factory=dict)
     failures: list[int] = field(default_factory=list)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    stored: dict[str, bytes] = field(default_factory=dict)
+    cut_uploads: list[int] = field(default_factory=list)
+    refusals: dict[str, int] = field(default_factory=dict)
     url: str = ""
 
     def downloads(self) -> list[Seen]:
         """The GET requests for files, in order."""
         return [seen for seen in self.requests if seen.method == "GET" and "/resolve/" in seen.path]
+
+    def uploads(self) -> list[str]:
+        """The sha256 of each large file that was sent, in order, cut ones too."""
+        return [seen.path.rpartition("/")[2] for seen in self.requests if seen.method == "PUT"]
 
 
 @contextmanager
@@ -84,9 +102,8 @@ def serve_hub() -> Iterator[Hub]:
         server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Uploads):
     state: Hub
-    protocol_version = "HTTP/1.1"
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
@@ -94,79 +111,92 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(body=True)
 
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
     def _answer(self, *, body: bool) -> None:
         path = unquote(urlsplit(self.path).path)
         self.state.requests.append(Seen(self.command, path, dict(self.headers)))
         try:
-            if path.startswith("/api/models/"):
+            if path == "/api/whoami-v2":
+                self.who_am_i()
+            elif path.startswith("/api/models/"):
                 self._api(path.removeprefix("/api/models/"))
+            elif path.startswith("/api/datasets/"):
+                self._api(path.removeprefix("/api/"))
             else:
                 self._resolve(path, body)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
     def _api(self, path: str) -> None:
-        name, verb, revision = _split(path, ("/revision/", "/tree/"))
-        repo = self._allowed(name)
+        name, verb, rest = split(path, ("/revision/", "/tree/"))
+        repo = self.allowed(name)
         if repo is None:
             return
-        if revision not in ("main", repo.commit):
-            self._refuse(404, "RevisionNotFound")
-            return
-        files = [
-            {"type": "file", "path": file, "size": len(content), "oid": "0" * 40, "lfs": {"oid": _sha256(content)}}
-            for file, content in repo.files.items()
-        ]
-        siblings = [{"rfilename": file} for file in repo.files]
-        self._json(files if verb == "/tree/" else {"id": name, "sha": repo.commit, "siblings": siblings})
+        revision, _, directory = (rest or "main").partition("/")
+        files = repo.at(revision)
+        if files is None:
+            self.refuse(404, "RevisionNotFound")
+        elif verb == "/tree/":
+            entries = listed(files, directory, recursive="recursive=true" in self.path.lower())
+            self.json(entries) if entries else self.refuse(404, "EntryNotFound")
+        else:
+            self.json(self._info(name, repo, files, revision))
+
+    def _info(self, name: str, repo: Repo, files: dict[str, bytes], revision: str) -> dict[str, object]:
+        return {
+            "id": name.removeprefix("datasets/"),
+            "sha": repo.commit if revision == "main" else revision,
+            "private": repo.access == "private",
+            "siblings": [{"rfilename": file} for file in files],
+        }
 
     def _resolve(self, path: str, body: bool) -> None:
-        name, _, rest = _split(path.strip("/"), ("/resolve/",))
+        name, _, rest = split(path.strip("/"), ("/resolve/",))
         revision, _, file = rest.partition("/")
-        repo = self._allowed(name)
+        repo = self.allowed(name)
         if repo is None:
             return
-        if revision not in ("main", repo.commit):
-            self._refuse(404, "RevisionNotFound")
-        elif file not in repo.files:
-            self._refuse(404, "EntryNotFound")
+        files = repo.at(revision)
+        if files is None:
+            self.refuse(404, "RevisionNotFound")
+        elif file not in files:
+            self.refuse(404, "EntryNotFound")
         elif body and self.state.failures:
-            self._refuse(self.state.failures.pop(0), None)
+            self.refuse(self.state.failures.pop(0), None)
         else:
-            self._file(repo, repo.files[file], self.state.served.get(file, repo.files[file]), body)
+            commit = repo.commit if revision == "main" else revision
+            self._file(commit, files[file], self.state.served.get(file, files[file]), body)
 
-    def _allowed(self, name: str) -> Repo | None:
+    def allowed(self, name: str) -> Repo | None:
         repo = self.state.repos.get(name)
         if repo is None:
-            self._refuse(401, "RepoNotFound")  # as the Hub does without a token
+            self.refuse(401, "RepoNotFound")  # as the Hub does without a token
             return None
-        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        token = self.token
         if repo.access == "public" or token == repo.token:
             return repo
         if repo.access == "private":
-            self._refuse(401, "RepoNotFound")
+            self.refuse(401, "RepoNotFound")
         else:
-            self._refuse(403 if token else 401, "GatedRepo")
+            self.refuse(403 if token else 401, "GatedRepo")
         return None
 
-    def _file(self, repo: Repo, true: bytes, content: bytes, body: bool) -> None:
+    def _file(self, commit: str, true: bytes, content: bytes, body: bool) -> None:
+        limit = None
+        if body:  # before the headers go out: what the client does on seeing them counts for the next download
+            limit, self.state.cut_after = self.state.cut_after, None
         start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
         self.send_response(206 if start else 200)
-        self.send_header("ETag", f'"{_sha256(true)}"')
-        self.send_header("X-Repo-Commit", repo.commit)
+        self.send_header("ETag", f'"{sha256(true)}"')
+        self.send_header("X-Repo-Commit", commit)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(content) - start))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.end_headers()
         if body:
-            self._send(content[start:])
+            self._send(content[start:], limit)
 
-    def _send(self, content: bytes) -> None:
-        limit, self.state.cut_after = self.state.cut_after, None
+    def _send(self, content: bytes, limit: int | None) -> None:
         for start in range(0, len(content), _CHUNK_BYTES):
             if limit is not None and start >= limit:
                 self.close_connection = True
@@ -175,31 +205,3 @@ class _Handler(BaseHTTPRequestHandler):
                 self.state.holding.set()
                 self.state.go_on.wait(timeout=60)
             self.wfile.write(content[start : start + _CHUNK_BYTES])
-
-    def _refuse(self, status: int, code: str | None) -> None:
-        self.send_response(status)
-        if code:
-            self.send_header("X-Error-Code", code)
-            self.send_header("X-Error-Message", code)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def _json(self, content: object) -> None:
-        payload = json.dumps(content).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(payload)))
-        self.end_headers()
-        self.wfile.write(payload)
-
-
-def _split(path: str, separators: tuple[str, ...]) -> tuple[str, str, str]:
-    for separator in separators:
-        if separator in path:
-            left, _, right = path.partition(separator)
-            return left, separator, right
-    return path, "", ""
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
