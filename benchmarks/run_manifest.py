@@ -86,8 +86,13 @@ def _llama_cpp(engine: str) -> dict[str, Any] | None:
     return {"llama_cpp_python": LLAMA_CPP_PYTHON_VERSION, "variant": variant, "build_flags": flags}
 
 
+def git_commit() -> str | None:
+    """Of this checkout; None where there is no git, or no repository."""
+    return _git_says("rev-parse", "HEAD")
+
+
 def _git() -> dict[str, Any]:
-    commit = _git_says("rev-parse", "HEAD")
+    commit = git_commit()
     return {"commit": commit, "dirty": bool(_git_says("status", "--porcelain")) if commit else None}
 
 

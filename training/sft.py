@@ -1,0 +1,291 @@
+"""Fine-tune a LoRA adapter on answers alone, and keep everything that is needed to judge, repeat and resume it.
+
+    python -m training.sft training/configs/llama-3.2-1b-r8.toml
+    torchrun --nproc-per-node 2 -m training.sft CONFIG      on several GPUs, at the same effective batch
+
+Unsloth trains where there is a GPU and it is installed; transformers, peft and trl elsewhere. Results: runs/NAME/.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.config import Config, TrainingError, differences, load_config, to_dict
+from training.console import duration, run_command, say
+from training.run_directory import RUNS, RunDirectory, RunRecord, read_record, write_record
+
+if TYPE_CHECKING:
+    from training.backends import Choice
+    from training.prepare import Prepared
+
+# Changing these does not change what is trained.
+_HARMLESS = ("export.", "training.log_steps", "training.sample_", "training.keep_checkpoints")
+_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "unsloth", "bitsandbytes", "xformers")
+
+
+def train(
+    config: Config, *, backend: str = "auto", resume: bool = False, stop_after: int | None = None, runs: Path = RUNS
+) -> RunDirectory:
+    """Train, or go on with a run that was interrupted.
+
+    Args:
+        stop_after: Stop after this optimizer step with a checkpoint, to be resumed later.
+
+    Raises:
+        TrainingError: It cannot be done; one line that says what to do.
+    """
+    from training.backends import choose
+
+    run = RunDirectory(path=runs / config.name)
+    earlier = _earlier(run, config, resume)
+    choice = choose(config, backend)
+    if earlier and earlier.backend != choice.backend:
+        raise TrainingError(
+            f"{run.path} was trained by {earlier.backend}; resume it with --backend {earlier.backend}, not {choice.backend}"
+        )
+    if choice.backend == "unsloth":
+        import training.backend_unsloth  # noqa: F401 (before transformers)
+    from training.base_model import resolve
+    from training.prepare import prepare
+
+    if choice.world_size > 1:
+        _wait_for_first_process(config, runs)
+    prepared = prepare(config, runs=runs)
+    checkpoint = resolve(config.base)
+    record = earlier or _new_record(config, choice, prepared, checkpoint.path, checkpoint.identity)
+    if earlier and dict(earlier.data_sha256) != dict(prepared.card["files"]):
+        raise TrainingError(
+            f"{run.path} was trained on other data ({earlier.data_path}); prepare that again, or start anew"
+        )
+    if _is_first():
+        run.path.mkdir(parents=True, exist_ok=True)
+        write_record(run, record)
+    try:
+        summary, stopped = _fit(run, config, choice, prepared, checkpoint.path, earlier is not None, stop_after)
+    except BaseException as error:
+        if _is_first():
+            write_record(run, replace(record, status="failed", summary={"error": type(error).__name__}))
+        raise
+    if _is_first():
+        write_record(run, replace(record, status="stopped" if stopped else "finished", summary=summary))
+    return run
+
+
+def _fit(
+    run: RunDirectory,
+    config: Config,
+    choice: "Choice",
+    prepared: "Prepared",
+    checkpoint: Path,
+    resume: bool,
+    stop_after: int | None,
+) -> tuple[dict[str, Any], bool]:
+    """Load, train and save; returns the summary, and whether it stopped on the way."""
+    import torch
+    from transformers import AutoTokenizer, set_seed
+    from transformers.trainer_utils import get_last_checkpoint
+
+    from training.backends import load
+    from training.monitor import Monitor, keep_metrics_until, plot_loss, read_metrics
+    from training.trainer import make_trainer
+
+    last = get_last_checkpoint(run.checkpoints) if resume and run.checkpoints.is_dir() else None
+    if _is_first():
+        keep_metrics_until(run.metrics, int(last.rpartition("-")[2]) if last else 0)
+        keep_metrics_until(run.samples, int(last.rpartition("-")[2]) if last else 0)
+    set_seed(config.training.seed)  # the adapter's first weights are drawn while loading
+    tokenizer = AutoTokenizer.from_pretrained(prepared.tokenizer)
+    monitor = Monitor(run, config, tokenizer, stop_after=stop_after)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        model = load(choice, checkpoint, config)
+        before = frozen_sum(model)
+        trainer = make_trainer(
+            model,
+            tokenizer,
+            prepared,
+            config,
+            checkpoints=run.checkpoints,
+            precision=choice.precision,
+            world_size=choice.world_size,
+            callback=monitor,
+        )
+        started = time.monotonic()
+        result = trainer.train(resume_from_checkpoint=last)
+        seconds = time.monotonic() - started
+        validation = None if monitor.stopped else trainer.evaluate()["eval_loss"]
+    except torch.OutOfMemoryError:
+        raise TrainingError(_out_of_memory(config)) from None
+    if frozen_sum(trainer.model) != before:
+        raise TrainingError("the base's own weights changed during training; only the adapter may")
+    summary = {
+        "steps": trainer.state.global_step,
+        "steps_here": trainer.state.global_step - (int(last.rpartition("-")[2]) if last else 0),
+        "train_loss": result.training_loss,
+        "eval_loss": validation,
+        "seconds": round(seconds, 1),
+        "tokens": prepared.card["counts"]["train_tokens"],
+        "trainable_parameters": sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
+        "peak_memory_gib": _peak_gib(),
+    }
+    if trainer.is_world_process_zero() and not monitor.stopped:
+        trainer.model.save_pretrained(run.adapter)
+        monitor.write_samples(trainer.model, trainer.state.global_step)
+        plot_loss(read_metrics(run.metrics), run.loss_plot, run.name)
+    return summary, monitor.stopped
+
+
+def frozen_sum(model: Any) -> str:
+    """A short sum over the weights that must not change."""
+    import torch
+
+    total = torch.zeros((), dtype=torch.float64)
+    for name, weights in model.named_parameters():
+        if not weights.requires_grad and "lora_" not in name:
+            total += weights.detach().double().sum().cpu()
+    return f"{float(total):.6e}"
+
+
+def _earlier(run: RunDirectory, config: Config, resume: bool) -> RunRecord | None:
+    if not resume:
+        if run.record.exists() and _is_first():
+            status = read_record(run).status
+            way = "use --resume to go on with it, " if status != "finished" else ""
+            raise TrainingError(f"{run.path} is there already ({status}); {way}give it another name, or remove it")
+        return None
+    record = read_record(run)
+    changed = [line for line in differences(to_dict(record.parsed), to_dict(config)) if not line.startswith(_HARMLESS)]
+    if changed:
+        raise TrainingError(
+            f"{run.path} was trained with another config: {'; '.join(changed)}; undo that, or start anew"
+        )
+    if record.status == "finished":
+        raise TrainingError(f"{run.path} is finished; there is nothing to resume")
+    return replace(record, status="running")
+
+
+def _new_record(config: Config, choice: "Choice", prepared: "Prepared", path: Path, identity: str) -> RunRecord:
+    from benchmarks.run_manifest import git_commit
+
+    return RunRecord(
+        config=to_dict(config),
+        status="running",
+        backend=choice.backend,
+        backend_reason=choice.reason,
+        data_sha256=prepared.card["files"],
+        data_path=str(prepared.path),
+        base_path=str(path),
+        base_sha256=identity,
+        precision=choice.precision,
+        device=choice.device_name,
+        world_size=choice.world_size,
+        versions=_versions(),
+        git_commit=git_commit() or "unknown",
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": sys.version.split()[0]}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _is_first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _wait_for_first_process(config: Config, runs: Path) -> None:
+    """Let the first process prepare the data and convert the base; the others then find both."""
+    import torch.distributed as dist
+
+    from training.base_model import resolve
+    from training.prepare import prepare
+
+    if not dist.is_initialized():
+        import torch
+
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    if _is_first():
+        resolve(config.base)
+        prepare(config, runs=runs)
+    dist.barrier()
+
+
+def _out_of_memory(config: Config) -> str:
+    micro = config.training.micro_batch
+    ways = [f"--set training.micro_batch={micro // 2}"] if micro > 1 else []
+    if config.training.gradient_checkpointing == "off":
+        ways.append("--set training.gradient_checkpointing=on")
+    if not config.base.load_in_4bit:
+        ways.append("--set base.load_in_4bit=true")
+    ways.append(f"--set training.max_length={config.training.max_length // 2}")
+    return (
+        f"out of GPU memory at micro_batch {micro}, max_length {config.training.max_length}; try {', or '.join(ways)}"
+    )
+
+
+def _peak_gib() -> float | None:
+    import torch
+
+    return round(torch.cuda.max_memory_allocated() / 2**30, 3) if torch.cuda.is_available() else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.sft", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="a TOML such as those in training/configs/")
+    parser.add_argument("--backend", choices=("auto", "unsloth", "trl"), default="auto", help="default: auto")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this run")
+    parser.add_argument("--stop-after", type=int, metavar="STEP", help="stop there with a checkpoint, to be resumed")
+    parser.add_argument("--dry-run", action="store_true", help="say steps, tokens, memory and time; train nothing")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of the config")
+    parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where results go (default: runs/)")
+    options = parser.parse_args(arguments)
+
+    def command() -> int:
+        config = load_config(options.config, options.set)
+        if options.dry_run:
+            from training.plan import plan, plan_text
+
+            print(plan_text(plan(config, backend=options.backend, runs=options.runs)))
+            return 0
+        run = train(
+            config, backend=options.backend, resume=options.resume, stop_after=options.stop_after, runs=options.runs
+        )
+        if _is_first():
+            _report(run, read_record(run))
+        return 0
+
+    return run_command(command, interrupted="go on with --resume, where there is a checkpoint (training.save_steps)")
+
+
+def _report(run: RunDirectory, record: RunRecord) -> None:
+    summary: Mapping[str, Any] = record.summary
+    took = duration(summary["seconds"])
+    if record.status == "stopped":
+        say(f"stopped after step {summary['steps']} ({took}); go on with --resume")
+        return
+    say(f"{summary['steps']} steps in {took} by {record.backend} ({record.device}, {record.precision})")
+    say(f"validation loss {summary['eval_loss']:.4f}; {run.loss_plot}, {run.samples}")
+    say(f"next: python -m training.export {run.path}")
+    print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
