@@ -243,6 +243,22 @@ class Engine(Protocol):
         """
         ...
 
+    def distributions(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
+        """Natural-log probabilities of the whole vocabulary after each token, shape (len(token_ids), vocabulary).
+
+        Raises:
+            EngineError: As `score`.
+        """
+        ...
+
+    def tokenize(self, request: Request) -> list[int]:
+        """Token ids that this request's prompt would be read as: rendered by the chat template, BOS included.
+
+        Raises:
+            EngineError: As `submit`.
+        """
+        ...
+
     def close(self) -> None:
         """Free the model. Idempotent."""
         ...

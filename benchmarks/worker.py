@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.engine import Delta, EngineError, Event, Finished, LoadOptions, ModelInfo, Request, Started, Timings
-from benchmarks.worker_messages import Answer, Cancel, Command, Happened, Load, Memory, Score, Submit, Unload, Usage
+from benchmarks.worker_messages import Answer, Cancel, Command, Happened, Inspect, Load, Memory, Submit, Unload, Usage
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -126,7 +126,16 @@ class Worker:
 
     def score(self, model: str, token_ids: list[int]) -> npt.NDArray[np.float32]:
         """See `Engine.score`."""
-        return cast("npt.NDArray[np.float32]", self._ask(Score(model=model, token_ids=token_ids)))
+        return cast("npt.NDArray[np.float32]", self._ask(Inspect(model=model, method="score", argument=token_ids)))
+
+    def distributions(self, model: str, token_ids: list[int]) -> npt.NDArray[np.float32]:
+        """See `Engine.distributions`."""
+        answer = self._ask(Inspect(model=model, method="distributions", argument=token_ids))
+        return cast("npt.NDArray[np.float32]", answer)
+
+    def tokenize(self, model: str, request: Request) -> list[int]:
+        """See `Engine.tokenize`."""
+        return cast("list[int]", self._ask(Inspect(model=model, method="tokenize", argument=request)))
 
     def memory(self) -> Memory:
         """The process's memory now and at its highest, in bytes."""
@@ -317,6 +326,12 @@ class WorkerEngine:
 
     def score(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
         return self._worker.score(self._MODEL, token_ids)
+
+    def distributions(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
+        return self._worker.distributions(self._MODEL, token_ids)
+
+    def tokenize(self, request: Request) -> list[int]:
+        return self._worker.tokenize(self._MODEL, request)
 
     def close(self) -> None:
         self._peak_rss_bytes = self.peak_rss_bytes

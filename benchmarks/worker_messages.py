@@ -5,7 +5,7 @@ A module of its own: the process runs as `__main__`, and a class defined there w
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.engine import Event, LoadOptions, Request
 
@@ -36,9 +36,12 @@ class Cancel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
+class Inspect:
+    """Asks an engine a question that has no events: `method` with this one argument."""
+
     model: str
-    token_ids: list[int]
+    method: Literal["score", "distributions", "tokenize"]
+    argument: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,4 +70,4 @@ class Happened:
     event: Event
 
 
-Command = Load | Unload | Submit | Cancel | Score | Usage
+Command = Load | Unload | Submit | Cancel | Inspect | Usage

@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.engine import Delta, Engine, EngineError, Event, Finished
 from benchmarks.engines import ENGINES
-from benchmarks.worker_messages import Answer, Cancel, Command, Happened, Load, Memory, Score, Submit, Unload, Usage
+from benchmarks.worker_messages import Answer, Cancel, Command, Happened, Inspect, Load, Memory, Submit, Unload, Usage
 
 SLICE_S = 0.05
 SEND_INTERVAL_S = 0.1
@@ -93,8 +93,8 @@ class WorkerProcess:
         if command.model not in self._models:
             raise EngineError(f"model {command.model!r} is not loaded")
         model = self._models[command.model]
-        if isinstance(command, Score):
-            return model.engine.score(command.token_ids)
+        if isinstance(command, Inspect):
+            return getattr(model.engine, command.method)(command.argument)
         if isinstance(command, Submit):
             if not model.engine.busy:  # time that it did not want while idle is not owed to it now
                 model.spent_s = max([model.spent_s, *self._spent_by_busy()])

@@ -9,6 +9,7 @@ import hashlib
 import math
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -151,20 +152,14 @@ class LlamaEngine:
                     self._model.request_abort()
 
     def score(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
-        self._check_scorable(token_ids)
-        slot = self._slots[0]
-        self._model.forget(slot.index, 0)
-        slot.tokens = []
-        scores: list[npt.NDArray[np.float32]] = []
-        size = min(_SCORE_CHUNK, self._model.batch_tokens)
-        for start in range(0, len(token_ids), size):
-            chunk = token_ids[start : start + size]
-            positions = range(start, start + len(chunk))
-            self._model.decode(chunk, positions, [slot.index] * len(chunk), [True] * len(chunk))
-            following = token_ids[start + 1 : start + len(chunk) + 1]
-            scores.append(np.array([_log_probability(self._model.logits(i), t) for i, t in enumerate(following)]))
-        self._model.forget(slot.index, 0)
-        return np.concatenate(scores).astype(np.float32)
+        pairs = zip(self._logits_after(token_ids), token_ids[1:])
+        return np.array([logits[token] - _log_sum(logits) for logits, token in pairs], dtype=np.float32)
+
+    def distributions(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
+        return np.stack([logits - np.float32(_log_sum(logits)) for logits in self._logits_after(token_ids)])
+
+    def tokenize(self, request: Request) -> list[int]:
+        return self._read_prompt(request)[1]
 
     def close(self) -> None:
         for slot in self._slots:
@@ -173,6 +168,20 @@ class LlamaEngine:
             slot.reply = None
         self._queue.clear()
         self._model.close()
+
+    def _logits_after(self, token_ids: list[int]) -> Iterator[npt.NDArray[np.float32]]:
+        """Logits after each token in turn, each valid until the next; the KV cache is empty afterwards."""
+        self._check_scorable(token_ids)
+        slot = self._slots[0]
+        self._model.forget(slot.index, 0)
+        slot.tokens = []
+        size = min(_SCORE_CHUNK, self._model.batch_tokens)
+        for start in range(0, len(token_ids), size):
+            chunk = token_ids[start : start + size]
+            positions = range(start, start + len(chunk))
+            self._model.decode(chunk, positions, [slot.index] * len(chunk), [True] * len(chunk))
+            yield from (self._model.logits(index) for index in range(len(chunk)))
+        self._model.forget(slot.index, 0)
 
     def _check_scorable(self, token_ids: list[int]) -> None:
         if self.busy:
@@ -387,9 +396,9 @@ def refuse_if_too_large(path: Path, header: GGUFHeader, options: LoadOptions) ->
         )
 
 
-def _log_probability(logits: npt.NDArray[np.float32], token: int) -> float:
+def _log_sum(logits: npt.NDArray[np.float32]) -> float:
     high = float(logits.max())
-    return float(logits[token]) - high - math.log(float(np.exp(logits - high).sum(dtype=np.float64)))
+    return high + math.log(float(np.exp(logits - high).sum(dtype=np.float64)))
 
 
 def _timings(reply: _Reply) -> Timings:

@@ -120,6 +120,13 @@ class ScriptedEngine:
             raise EngineError(f"token id {bad[0]} is outside the vocabulary of {_VOCABULARY_SIZE:,}")
         return np.full(len(token_ids) - 1, -np.log(_VOCABULARY_SIZE), dtype=np.float32)
 
+    def distributions(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
+        self.score(token_ids)
+        return np.full((len(token_ids), _VOCABULARY_SIZE), -np.log(_VOCABULARY_SIZE), dtype=np.float32)
+
+    def tokenize(self, request: Request) -> list[int]:
+        return list(request.prompt_tokens) or list(range(len(self._tokenize(request))))
+
     def close(self) -> None:
         self._replies.clear()
 

@@ -198,6 +198,25 @@ def test_scores_are_log_probabilities_of_each_following_token(open_engine: OpenE
     np.testing.assert_allclose(scores, engine.score(tokens), atol=1e-5)
 
 
+def test_distributions_sum_to_one_and_hold_the_scores(open_engine: OpenEngine) -> None:
+    engine = open_engine()
+    tokens = [40, 50, 60, 70, 80]
+    rows = engine.distributions(tokens)
+    assert rows.shape == (5, engine.info.vocabulary_size)
+    np.testing.assert_allclose(np.exp(rows.astype(np.float64)).sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(rows[np.arange(4), tokens[1:]], engine.score(tokens), atol=1e-5)
+
+
+def test_tokenize_says_what_a_request_is_read_as(open_engine: OpenEngine) -> None:
+    engine = open_engine()
+    assert engine.tokenize(Request(prompt_tokens=(7, 8, 9))) == [7, 8, 9]
+    request = Request(messages=(Message(role="user", content="one two three"),), sampling=Sampling(max_tokens=1))
+    length = len(engine.tokenize(request))
+    engine.submit(request)
+    events = [event for _ in range(100) for event in engine.step(0.05)]
+    assert next(event for event in events if isinstance(event, Started)).prompt_tokens == length
+
+
 @pytest.mark.parametrize(
     ("tokens", "reason"), [([5], "at least 2"), ([5, -1], "outside the vocabulary"), ([7] * 300, "context holds 256")]
 )
