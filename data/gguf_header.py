@@ -4,7 +4,7 @@ A 128k-token vocabulary and its merges are some 400,000 strings. The gguf packag
 objects of each: 2.6 s for SmolLM2's 49k tokens, against 0.05 s here, where long arrays are only walked over.
 
 Any model file may be hostile: every length is checked against the file's size before it is used, and the
-part before the tensors may not exceed `MAX_HEADER_BYTES`.
+part before the tensors may not exceed `data.gguf_cursor.MAX_HEADER_BYTES`.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -12,23 +12,22 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 import math
 import struct
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from data.ggml_types import BLOCK_SIZES
+from data.gguf_cursor import Cursor, GGUFError
 
-MAX_HEADER_BYTES = 128 * 2**20
+__all__ = ["ARRAY", "SCALARS", "STRING", "GGUFError", "GGUFHeader", "LongArray", "TensorInfo", "read_header"]
+
 MAX_KEPT_ELEMENTS = 1024
+SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+STRING, ARRAY = 8, 9
+_MAX_TENSORS = 65_536
 _MAX_KEY_BYTES = 65_535
 _MAX_DIMENSIONS = 4
 _MAX_ALIGNMENT = 2**20
-_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
-_STRING, _ARRAY = 8, 9
-
-
-class GGUFError(ValueError):
-    """The file is not a GGUF that can be read; the message is one line without the path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,23 +38,52 @@ class LongArray:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TensorInfo:
+    """Where a tensor lies in its file.
+
+    Attributes:
+        dimensions: Columns first, as GGUF has them; numpy's shape is the reverse.
+        kind: A key of `data.ggml_types.BLOCK_SIZES`.
+        position: Of its first byte in the file.
+    """
+
+    name: str
+    dimensions: tuple[int, ...]
+    kind: int
+    position: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class GGUFHeader:
-    """Metadata of one GGUF and the sums over its tensors.
+    """Metadata of one GGUF and what it says of its tensors.
 
     Attributes:
         metadata: Scalars, strings and short arrays (as tuples) by key; longer arrays as `LongArray`.
-        tensor_elements: Weights in all tensors.
-        tensor_bytes: Their size in this file, padding not counted.
+        spans: First byte, and the one after the last, of each key with its value in the file.
         expected_file_size: Where the last tensor ends; a shorter file is refused.
     """
 
     version: int
     metadata: Mapping[str, Any]
-    tensor_count: int
-    tensor_elements: int
-    tensor_bytes: int
+    spans: Mapping[str, tuple[int, int]]
+    tensors: tuple[TensorInfo, ...]
     expected_file_size: int
     file_size: int
+
+    @property
+    def tensor_count(self) -> int:
+        return len(self.tensors)
+
+    @property
+    def tensor_elements(self) -> int:
+        """Weights in all tensors."""
+        return sum(math.prod(tensor.dimensions) for tensor in self.tensors)
+
+    @property
+    def tensor_bytes(self) -> int:
+        """Size of all tensors in this file, padding not counted."""
+        return sum(tensor.size_bytes for tensor in self.tensors)
 
     @property
     def architecture(self) -> str:
@@ -127,93 +155,30 @@ def read_header(path: Path, keep: Collection[str] = ()) -> GGUFHeader:
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        reader = _Reader(file, size)
+        reader = Cursor(file, size)
         version, tensor_count, pair_count = _read_preamble(reader)
-        metadata = {}
+        metadata, spans = {}, {}
         for _ in range(pair_count):
-            key = reader.text(_MAX_KEY_BYTES)
+            start, key = reader.position, reader.text(_MAX_KEY_BYTES)
             metadata[key] = _read_value(reader, reader.number("<I"), keep_all=key in keep)
-        elements, total, end = _read_tensors(reader, tensor_count)
+            spans[key] = (start, reader.position)
+        described = [_read_tensor(reader) for _ in range(tensor_count)]
         data_start = _aligned(reader.position, metadata.get("general.alignment", 32))
-    expected = data_start + end
+    tensors = tuple(replace(tensor, position=data_start + tensor.position) for tensor in described)
+    expected = max((tensor.position + tensor.size_bytes for tensor in tensors), default=data_start)
     if expected > size:
         raise GGUFError(f"truncated: its header promises {expected:,} bytes, the file has {size:,}")
     return GGUFHeader(
         version=version,
         metadata=metadata,
-        tensor_count=tensor_count,
-        tensor_elements=elements,
-        tensor_bytes=total,
+        spans=spans,
+        tensors=tensors,
         expected_file_size=expected,
         file_size=size,
     )
 
 
-class _Reader:
-    """A cursor over the start of a file that reads ahead in growing pieces and never past its end.
-
-    Bytes are copied rather than mapped: a mapped file that another process shortens is a SIGBUS.
-    """
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self.file, self.size = file, size
-        self.buffer = b""
-        self.position = 0
-
-    @property
-    def remaining(self) -> int:
-        return self.size - self.position
-
-    def need(self, count: int) -> None:
-        """Make `count` more bytes available at the cursor."""
-        if self.position + count <= len(self.buffer):
-            return
-        if count > self.remaining:
-            raise GGUFError(f"truncated: its header needs more than the file's {self.size:,} bytes")
-        if self.position + count > MAX_HEADER_BYTES:
-            raise GGUFError(f"its header is larger than {MAX_HEADER_BYTES:,} bytes; no known model needs that")
-        target = min(max(self.position + count, 2 * len(self.buffer), 2**20), self.size, MAX_HEADER_BYTES)
-        self.buffer += self.file.read(target - len(self.buffer))
-        if self.position + count > len(self.buffer):
-            raise GGUFError("truncated: the file became shorter while it was read")
-
-    def number(self, layout: str) -> Any:
-        count = struct.calcsize(layout)
-        self.need(count)
-        (value,) = struct.unpack_from(layout, self.buffer, self.position)
-        self.position += count
-        return value
-
-    def skip(self, count: int) -> None:
-        self.need(count)
-        self.position += count
-
-    def text(self, limit: int | None = None) -> str:
-        length = self.number("<Q")
-        if limit is not None and length > limit:
-            raise GGUFError(f"a name of {length:,} bytes at offset {self.position:,} cannot be true")
-        start = self.position
-        self.skip(length)
-        return self.buffer[start : self.position].decode("utf-8", errors="replace")
-
-    def skip_texts(self, count: int) -> None:
-        """Step over `count` strings: the loop that decides how long a header takes."""
-        unpack, limit, position, buffer = struct.Struct("<Q").unpack_from, self.remaining, self.position, self.buffer
-        for _ in range(count):
-            if position + 8 > len(buffer):
-                self.position = position
-                self.need(8)
-                buffer = self.buffer
-            length = unpack(buffer, position)[0]
-            if length > limit:
-                raise GGUFError(f"a string of {length:,} bytes at offset {position:,} does not fit the file")
-            position += 8 + length
-        if position > self.size:
-            raise GGUFError(f"truncated: its header needs more than the file's {self.size:,} bytes")
-        self.position = position
-
-
-def _read_preamble(reader: _Reader) -> tuple[int, int, int]:
+def _read_preamble(reader: Cursor) -> tuple[int, int, int]:
     """Version, number of tensors, number of metadata pairs."""
     magic = reader.file.read(4)
     reader.file.seek(0)
@@ -229,47 +194,46 @@ def _read_preamble(reader: _Reader) -> tuple[int, int, int]:
     # A pair takes at least 13 bytes, a tensor's description at least 24.
     if pair_count * 13 + tensor_count * 24 > reader.remaining:
         raise GGUFError(f"{tensor_count:,} tensors and {pair_count:,} metadata pairs do not fit {reader.size:,} bytes")
+    if tensor_count > _MAX_TENSORS:
+        raise GGUFError(f"{tensor_count:,} tensors; no known model has more than {_MAX_TENSORS:,}")
     return version, tensor_count, pair_count
 
 
-def _read_value(reader: _Reader, kind: int, *, keep_all: bool, depth: int = 0) -> Any:
-    if layout := _SCALARS.get(kind):
+def _read_value(reader: Cursor, kind: int, *, keep_all: bool, depth: int = 0) -> Any:
+    if layout := SCALARS.get(kind):
         return reader.number(layout)
-    if kind == _STRING:
+    if kind == STRING:
         return reader.text()
-    if kind != _ARRAY or depth > 2:
+    if kind != ARRAY or depth > 2:
         raise GGUFError(f"metadata of unknown type {kind} at offset {reader.position:,}")
     element, count = reader.number("<I"), reader.number("<Q")
-    smallest = struct.calcsize(_SCALARS[element]) if element in _SCALARS else 8
+    smallest = struct.calcsize(SCALARS[element]) if element in SCALARS else 8
     if count * smallest > reader.remaining:
         raise GGUFError(f"an array of {count:,} elements at offset {reader.position:,} does not fit the file")
     if keep_all or count <= MAX_KEPT_ELEMENTS:
         return tuple(_read_value(reader, element, keep_all=keep_all, depth=depth + 1) for _ in range(count))
-    if element in _SCALARS:
+    if element in SCALARS:
         reader.skip(count * smallest)
-    elif element == _STRING:
+    elif element == STRING:
         reader.skip_texts(count)
     else:
         raise GGUFError(f"an array of {count:,} elements of type {element} at offset {reader.position:,}")
     return LongArray(length=count)
 
 
-def _read_tensors(reader: _Reader, count: int) -> tuple[int, int, int]:
-    """Weights, bytes, and the end of the last tensor relative to the start of the tensor data."""
-    elements = total = end = 0
-    for _ in range(count):
-        name = reader.text(_MAX_KEY_BYTES)
-        dimensions = reader.number("<I")
-        if not 0 < dimensions <= _MAX_DIMENSIONS:
-            raise GGUFError(f"tensor {name[:64]!r} has {dimensions} dimensions; 1 to {_MAX_DIMENSIONS} are possible")
-        weights = math.prod(reader.number("<Q") for _ in range(dimensions))
-        kind, offset = reader.number("<I"), reader.number("<Q")
-        if kind not in BLOCK_SIZES:
-            raise GGUFError(f"tensor {name[:64]!r} has type {kind}, which this version of llama.cpp does not know")
-        block, block_bytes = BLOCK_SIZES[kind]
-        size = -(-weights // block) * block_bytes
-        elements, total, end = elements + weights, total + size, max(end, offset + size)
-    return elements, total, end
+def _read_tensor(reader: Cursor) -> TensorInfo:
+    """One tensor's description; its position is still relative to the start of the tensor data."""
+    name = reader.text(_MAX_KEY_BYTES)
+    count = reader.number("<I")
+    if not 0 < count <= _MAX_DIMENSIONS:
+        raise GGUFError(f"tensor {name[:64]!r} has {count} dimensions; 1 to {_MAX_DIMENSIONS} are possible")
+    dimensions = tuple(reader.number("<Q") for _ in range(count))
+    kind, offset = reader.number("<I"), reader.number("<Q")
+    if kind not in BLOCK_SIZES:
+        raise GGUFError(f"tensor {name[:64]!r} has type {kind}, which this version of llama.cpp does not know")
+    block, block_bytes = BLOCK_SIZES[kind]
+    size = -(-math.prod(dimensions) // block) * block_bytes
+    return TensorInfo(name=name, dimensions=dimensions, kind=kind, position=offset, size_bytes=size)
 
 
 def _aligned(position: int, alignment: object) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from data.ggml_types import BLOCK_SIZES
-from data.gguf_header import GGUFError, LongArray, read_header
+from data.gguf_header import GGUFError, LongArray, TensorInfo, read_header
 from tests.gguf_bytes import LLAMA, gguf_bytes, model_bytes
 
 
@@ -24,6 +24,18 @@ def test_reads_what_a_model_says_of_itself(tmp_path: Path) -> None:
     assert header.chat_template == "{{ messages }}"
     assert (header.tensor_count, header.tensor_elements, header.tensor_bytes) == (2, 133, 136 + 20)
     assert header.expected_file_size == header.file_size == len(content)
+
+
+def test_says_where_each_key_and_tensor_lies(tmp_path: Path) -> None:
+    content = gguf_bytes({"a": "text", "b": 7}, {"w": ((32, 2), 8, 0), "v": ((5,), 0, 96)}, data=bytes(128))
+    header = read_header(write(tmp_path, content))
+    assert [content[start:end][8:9] for start, end in header.spans.values()] == [b"a", b"b"]
+    assert header.spans["a"][1] == header.spans["b"][0] == 24 + 8 + 1 + 4 + 8 + 4
+    start = len(content) - 128
+    assert header.tensors == (
+        TensorInfo(name="w", dimensions=(32, 2), kind=8, position=start, size_bytes=68),
+        TensorInfo(name="v", dimensions=(5,), kind=0, position=start + 96, size_bytes=20),
+    )
 
 
 def test_kv_cache_of_smollm2_takes_23040_bytes_a_token(tmp_path: Path) -> None:
@@ -82,6 +94,7 @@ def test_a_128k_vocabulary_with_its_merges_takes_under_0_3_seconds(tmp_path: Pat
         (gguf_bytes({}, {"w": ((), 0, 0)}, data=bytes(4)), "0 dimensions"),
         (gguf_bytes({"general.alignment": 3}), "power of two"),
         (b"GGUF" + struct.pack("<IQQ", 3, 2**60, 0), "do not fit"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 70_000, 0) + bytes(24 * 70_000), "70,000 tensors; no known model has more"),
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 2**63) + bytes(64), "cannot be true"),
         (b"GGUF" + struct.pack("<IQQQ1sIIQ", 3, 0, 1, 1, b"k", 9, 8, 2**61) + bytes(64), "does not fit"),
         (b"GGUF" + struct.pack("<IQQQ1sI", 3, 0, 1, 1, b"k", 77) + bytes(64), "unknown type 77"),
@@ -124,7 +137,7 @@ def test_flipped_bytes_raise_nothing_else_and_allocate_little(tmp_path: Path) ->
 
 
 def test_a_header_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data.gguf_header.MAX_HEADER_BYTES", 2**20)
+    monkeypatch.setattr("data.gguf_cursor.MAX_HEADER_BYTES", 2**20)
     path = write(tmp_path, b"GGUF" + struct.pack("<IQQQ1sIIQ", 3, 0, 1, 1, b"k", 9, 8, 2**24))
     with path.open("ab") as file:
         file.truncate(2**30)  # sparse: takes no disk
