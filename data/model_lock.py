@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data.cache import cache_dir
-from data.checksums import write_atomically
+from data.checksums import sha256_of, write_atomically
 from data.progress import ModelError
 from data.registry import DerivedSource, ModelEntry, Registry
 
@@ -66,11 +66,13 @@ def forget_pins(model_id: str) -> None:
 
 
 def _key(entry: ModelEntry, registry: Registry) -> str:
-    """Names the entry and its source, so that an edited source is a new entry."""
+    """Names the entry and its source, so that an edited source or a retrained adapter is a new entry."""
     key = f"{entry.id} = {entry.source!r}"
     if isinstance(entry.source, DerivedSource):
         base = registry[entry.source.base]
         key += f" of {base.sha256 or _key(base, registry)}"
+        if (adapter := entry.source.adapter) and not entry.source.adapter_sha256:
+            key += f" with {sha256_of(adapter) if adapter.is_file() else None}"
     return key
 
 

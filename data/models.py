@@ -82,6 +82,7 @@ def describe(entry: ModelEntry, registry: Registry) -> dict[str, Any]:
         "base": entry.base,
         "size": entry.size,
         "rank": entry.rank,
+        "alpha": entry.alpha,
         "quantization": entry.quantization,
         "licence": entry.licence,
         "source": entry.source_kind,

