@@ -1,0 +1,212 @@
+"""Turn a trained adapter into the files that run on a CPU: GGUFs, and the adapter alone.
+
+    python -m training.export runs/llama-3.2-1b-r8 [--quant q4_k_m,q8_0,f16]
+
+The adapter is written as a small GGUF, merged into the 16-bit base in GGUF's own space, and quantized by the same
+llama.cpp that will run it: no git clone, no compiler, no torch model in memory. `training.verify` then proves the result.
+"""
+
+import argparse
+import errno
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.progress import ModelError
+from training.config import Config, TrainingError
+from training.console import Counter, run_command, say
+from training.run_directory import RunDirectory, RunRecord, read_record
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from training.base_model import Checkpoint
+
+_PREFIX = "base_model.model."
+_SUFFIXES = (".lora_A.weight", ".lora_B.weight")
+
+
+def export(run: RunDirectory, quantizations: Sequence[str] = ()) -> list[Path]:
+    """Write the adapter, the F16 file and each quantization; returns their paths.
+
+    Args:
+        quantizations: Empty takes the configuration's. The F16 file is always written: the others are made from it.
+
+    Raises:
+        TrainingError: The run is not finished, or something cannot be exported; one line.
+    """
+    from data.disk import require_space
+    from data.lora import merge_adapter
+    from training.base_model import resolve
+
+    record = read_record(run)
+    if record.status != "finished":
+        raise TrainingError(f"{run.path} is {record.status}, not finished; go on with python -m training.sft --resume")
+    config = record.parsed
+    checkpoint = resolve(config.base)
+    if checkpoint.identity != record.base_sha256:
+        raise TrainingError(
+            f"base {config.base.name!r} is another than the run was trained on ({checkpoint.identity[:12]}, then "
+            f"{record.base_sha256[:12]}); pin base.revision, or fetch that one"
+        )
+    run.export.mkdir(parents=True, exist_ok=True)
+    base = run.export / ".base.f16.gguf"
+    try:
+        weights = sum(file.stat().st_size for file in checkpoint.path.glob("*.safetensors"))
+        require_space(run.export, 3 * weights, f"exporting {run.name}")
+        written = [_write_adapter(run, config, checkpoint)]
+        source = _base_gguf(config, checkpoint, base, Path(record.data_path) / "tokenizer")
+        f16 = run.gguf("f16")
+        counter = Counter(stage="merging, %", total=100)
+        merge_adapter(source, written[0], f16, on_share=lambda share: counter.show(int(share * 100)))
+        base.unlink(missing_ok=True)
+        written.append(f16)
+        for quantization in quantizations or config.export.quantizations:
+            if quantization != "f16":
+                written.append(_quantize(run, f16, quantization))
+    except ModelError as error:
+        raise TrainingError(str(error)) from None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise TrainingError(f"disk full at {run.export}; make room, then export again: it starts anew") from None
+        raise
+    finally:
+        base.unlink(missing_ok=True)
+    _write_manifest(run, record, config, written)
+    return written
+
+
+def read_peft_adapter(directory: Path) -> "tuple[dict[str, tuple[Any, Any]], float]":
+    """An adapter of PEFT as GGUF's tensors (A, B by name, q and k rows in checkpoint order), and its alpha.
+
+    Raises:
+        TrainingError: Missing, or with features that a plain merge does not cover.
+    """
+    from safetensors import safe_open
+
+    from training.llama_tensors import gguf_name
+
+    try:
+        settings = json.loads((directory / "adapter_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{directory}: no adapter that can be read ({error}); train again") from None
+    for key in ("use_dora", "use_rslora", "alpha_pattern", "rank_pattern", "modules_to_save"):
+        if settings.get(key):
+            raise TrainingError(f"{directory}: the adapter uses {key}, which cannot be exported")
+    found: dict[str, dict[str, npt.NDArray[np.float32]]] = {}
+    with safe_open(directory / "adapter_model.safetensors", framework="pt") as tensors:
+        for name in tensors.keys():  # noqa: SIM118 (not a mapping)
+            suffix = next((suffix for suffix in _SUFFIXES if name.endswith(suffix)), None)
+            if suffix is None:
+                raise TrainingError(f"{directory}: tensor {name!r} is none of a LoRA adapter")
+            module = gguf_name(name.removeprefix(_PREFIX).removesuffix(suffix) + ".weight")
+            found.setdefault(module, {})[suffix] = tensors.get_tensor(name).float().numpy()
+    return {name: (pair[_SUFFIXES[0]], pair[_SUFFIXES[1]]) for name, pair in found.items()}, float(
+        settings["lora_alpha"]
+    )
+
+
+def _write_adapter(run: RunDirectory, config: Config, checkpoint: "Checkpoint") -> Path:
+    from data.lora import write_adapter
+    from training.llama_tensors import heads_of, permute
+
+    shape = json.loads((checkpoint.path / "config.json").read_text(encoding="utf-8"))
+    heads = shape["num_attention_heads"]
+    tensors, alpha = read_peft_adapter(run.adapter)
+    for name, (a, b) in tensors.items():
+        if count := heads_of(name, heads, shape.get("num_key_value_heads", heads)):
+            tensors[name] = (a, permute(b, count))
+    if not any(b.any() for _, b in tensors.values()):
+        raise TrainingError(f"{run.adapter}: the adapter changes nothing: every B is zero; train it first")
+    path = run.gguf("adapter")
+    write_adapter(path, tensors, alpha=alpha, name=run.name, base=config.base.name)
+    return path
+
+
+def _base_gguf(config: Config, checkpoint: "Checkpoint", out: Path, tokenizer: Path) -> Path:
+    """The base to merge into: the registry's own file, or the checkpoint written as F16."""
+    if checkpoint.gguf and config.data.template == "base":
+        return checkpoint.gguf
+    from training.llama_gguf import write_gguf
+
+    counter = Counter(stage="writing the base, %", total=100)
+    on_share = lambda share: counter.show(int(share * 100))  # noqa: E731
+    write_gguf(checkpoint.path, out, name=config.name, tokenizer=tokenizer, on_share=on_share)
+    return out
+
+
+def _quantize(run: RunDirectory, f16: Path, quantization: str) -> Path:
+    from data.child import quantize_in_child
+    from data.progress import never_cancelled
+
+    out = run.gguf(quantization)
+    temporary = out.with_name(f".{out.name}.partial")
+    counter = Counter(stage=f"quantizing to {quantization}, %", total=100)
+    try:
+        quantize_in_child(
+            f16,
+            temporary,
+            quantization,
+            on_share=lambda share: counter.show(int(share * 100)),
+            cancelled=never_cancelled,
+        )
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    counter.show(100)
+    return out
+
+
+def _write_manifest(run: RunDirectory, record: RunRecord, config: Config, written: Sequence[Path]) -> None:
+    from data.checksums import sha256_of
+    from data.manifest import Manifest, write_manifest
+
+    manifest = Manifest(
+        kind="gguf",
+        base=config.base.name,
+        base_sha256=record.base_sha256,
+        files={path.name: sha256_of(path) for path in written},
+        created_by=f"python -m training.export {run.path}",
+        rank=config.lora.rank,
+        alpha=config.lora.alpha,
+        config=record.config,
+        extra={"backend": record.backend, "versions": record.versions, "summary": record.summary},
+    )
+    write_manifest(run.manifest, manifest)
+    run.parity.unlink(missing_ok=True)  # it was about other files
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's directory, such as runs/llama-3.2-1b-r8")
+    parser.add_argument("--quant", default="", metavar="LIST", help="default: the configuration's, such as q4_k_m")
+    options = parser.parse_args(arguments)
+
+    def command() -> int:
+        from data.disk import size_text
+
+        for path in export(RunDirectory(path=options.run), _quantizations(options.quant)):
+            print(f"{path}  {size_text(path.stat().st_size)}")
+        say(f"next: python -m training.verify {options.run}")
+        return 0
+
+    return run_command(command, interrupted="export again: it starts anew")
+
+
+def _quantizations(text: str) -> list[str]:
+    from data.quantize import QUANTIZATIONS
+
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in QUANTIZATIONS:
+            raise TrainingError(f"--quant: unknown {name!r}; known: {', '.join(QUANTIZATIONS)}")
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())

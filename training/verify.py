@@ -1,0 +1,347 @@
+"""The parity gate: is every exported file the model that was trained?
+
+    python -m training.verify runs/llama-3.2-1b-r8
+
+The reference is base and adapter merged by peft in float32; the files run in Tradeoff's own engine, from GGUF. They must
+read the same tokens, end turns on the same token, and predict the same next tokens. Writes parity.json; exits with 1
+where a check fails, and `training.publish` refuses without it.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training import parity
+from training.config import Config, TrainingError
+from training.console import run_command, say
+from training.parity import Check
+from training.run_directory import RunDirectory, read_record
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from benchmarks.engine import Engine
+    from training.reference import Reference
+
+# Whole distributions are kept in memory: 0.5 GB of float32.
+_MAX_VALUES = 125_000_000
+_MAX_EXAMPLE_TOKENS = 256
+_PERPLEXITY_TOKENS = 8_000
+_REPLY_TOKENS = 96
+# A quantized file may stop less often or loop more often than the reference by this share of the replies.
+_REPLY_TOLERANCE = 0.25
+
+CONVERSATIONS: tuple[tuple[dict[str, str], ...], ...] = (
+    ({"role": "user", "content": "What is the capital of France?"},),
+    ({"role": "system", "content": "Answer in one word."}, {"role": "user", "content": "Is 17 prime?"}),
+    (
+        {"role": "user", "content": "My name is Zoë."},
+        {"role": "assistant", "content": "Hello, Zoë!"},
+        {"role": "user", "content": "Say it backwards:\n\n\t“naïve” 1234567 🙂 don't"},
+    ),
+    ({"role": "user", "content": "def f(x):\n    return x ** 2  # <b>&amp;</b>"},),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """Held-out examples.
+
+    Attributes:
+        compared: Token ids whose distributions are compared.
+        scored: Token ids and labels for perplexity on the answers.
+        prompts: Token ids up to an answer, to be replied to.
+    """
+
+    compared: list[list[int]]
+    scored: list[tuple[list[int], list[int]]]
+    prompts: list[list[int]]
+
+
+def verify(run: RunDirectory, *, replies: int = 12) -> list[Check]:
+    """Judge every exported file and write parity.json.
+
+    Args:
+        replies: Prompts answered by the reference and by each file; 0 leaves them out.
+
+    Raises:
+        TrainingError: Nothing was exported, or files changed since.
+    """
+    from data.manifest import ManifestError, read_manifest
+    from training.base_model import resolve
+    from training.reference import Reference
+
+    record = read_record(run)
+    config = record.parsed
+    if not run.manifest.is_file():
+        raise TrainingError(f"{run.path}: nothing is exported; run python -m training.export {run.path}")
+    try:
+        files = read_manifest(run.manifest).files
+    except ManifestError as error:
+        raise TrainingError(str(error)) from None
+    checks = _check_sums(run, files)
+    data = Path(record.data_path)
+    say("computing the reference")
+    reference = Reference(resolve(config.base).path, run.adapter, data / "tokenizer")
+    texts = _texts(data / "validation.parquet", reference.tokenizer, replies)
+    expected = [reference.distributions(ids) for ids in texts.compared]
+    expected_replies = reference.replies(texts.prompts, _REPLY_TOKENS) if texts.prompts else []
+    tokenizer = reference.tokenizer
+    expected_pre = _expected_metadata(reference)
+    del reference
+    checks += _check_adapter(run, config)
+    models = [name for name in files if name != run.gguf("adapter").name]
+    f16_perplexity = 0.0
+    for name in sorted(models, key=lambda name: ".f16." not in name):  # F16 first: the others are compared with it
+        say(f"checking {name}")
+        checks += _check_metadata(run.export / name, tokenizer, expected_pre)
+        engine = _open(run.export / name, texts)
+        try:
+            checks += _check_tokens(name, engine, tokenizer)
+            found = parity.divergence(
+                (one, engine.distributions(ids)) for one, ids in zip(expected, texts.compared, strict=True)
+            )
+            perplexity = _perplexity(engine, texts)
+            is_f16 = name == run.gguf("f16").name
+            f16_perplexity = perplexity if is_f16 else f16_perplexity
+            checks += _check_divergence(name, found, config, is_f16=is_f16)
+            checks += _check_perplexity(name, perplexity, f16_perplexity, config, is_f16=is_f16)
+            if texts.prompts:
+                checks += _check_replies(name, engine, texts.prompts, expected_replies, tokenizer)
+        finally:
+            engine.close()
+    _write(run, config, record.base_sha256, files, checks)
+    return checks
+
+
+def _check_sums(run: RunDirectory, files: Mapping[str, str]) -> list[Check]:
+    from data.checksums import sha256_of
+
+    checks = []
+    for name, expected in files.items():
+        path = run.export / name
+        if not path.is_file():
+            raise TrainingError(f"{path}: missing; run python -m training.export {run.path}")
+        checks.append(parity.equals("sha256", name, sha256_of(path)[:12], expected[:12]))
+    return checks
+
+
+def _texts(validation: Path, tokenizer: Any, replies: int) -> Texts:
+    from pyarrow import parquet
+
+    rows = parquet.read_table(validation).to_pylist()
+    budget = _MAX_VALUES // len(tokenizer)
+    compared: list[list[int]] = []
+    scored: list[tuple[list[int], list[int]]] = []
+    prompts: list[list[int]] = []
+    for row in rows:
+        ids, labels = row["input_ids"], row["labels"]
+        if sum(map(len, compared)) < budget:
+            compared.append(ids[:_MAX_EXAMPLE_TOKENS])
+        if sum(len(one) for one, _ in scored) < _PERPLEXITY_TOKENS:
+            scored.append((ids[:2048], labels[:2048]))
+        if len(prompts) < replies:
+            prompts.append(ids[: next(index for index, label in enumerate(labels) if label >= 0)])
+    return Texts(compared=compared, scored=scored, prompts=prompts)
+
+
+def _open(path: Path, texts: Texts) -> "Engine":
+    from benchmarks.engine import EngineError, LoadOptions
+    from benchmarks.worker import WorkerEngine
+
+    longest = max(len(ids) for ids in [*texts.compared, *(ids for ids, _ in texts.scored), *texts.prompts])
+    try:
+        return WorkerEngine(path, LoadOptions(context_tokens=longest + _REPLY_TOKENS + 64))
+    except EngineError as error:
+        raise TrainingError(f"{path.name} cannot be loaded: {error}") from None
+
+
+def _check_adapter(run: RunDirectory, config: Config) -> list[Check]:
+    """The small GGUF holds what peft trained."""
+    import numpy as np
+
+    from data.lora import read_adapter
+    from training.export import read_peft_adapter
+
+    path = run.gguf("adapter")
+    adapter, (trained, alpha) = read_adapter(path), read_peft_adapter(run.adapter)
+    trained_norm = sum(float(np.square(b.astype(np.float64)).sum()) for _, b in trained.values())
+    written_norm = sum(float(np.square(b.astype(np.float64)).sum()) for _, b in adapter.tensors.values())
+    return [
+        parity.equals("rank", path.name, adapter.rank, config.lora.rank),
+        parity.equals("alpha", path.name, adapter.alpha, alpha),
+        parity.equals("adapted tensors", path.name, len(adapter.tensors), len(trained)),
+        parity.at_most("relative change of |B|²", path.name, abs(written_norm / trained_norm - 1), 1e-3),
+    ]
+
+
+def _expected_metadata(reference: "Reference") -> dict[str, Any]:
+    """What the file must say of its tokenizer and rotary scaling."""
+    import json
+
+    from training.bpe import splitting_name
+
+    rope = getattr(reference.model.config, "rope_parameters", None) or {}
+    return {
+        "pre": splitting_name(json.loads(reference.tokenizer.backend_tokenizer.to_str())),
+        "scaled": rope.get("rope_type", "default") != "default",
+    }
+
+
+def _check_metadata(path: Path, tokenizer: Any, expected: Mapping[str, Any]) -> list[Check]:
+    from data.gguf_header import read_header
+
+    header = read_header(path)
+    metadata, name = header.metadata, path.name
+    eos = metadata.get("tokenizer.ggml.eos_token_id")
+    scaled = any(tensor.name == "rope_freqs.weight" for tensor in header.tensors)
+    return [
+        parity.equals("end-of-turn token", name, eos, tokenizer.eos_token_id),
+        parity.equals("tokenizer.ggml.pre", name, metadata.get("tokenizer.ggml.pre"), expected["pre"]),
+        parity.equals("chat template is the trained one", name, header.chat_template == tokenizer.chat_template, True),
+        parity.equals("rope_freqs.weight is there", name, scaled, expected["scaled"]),
+    ]
+
+
+def _check_tokens(name: str, engine: "Engine", tokenizer: Any) -> list[Check]:
+    """The engine, from the GGUF alone, reads templated conversations as the tokenizer does."""
+    from benchmarks.engine import EngineError, Message, Request
+    from training.examples import prompt_ids
+
+    wrong, doubled = [], 0
+    for conversation in CONVERSATIONS:
+        messages = tuple(Message(role=turn["role"], content=turn["content"]) for turn in conversation)  # type: ignore[arg-type]
+        expected = prompt_ids(conversation, tokenizer)
+        try:
+            found = engine.tokenize(Request(messages=messages))
+        except EngineError as error:
+            return [Check(name="prompt tokens", file=name, value=str(error)[:60], limit="as trained", passed=False)]
+        if found != expected:
+            wrong.append(conversation[-1]["content"][:20])
+        doubled += _leading(found, tokenizer.bos_token_id) != _leading(expected, tokenizer.bos_token_id)
+        doubled += _leading(found, tokenizer.bos_token_id) > 1
+    return [
+        parity.equals("prompts read as other tokens", name, len(wrong), 0),
+        parity.equals("prompts without exactly one BOS", name, doubled, 0),
+    ]
+
+
+def _leading(ids: Sequence[int], token: int | None) -> int:
+    """How many times a token stands at the beginning."""
+    count = 0
+    while count < len(ids) and ids[count] == token:
+        count += 1
+    return count
+
+
+def _check_divergence(name: str, found: parity.Divergence, config: Config, *, is_f16: bool) -> list[Check]:
+    limits = config.export
+    checks = [
+        parity.at_most("mean KL, nats", name, found.mean_kl, limits.max_f16_kl if is_f16 else limits.max_quantized_kl),
+        parity.reported("largest KL, nats", name, found.max_kl),
+    ]
+    if is_f16:
+        return [*checks, parity.at_least("same next token", name, found.top1, limits.min_f16_top1)]
+    return [*checks, parity.reported("same next token", name, found.top1)]
+
+
+def _perplexity(engine: "Engine", texts: Texts) -> float:
+    """On the answers' tokens, which are what the model is for."""
+    import numpy as np
+
+    scores: list[npt.NDArray[np.float32]] = []
+    for ids, labels in texts.scored:
+        answers = np.array(labels[1:]) >= 0
+        scores.append(engine.score(ids)[answers])
+    return parity.perplexity(np.concatenate(scores))
+
+
+def _check_perplexity(name: str, value: float, f16: float, config: Config, *, is_f16: bool) -> list[Check]:
+    checks = [parity.reported("held-out perplexity", name, value)]
+    if is_f16 or not f16:
+        return checks
+    limit = config.export.max_perplexity_increase
+    return [*checks, parity.at_most("perplexity increase over F16", name, value / f16 - 1, limit)]
+
+
+def _check_replies(
+    name: str, engine: "Engine", prompts: Sequence[list[int]], expected: Sequence[list[int]], tokenizer: Any
+) -> list[Check]:
+    """Stops and loops as often as the reference, within a tolerance: greedy texts part after a near tie."""
+    from training.replay import loops
+
+    texts, stopped = _replies(engine, prompts)
+    reference_stops = sum(len(ids) < _REPLY_TOKENS for ids in expected) / len(expected)
+    reference_loops = sum(loops(tokenizer.decode(ids)) for ids in expected) / len(expected)
+    rate = sum(stopped) / len(stopped)
+    looping = sum(map(loops, texts)) / len(texts)
+    return [
+        parity.at_least("replies that stop", name, rate, round(max(0.0, reference_stops - _REPLY_TOLERANCE), 3)),
+        parity.at_most("replies that loop", name, looping, round(reference_loops + _REPLY_TOLERANCE, 3)),
+    ]
+
+
+def _replies(engine: "Engine", prompts: Sequence[list[int]]) -> tuple[list[str], list[bool]]:
+    from benchmarks.engine import Finished, Request, Sampling
+
+    texts, stopped = [], []
+    for prompt in prompts:
+        engine.submit(Request(prompt_tokens=tuple(prompt), sampling=Sampling(max_tokens=_REPLY_TOKENS)))
+        end: Finished | None = None
+        while end is None:
+            end = next((event for event in engine.step(1.0) if isinstance(event, Finished)), None)
+        if end.error:
+            raise TrainingError(f"a reply failed: {end.error}")
+        texts.append(end.text)
+        stopped.append(end.reason == "stop")
+    return texts, stopped
+
+
+def _write(
+    run: RunDirectory, config: Config, base_sha256: str, files: Mapping[str, str], checks: Sequence[Check]
+) -> None:
+    from data.manifest import Manifest, write_manifest
+
+    manifest = Manifest(
+        kind="parity",
+        base=config.base.name,
+        base_sha256=base_sha256,
+        files=files,
+        created_by=f"python -m training.verify {run.path}",
+        rank=config.lora.rank,
+        alpha=config.lora.alpha,
+        extra={"passed": all(check.passed for check in checks), "checks": [check.as_json() for check in checks]},
+    )
+    write_manifest(run.parity, manifest)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's directory, such as runs/llama-3.2-1b-r8")
+    parser.add_argument(
+        "--replies", type=int, default=12, metavar="N", help="prompts to answer; 0 leaves them out (default: 12)"
+    )
+    options = parser.parse_args(arguments)
+
+    def command() -> int:
+        checks = verify(RunDirectory(path=options.run), replies=options.replies)
+        print(parity.table(checks))
+        failed = [check for check in checks if not check.passed]
+        if failed:
+            say(
+                f"error: {len(failed)} of {len(checks)} checks failed; do not ship these files (limits: [export] in the config)"
+            )
+            return 1
+        say(f"all {len(checks)} checks passed; next: python -m training.publish {options.run} --repo NAMESPACE/NAME")
+        return 0
+
+    return run_command(command, interrupted="nothing was written; verify again")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
