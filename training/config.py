@@ -109,7 +109,7 @@ class Source:
         weight: Share of the training tokens; 0 for all sources takes every row of each.
         limit: Rows to read; 0 takes all.
         licence: For the data card, where the Hub does not say.
-        tasks: reasoning_gym's tasks with their settings.
+        tasks: reasoning_gym's tasks with their settings; `path` may name a file of them instead.
         items_per_task: Items of every task, of the seeds first_seed, first_seed + 1, …
         prompts: Files of prompts that the base answers (replay).
         self_prompts: Prompts that the base writes itself before it answers them (replay; arXiv:2406.08464).
@@ -380,13 +380,13 @@ def _check_sources(data: Data) -> None:
         raise ConfigError(
             f"data.path replaces the only source, there are {', '.join(data.sources)}; set data.sources.NAME.path"
         )
-    needs = {"hub": "name", "file": "path", "reasoning_gym": "tasks", "replay": ""}
+    needs = {"hub": "name", "file": "path", "reasoning_gym": "", "replay": ""}
     for name, source in data.sources.items():
         key = needs[source.kind]
         if key and not getattr(source, key) and not data.path:
             raise ConfigError(f"data.sources.{name}: kind {source.kind!r} needs {key!r}")
-        if source.kind == "reasoning_gym" and source.items_per_task < 1:
-            raise ConfigError(f"data.sources.{name}.items_per_task is {source.items_per_task}; the least is 1")
+        if source.kind == "reasoning_gym" and not source.path and not (source.tasks and source.items_per_task > 0):
+            raise ConfigError(f"data.sources.{name}: kind 'reasoning_gym' needs tasks and items_per_task, or path")
         if source.kind == "replay" and not source.prompts and source.self_prompts < 1:
             raise ConfigError(f"data.sources.{name}: kind 'replay' needs 'prompts' or 'self_prompts'")
         if bool(source.prompt_column) != bool(source.answer_column):

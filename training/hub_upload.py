@@ -5,6 +5,7 @@ that was interrupted goes on with the first file that it does not have.
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ def check_repository_name(repo: str) -> None:
         TrainingError: Not NAMESPACE/NAME, or with characters that are not allowed.
     """
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
     if repo.count("/") != 1 or not all(repo.split("/")):
         raise TrainingError(f"--repo is {repo!r}; write NAMESPACE/NAME, such as your-name/my-model-r8")
@@ -95,9 +96,14 @@ def open_repository(api: "HfApi", repo: str, *, private: bool) -> str:
     Raises:
         TrainingError: It may not be created, or is public where it should be private.
     """
+    from huggingface_hub.errors import RepositoryNotFoundError
+
     with explained(repo):
-        api.create_repo(repo, private=private or None, exist_ok=True)
-        info = api.repo_info(repo)
+        try:
+            info = api.repo_info(repo)
+        except RepositoryNotFoundError:
+            api.create_repo(repo, private=private or None, exist_ok=True)
+            info = api.repo_info(repo)
     page = f"{host()}/{repo}"
     if private and not info.private:
         raise TrainingError(
@@ -122,8 +128,12 @@ def upload(
     """
     from huggingface_hub import CommitOperationAdd
 
-    with explained(repo):
-        there = _sha256s_at(api, repo, [file.name for file in large], "main")
+    with explained(repo), _progress_bars():
+        names = [file.name for file in large]
+        there = _sha256s_at(api, repo, names, "main")
+        for stray in api.list_repo_files(repo):
+            if stray.endswith(".gguf") and stray not in names:
+                say(f"note: {repo} also holds {stray}, which the new model card does not describe")
         additions = [_addition(file) for file in large if there.get(file.name) != file.sha256]
         for file in large:
             if there.get(file.name) == file.sha256:
@@ -135,7 +145,7 @@ def upload(
         say(f"committing {len(large) + len(small)} files")
         additions += [CommitOperationAdd(name, content) for name, content in small.items()]
         commit = api.create_commit(repo, additions, commit_message=message).oid
-        arrived = _sha256s_at(api, repo, [file.name for file in large], commit)
+        arrived = _sha256s_at(api, repo, names, commit)
     for file in large:
         if arrived.get(file.name) != file.sha256:
             raise TrainingError(
@@ -154,6 +164,21 @@ def download_text(api: "HfApi", repo: str, name: str) -> bytes | None:
         return Path(api.hf_hub_download(repo, name)).read_bytes()
     except (HfHubHTTPError, httpx.HTTPError, OSError):
         return None
+
+
+@contextmanager
+def _progress_bars() -> Iterator[None]:
+    """The client's own bars on a terminal; none in a log, where a line for each file must do."""
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    try:
+        yield
+    except BaseException:
+        if sys.stderr.isatty():
+            sys.stderr.write("\n")  # the bar that was cut short has no end of line
+        raise
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def origin_of(base: Base, licence: str = "") -> Origin:
         raise TrainingError(f"--licence is {licence!r}, but {found.name} is under {known.id!r}; leave --licence out")
     if not known and not licence:
         raise TrainingError(
-            f"the licence of base {found.name!r} is not known here; say it with --licence, such as --licence apache-2.0 "
+            f"the licence of base {found.name!r} is not known here; say it with --licence, such as apache-2.0 "
             "(identifiers: https://huggingface.co/docs/hub/repositories-licenses)"
         )
     official = f"{publisher}/{found.name}" if publisher else ""
@@ -153,8 +153,7 @@ def _identity(base: Base) -> Origin:
     """Name, repository on the Hub and size, as far as the configuration tells; without terms."""
     unknown = Terms(id="", label="")
     if base.source == "hub":
-        repository = base.export_from or base.name
-        return Origin(name=repository.rpartition("/")[2], repository=repository, size="", terms=unknown)
+        return Origin(name=base.name.rpartition("/")[2], repository=base.name, size="", terms=unknown)
     if base.source == "path":
         return Origin(name=Path(base.name).name, repository="", size="", terms=unknown)
     from data.registry import get, load_registry

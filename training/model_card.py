@@ -122,11 +122,11 @@ def _training(publication: Publication) -> str:
     record = publication.record
     config, summary = record.parsed, record.summary
     training, lora = config.training, config.lora
-    length = f"{training.max_steps:,} steps" if training.max_steps else f"{training.epochs:g} epochs"
+    length = f"{training.max_steps:,} steps" if training.max_steps else f"{training.epochs:g} × the training data"
     seconds = summary.get("seconds")
     rows: list[tuple[str, Any]] = [
         ("base", publication.origin.file or publication.origin.repository or publication.origin.name),
-        ("base revision", config.base.revision or record.base_sha256),
+        ("its commit or sha256", record.base_sha256 or config.base.revision),
         ("base weights while training", "4-bit (QLoRA)" if config.base.load_in_4bit else record.precision),
         ("rank, alpha, dropout", f"{lora.rank}, {lora.alpha}, {lora.dropout:g}"),
         ("adapted modules", ", ".join(lora.target_modules)),
@@ -197,14 +197,21 @@ def _loss(publication: Publication) -> str:
 def _parity(publication: Publication) -> str:
     names = {file.name for file in publication.files}
     rows = [
-        (_text(check.get("name")), _text(check.get("file")), _text(check.get("value")), _text(check.get("limit")),
-         "passed" if check.get("passed") is True else "failed")
+        (_text(check.get("name")), _text(check.get("file")), _text(check.get("value")), *_verdict(check))
         for check in checks_of(publication.parity)
         if check.get("file") in names or not check.get("file")
     ]  # fmt: skip
-    intro = "Each file, run by llama.cpp, against the fine-tuned model that it was made from; the details are in `parity.json`."
+    intro = "Each file, run by llama.cpp, against the fine-tuned model that it was made from; also in `parity.json`."
     table = _table(("check", "file", "value", "limit", ""), rows) if rows else f"The single checks are {MISSING}."
     return f"## Parity\n\n{intro}\n\n{table}"
+
+
+def _verdict(check: Mapping[str, Any]) -> tuple[str, str]:
+    """Limit and outcome; a value without a limit is only reported."""
+    limit = check.get("limit")
+    if limit in (None, ""):
+        return "–", "reported"
+    return _text(limit), "passed" if check.get("passed") is True else "failed"
 
 
 def _benchmark(benchmark: Benchmark | None) -> str:
@@ -212,10 +219,8 @@ def _benchmark(benchmark: Benchmark | None) -> str:
         return "## Benchmark\n\nNone was published with these files: speed and quality on tasks are not known."
     here = ", ".join(f"`{model}` is `{name}`" for name, model in benchmark.models.items())
     state = "" if benchmark.finished else " The run was not finished."
-    return (
-        f"## Benchmark\n\nRun `{benchmark.run_id}` on {benchmark.machine}, suites {', '.join(benchmark.suites)}; {here}."
-        f"{state} Brackets hold 95% intervals.\n\n```\n{benchmark.table}\n```"
-    )
+    where = f"Run `{benchmark.run_id}` on {benchmark.machine}, suites {', '.join(benchmark.suites)}"
+    return f"## Benchmark\n\n{where}; {here}.{state} Brackets hold 95% intervals.\n\n```\n{benchmark.table}\n```"
 
 
 def _limits(publication: Publication, benchmark: Benchmark | None) -> str:
@@ -224,7 +229,7 @@ def _limits(publication: Publication, benchmark: Benchmark | None) -> str:
         "no tests of safety, bias or factual accuracy.",
         "- The validation loss is of the training data's kind; it says little about other prompts.",
     ]
-    if any(file.kind != "f16" for file in publication.models):
+    if _is_quantized(publication):
         lines.append("- Quantizing changes answers; the parity table says by how much on its text.")
     if publication.record.parsed.base.load_in_4bit:
         lines.append("- The adapter was trained against 4-bit weights and merged into 16-bit ones: a small bias.")
@@ -237,9 +242,17 @@ def _licence(publication: Publication) -> str:
     origin = publication.origin
     terms = f"[{origin.terms.label}]({origin.terms.url})" if origin.terms.url else origin.terms.label
     copy = " A copy is in `LICENSE`." if origin.terms.needs_copy else ""
-    text = f"## Licence\n\n{origin.name} is under {terms}, and so is this.{copy} Changed from it: a LoRA adapter"
-    text += " merged in, and the weights quantized." if publication.models else "."
+    changes = ["a LoRA adapter was merged in" if publication.models else "a LoRA adapter was trained for it"]
+    if _is_quantized(publication):
+        changes.append("the weights were quantized")
+    if origin.dropped_layers:
+        changes.insert(0, "layers were removed")
+    text = f"## Licence\n\n{origin.name} is under {terms}, and so is this.{copy} Changed: {', '.join(changes)}."
     return f"{text}\n\n{origin.terms.notice}" if origin.terms.notice else text
+
+
+def _is_quantized(publication: Publication) -> bool:
+    return any(file.kind != "f16" for file in publication.models)
 
 
 def _data_sets(publication: Publication) -> list[str]:

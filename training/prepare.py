@@ -125,7 +125,17 @@ def _files(train: "list[Example]", validation: "list[Example]") -> "list[tuple[s
 
 def _key(config: Config, tokenizer: "PreTrainedTokenizerFast") -> str:
     vocabulary = fingerprint(sorted(tokenizer.get_vocab().items()), tokenizer.chat_template)
-    return fingerprint(to_dict(config.data), config.training.max_length, vocabulary, CARD_VERSION)
+    return fingerprint(to_dict(config.data), _local_sums(config), config.training.max_length, vocabulary, CARD_VERSION)
+
+
+def _local_sums(config: Config) -> list[str]:
+    """Of every file that the data come from: other content is other data."""
+    from data.checksums import sha256_of
+
+    names = [config.data.path]
+    for source in config.data.sources.values():
+        names += [source.path, *source.prompts]
+    return [sha256_of(Path(name)) for name in names if name and Path(name).is_file()]
 
 
 def _read(name: str, config: Config, tokenizer: "PreTrainedTokenizerFast", overlap: "Overlap", seen: set[str]) -> Kept:

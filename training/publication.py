@@ -1,4 +1,4 @@
-"""What a run would publish, read from its directory and checked: nothing leaves without the parity gate's word on it."""
+"""What a run would publish, read from its directory: nothing leaves that the parity gate did not pass."""
 
 import json
 import os
@@ -90,12 +90,13 @@ def publication_of(path: Path, *, licence: str = "", kinds: Sequence[str] = ()) 
     _check_verdict(run, parity)
     files = tuple(_exported(run, name, parity) for name in _chosen(run, manifest, kinds))
     with_adapter = any(file.kind == ADAPTER for file in files)
+    model = next((file for file in files if file.kind != ADAPTER), None)
     return Publication(
         run=run,
         record=record,
         origin=origin,
         files=files,
-        size=origin.size or _counted(files[0].path),
+        size=origin.size or (_counted(model.path) if model else ""),
         peft_size_bytes=_peft_size_bytes(run) if with_adapter else 0,
         has_loss_plot=run.loss_plot.is_file(),
         manifest=replace(manifest, files={file.name: file.sha256 for file in files}),
@@ -115,7 +116,7 @@ def read_metrics(path: Path) -> list[Mapping[str, Any]]:
     """The lines of a metrics file; a torn one is left out."""
     if not path.is_file():
         return []
-    lines = []
+    lines: list[Mapping[str, Any]] = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             value = json.loads(line)

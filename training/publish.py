@@ -140,12 +140,13 @@ def read_benchmark(directory: Path, publication: Publication) -> "Benchmark":
     models = {file.name: ids[file.sha256] for file in publication.files if file.sha256 in ids}
     if not models:
         raise TrainingError(
-            f"--benchmark {directory} measured none of these files (no sha256 in common); it has {', '.join(run.models)}"
+            f"--benchmark {directory} measured none of these files (no sha256 in common), but {', '.join(run.models)}"
         )
     machine = run.manifest.get("machine", {})
+    cpu, threads = machine.get("cpu", "a CPU that was not recorded"), machine.get("usable_threads", "?")
     return Benchmark(
         run_id=run.id,
-        machine=f"{machine.get('cpu', 'a machine that was not recorded')}, {machine.get('usable_threads', '?')} threads",
+        machine=f"{cpu}, {threads} threads",
         finished=run.finished,
         suites=tuple(run.manifest.get("suites", {})),
         models=models,

@@ -19,8 +19,8 @@ from training.overlap import normalized
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-BATCH = 256
-CPU_BATCH = 8
+_GPU_SEQUENCES_PER_GIB = 24
+_CPU_SEQUENCES = 8
 _MARK = "\ue000"
 
 
@@ -59,7 +59,9 @@ def generate_replay(
     model = AutoModelForCausalLM.from_pretrained(checkpoint.path, dtype=torch.bfloat16 if gpu else torch.float32)
     model = model.to("cuda" if gpu else "cpu").eval()
     set_seed(seed)
-    batch = BATCH if gpu else CPU_BATCH
+    batch = _CPU_SEQUENCES
+    if gpu:
+        batch = int(torch.cuda.get_device_properties(0).total_memory / 2**30 * _GPU_SEQUENCES_PER_GIB)
     seen: set[str] = set()
     questions = [*prompts]
     if source.self_prompts:

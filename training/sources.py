@@ -1,16 +1,12 @@
 """Rows of one source of a configuration, from wherever they come."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from data.checksums import sha256_of
-from data.child import REPOSITORY
 from training.config import Config, Source, TrainingError
 from training.conversations import Messages, form_of, messages_of
 
@@ -143,21 +139,24 @@ def _json_rows(where: str, path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _from_reasoning_gym(where: str, source: Source) -> tuple[Iterable[Mapping[str, Any]], dict[str, Any]]:
-    """Generated in a process of its own: some tasks walk over sets, so their items depend on PYTHONHASHSEED."""
-    order = {"tasks": source.tasks, "items_per_task": source.items_per_task, "first_seed": source.first_seed}
-    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
-    child = subprocess.run(
-        [sys.executable, "-m", "training.reasoning_tasks"],
-        input=json.dumps(order),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": path},
-    )
-    if child.returncode:
-        reason = (child.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise TrainingError(f"{where}: {reason}")
-    rows = [json.loads(line) for line in child.stdout.splitlines()]
     from importlib.metadata import version
 
-    provenance = {"from": f"reasoning-gym {version('reasoning-gym')}", "licence": "Apache-2.0", **order}
-    return rows, provenance
+    from training.reasoning_tasks import generate, read_tasks
+
+    order: dict[str, Any] = {
+        "tasks": source.tasks,
+        "items_per_task": source.items_per_task,
+        "first_seed": source.first_seed,
+    }
+    if source.path:
+        tasks = read_tasks(Path(source.path))
+        order = {
+            "tasks": tasks.tasks,
+            "items_per_task": source.items_per_task or tasks.train_items,
+            "first_seed": tasks.train_first_seed,
+        }
+    try:
+        rows = generate(**order)
+    except TrainingError as error:
+        raise TrainingError(f"{where}: {error}") from None
+    return rows, {"from": f"reasoning-gym {version('reasoning-gym')}", "licence": "Apache-2.0", **order}

@@ -1,0 +1,82 @@
+"""Write the held-out suite of generated tasks.
+
+    python -m training.reasoning_suite [--out data/prompts/reasoning.jsonl]
+
+The suite is in-distribution: its questions are drawn from the tasks that the embedded family was trained on, of other
+seeds. It tells what training taught, not what a model can do in general.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from training.console import run_command
+from training.reasoning_tasks import TASKS_FILE, generate, read_tasks
+from training.worked_answers import INSTRUCTION
+
+_TERSE_TOKENS, _WORKED_TOKENS = 48, 256
+
+
+def suite_lines(tasks_file: Path) -> list[dict[str, Any]]:
+    """Prompts in the suites' format, with graders and example answers.
+
+    Raises:
+        TrainingError: The tasks file is wrong.
+    """
+    tasks = read_tasks(tasks_file)
+    lines: list[dict[str, Any]] = []
+    for name, settings in tasks.tasks.items():
+        # More than wanted: questions that repeat are left out.
+        rows = generate({name: settings}, items_per_task=2 * tasks.held_out_items, first_seed=tasks.held_out_first_seed)
+        distinct = list({row["question"]: row for row in rows}.values())[: tasks.held_out_items]
+        for number, row in enumerate(distinct, start=1):
+            other = next(one for one in distinct if one["result"] != row["result"])
+            lines.append(
+                {
+                    "id": f"{name}-{number:02d}",
+                    "kind": name,
+                    "template": name,
+                    "prompt": row["question"],
+                    "grader": _grader(row["result"], worked=INSTRUCTION in row["question"]),
+                    "max_tokens": _WORKED_TOKENS if INSTRUCTION in row["question"] else _TERSE_TOKENS,
+                    "right": row["answer"],
+                    "wrong": other["answer"],
+                }
+            )
+    return lines
+
+
+def _grader(result: str, *, worked: bool) -> dict[str, Any]:
+    try:
+        value = float(result)
+    except ValueError:
+        where = {"where": "last line"} if worked else {}
+        return {"name": "exact", "answers": [result], **where}
+    return {"name": "numeric", "value": int(value) if value == int(value) else value}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.reasoning_suite",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--tasks", type=Path, default=TASKS_FILE, metavar="TOML", help="default: reasoning.toml")
+    parser.add_argument("--out", type=Path, default=TASKS_FILE.with_suffix(".jsonl"), metavar="JSONL")
+    options = parser.parse_args(arguments)
+
+    def command() -> int:
+        lines = suite_lines(options.tasks)
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        options.out.write_text(text, encoding="utf-8")
+        print(f"{options.out}: {len(lines)} prompts of {len({line['kind'] for line in lines})} tasks")
+        return 0
+
+    return run_command(command, interrupted="nothing was written")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
