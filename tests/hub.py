@@ -137,7 +137,7 @@ class _Handler(Uploads):
             self.refuse(404, "RevisionNotFound")
         elif verb == "/tree/":
             entries = listed(files, directory, recursive="recursive=true" in self.path.lower())
-            self.json(entries) if entries else self.refuse(404, "EntryNotFound")
+            self.json(entries) if entries or not directory else self.refuse(404, "EntryNotFound")
         else:
             self.json(self._info(name, repo, files, revision))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from training.config import Config, TrainingError
+from training.console import quiet_loading
 
 NAMES = ("unsloth", "trl")
 
@@ -66,6 +67,7 @@ def choose(config: Config, wanted: str) -> Choice:
 
 def load(choice: Choice, checkpoint: Path, config: Config) -> Any:
     """The model with its adapter, by the chosen backend."""
+    quiet_loading()
     if choice.backend == "unsloth":
         from training.backend_unsloth import load as load_model
     else:

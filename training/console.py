@@ -1,5 +1,6 @@
 """What the training commands share at their edge: progress with time left, and one line for every error."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from typing import TextIO
 from training.config import TrainingError
 
 _INTERVAL_S = 5.0
+# Read when the libraries are imported; their warnings are for programmers.
+_QUIET = {"TRANSFORMERS_VERBOSITY": "error", "DATASETS_VERBOSITY": "error", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 
 
 @dataclass(kw_only=True)
@@ -51,11 +54,25 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def quiet_libraries() -> None:
+    """Keep the console for this project's own lines; call it before the libraries are imported. The user's own wins."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+def quiet_loading() -> None:
+    """No bars for reading weights from the disk; downloads come before it and keep theirs."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
 def run_command(command: Callable[[], int], *, interrupted: str) -> int:
     """Exit code of a command; what goes wrong for a reason that is known becomes one line on stderr."""
     from data.progress import ModelError
     from data.suites import SuiteError
 
+    quiet_libraries()
     try:
         return command()
     except (TrainingError, ModelError, SuiteError) as error:

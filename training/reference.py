@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training.console import quiet_loading
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -21,6 +23,7 @@ class Reference:
         from peft import PeftModel
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        quiet_loading()
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).to(self.device)
         self.model: Any = PeftModel.from_pretrained(model, adapter).merge_and_unload().eval()

@@ -19,7 +19,7 @@ from training.overlap import normalized
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-_GPU_SEQUENCES_PER_GIB = 24
+_GPU_SEQUENCES_PER_GIB = 40
 _CPU_SEQUENCES = 8
 _MARK = "\ue000"
 
