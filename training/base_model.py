@@ -5,6 +5,7 @@ A registry's GGUF is turned into one: its weights dequantized, its tokenizer and
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from data.checksums import sha256_of
 from data.gguf_header import GGUFError, read_header
 from data.progress import ModelError
 from training.bpe import tokenizer_from_gguf
-from training.config import Base, TrainingError
+from training.config import Base, TrainingError, fingerprint
+from training.llama_gguf import check_exportable
 from training.llama_tensors import checkpoint_name, heads_of, unpermute
 
 if TYPE_CHECKING:
@@ -52,16 +54,20 @@ def resolve(base: Base) -> Checkpoint:
     Raises:
         TrainingError: It cannot be had; says how to get it.
     """
-    if base.source == "hub":
-        return _from_hub(base)
     try:
-        path = _registry_file(base.name) if base.source == "registry" else Path(base.name).expanduser()
-        if path.is_dir() and (path / "config.json").is_file():
-            return Checkpoint(path=path, gguf=None, identity=_directory_identity(path))
-        if path.is_file():
-            return _from_gguf(path)
-    except (ModelError, GGUFError, OSError) as error:
+        checkpoint = _from_hub(base) if base.source == "hub" else _from_disk(base)
+        check_exportable(json.loads((checkpoint.path / "config.json").read_text(encoding="utf-8")))
+    except (ModelError, GGUFError, OSError, ValueError) as error:
         raise TrainingError(f"base {base.name!r}: {error}") from None
+    return checkpoint
+
+
+def _from_disk(base: Base) -> Checkpoint:
+    path = _registry_file(base.name) if base.source == "registry" else Path(base.name).expanduser()
+    if path.is_dir() and (path / "config.json").is_file():
+        return Checkpoint(path=path, gguf=None, identity=_directory_identity(path))
+    if path.is_file():
+        return _from_gguf(path)
     raise TrainingError(f"base.name is {base.name!r}: neither a GGUF nor a directory with config.json")
 
 
@@ -102,8 +108,6 @@ def _from_hub(base: Base) -> Checkpoint:
 def _directory_identity(path: Path) -> str:
     """Of every weight file: a sum that is remembered, so it is read once."""
     sums = [sha256_of(file) for file in sorted([*path.glob("*.safetensors"), path / "config.json"])]
-    from training.config import fingerprint
-
     return fingerprint(sums)
 
 
@@ -149,12 +153,15 @@ def write_checkpoint(gguf: Path, out: Path) -> None:
     config |= {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     config["pad_token_id"] = tokenizer.pad_token_id
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    temporary.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, temporary / "model.safetensors", metadata={"format": "pt"})
-    tokenizer.save_pretrained(temporary)
-    (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    if not out.exists():
-        temporary.rename(out)
+    try:
+        temporary.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, temporary / "model.safetensors", metadata={"format": "pt"})
+        tokenizer.save_pretrained(temporary)
+        (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        if not out.exists():
+            temporary.rename(out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def llama_config(metadata: Mapping[str, Any]) -> dict[str, Any]:

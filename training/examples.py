@@ -4,6 +4,8 @@ The text is cut where an answer begins and where its turn ends, and the pieces a
 prompt tokenized when the model is used, where it ends before the answer.
 """
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +33,12 @@ def load_tokenizer(checkpoint: Path, template: str) -> "PreTrainedTokenizerFast"
     """A checkpoint's tokenizer with the chat template to train with, and a padding token of its own.
 
     Raises:
-        TrainingError: No chat template, or the template's special tokens are not in the vocabulary.
+        TrainingError: No chat template, tokens of the template that are not in the vocabulary, or a tokenizer that
+            llama.cpp does not know.
     """
     from transformers import AutoTokenizer
 
-    from training.bpe import set_padding
+    from training.bpe import set_padding, splitting_name
 
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     if template != "base":
@@ -49,6 +52,7 @@ def load_tokenizer(checkpoint: Path, template: str) -> "PreTrainedTokenizerFast"
             "the base has no chat template; set data.template to 'llama-3.1', or take an instruct model"
         )
     set_padding(tokenizer)
+    splitting_name(json.loads(tokenizer.backend_tokenizer.to_str()))  # one that llama.cpp knows, or export would fail
     return tokenizer
 
 
@@ -99,6 +103,4 @@ def _ids(text: str, tokenizer: "PreTrainedTokenizerFast") -> list[int]:
 
 
 def _tokens_in(template: str) -> list[str]:
-    import re
-
     return sorted(set(re.findall(r"<\|\w+\|>", template)))

@@ -37,7 +37,7 @@ def write_gguf(
     import numpy as np
 
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
-    _refuse_unknown(config)
+    check_exportable(config)
     heads, kv_heads = config["num_attention_heads"], config.get("num_key_value_heads", config["num_attention_heads"])
     shapes = {tensor: shape for tensor, shape in _shapes(checkpoint) if _SKIPPED not in tensor}
     if config.get("tie_word_embeddings"):
@@ -79,14 +79,20 @@ def _to_f16(name: str, weights: "npt.NDArray[np.float32]") -> "npt.NDArray[np.fl
     return weights.astype(np.float16)
 
 
-def _refuse_unknown(config: Mapping[str, Any]) -> None:
+def check_exportable(config: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint by its config.json, before it is trained rather than after.
+
+    Raises:
+        TrainingError: Not a Llama, or with a feature that is not known.
+    """
     if config.get("model_type") != "llama":
-        raise TrainingError(f"model_type is {config.get('model_type')!r}; only llama can be exported")
+        raise TrainingError(f"model_type is {config.get('model_type')!r}; only llama can be trained and exported")
     for key in ("attention_bias", "mlp_bias"):
         if config.get(key):
             raise TrainingError(f"{key} is set; a Llama with biases cannot be exported")
     if config.get("quantization_config"):
-        raise TrainingError("the checkpoint is quantized; export needs the 16-bit one")
+        raise TrainingError("the checkpoint is quantized; take the 16-bit one, load_in_4bit quantizes it at loading")
+    _rope_factors(config)
 
 
 def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
