@@ -92,6 +92,7 @@ def prepare(config: Config, *, runs: Path = RUNS) -> Prepared:
     Raises:
         TrainingError: Base or data cannot be had, or no row is left; one line.
     """
+    from data.checksums import write_atomically
     from training.base_model import resolve
     from training.examples import load_tokenizer
     from training.overlap import overlap_with, suite_prompts
@@ -115,7 +116,7 @@ def prepare(config: Config, *, runs: Path = RUNS) -> Prepared:
     sums = {name: _write(path / name, rows) for name, rows in _files(train, validation)}
     card = _card(config, kept, train, validation, sums)
     (path / "README.md").write_text(card_text(card), encoding="utf-8")
-    (path / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")  # last: marks it complete
+    write_atomically(path / "card.json", json.dumps(card, indent=2) + "\n")  # last: marks it complete
     return Prepared(path=path, card=card)
 
 
@@ -124,12 +125,15 @@ def _files(train: "list[Example]", validation: "list[Example]") -> "list[tuple[s
 
 
 def _key(config: Config, tokenizer: "PreTrainedTokenizerFast") -> str:
+    from training.overlap import suite_prompts
+
     vocabulary = fingerprint(sorted(tokenizer.get_vocab().items()), tokenizer.chat_template)
-    return fingerprint(to_dict(config.data), _local_sums(config), config.training.max_length, vocabulary, CARD_VERSION)
+    sources = (to_dict(config.data), _local_sums(config), suite_prompts(config.data.held_out))
+    return fingerprint(*sources, config.training.max_length, vocabulary, CARD_VERSION)
 
 
 def _local_sums(config: Config) -> list[str]:
-    """Of every file that the data come from: other content is other data."""
+    """SHA-256 of every file that the data come from: other content is other data."""
     from data.checksums import sha256_of
 
     names = [config.data.path]
@@ -199,6 +203,8 @@ def _split(kept: Mapping[str, Kept], config: Config, rng: random.Random) -> "tup
         source.trained_tokens = sum(label >= 0 for example in rest for label in example.labels)
         validation += apart
         train += rest
+    if not train:
+        raise TrainingError(f"data.validation_rows is {wanted}, which takes all {total} rows; {_losses(kept)}")
     rng.shuffle(train)
     return validation, train
 
