@@ -14,6 +14,7 @@ from training.examples import prompt_ids
 from training.run_directory import RunDirectory
 
 SAMPLE_TOKENS = 96
+_NOT_LOGGED = ("epoch", "total_flos", "num_tokens", "eval_num_tokens")
 
 
 def keep_metrics_until(path: Path, step: int) -> None:
@@ -60,19 +61,29 @@ class Monitor(TrainerCallback):  # type: ignore[misc, unused-ignore]
 
     Args:
         stop_after: Stop after this optimizer step, with a checkpoint.
+
+    Attributes:
+        stopped: Whether it was stopped so.
+        evaluated_step, sampled_step: Of the newest validation, whose loss is `eval_loss`, and of the newest samples.
     """
 
     def __init__(self, run: RunDirectory, config: Config, tokenizer: Any, *, stop_after: int | None = None) -> None:
         self.run, self.config, self.tokenizer, self.stop_after = run, config, tokenizer, stop_after
         self.stopped = False
+        self.evaluated_step = self.sampled_step = -1
+        self.eval_loss: float | None = None
         self._counter: Counter | None = None
         self._first_step = 0
+        self._first_tokens = 0
         self._started_s = time.monotonic()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         if state.is_world_process_zero:
             self._counter = Counter(stage="training", total=state.max_steps - state.global_step)
         self._first_step, self._started_s = state.global_step, time.monotonic()
+        for line in read_metrics(self.run.metrics):  # a resumed run counts on
+            self._first_tokens = line.get("tokens", self._first_tokens)
+            self._started_s = time.monotonic() - line["elapsed_s"]
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **others: Any) -> None:
         steps = self.config.training.sample_steps
@@ -86,14 +97,18 @@ class Monitor(TrainerCallback):  # type: ignore[misc, unused-ignore]
         if not state.is_world_process_zero or not logs or "train_runtime" in logs:
             return
         line = {"step": state.global_step, "elapsed_s": round(time.monotonic() - self._started_s, 3)}
-        names = {"num_tokens": "tokens"}
-        line |= {names.get(key, key): value for key, value in logs.items() if key not in ("epoch", "total_flos")}
+        line |= {key: value for key, value in logs.items() if key not in _NOT_LOGGED}
+        if "num_tokens" in logs:
+            line["tokens"] = self._first_tokens + int(logs["num_tokens"])
         with self.run.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         if self._counter and "loss" in logs:
             self._counter.show(state.global_step - self._first_step, f"loss {float(logs['loss']):.3f}")
         if "eval_loss" in logs:
             plot_loss(read_metrics(self.run.metrics), self.run.loss_plot, self.run.name)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **others: Any) -> None:
+        self.evaluated_step, self.eval_loss = state.global_step, metrics["eval_loss"]
 
     def on_save(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         if state.is_world_process_zero:
@@ -121,3 +136,4 @@ class Monitor(TrainerCallback):  # type: ignore[misc, unused-ignore]
                 reply = self.tokenizer.decode(out[0, len(ids) :], skip_special_tokens=True)
                 file.write(json.dumps({"step": step, "prompt": prompt, "reply": reply}, ensure_ascii=False) + "\n")
         model.train(training)
+        self.sampled_step = step

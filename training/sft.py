@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from training.backends import Choice
     from training.prepare import Prepared
 
-# Changing these does not change what is trained.
-_HARMLESS = ("export.", "training.log_steps", "training.sample_", "training.keep_checkpoints")
+# Changing these does not change what is trained, but for rounding; the second line is the way out of a full memory.
+_HARMLESS = (
+    *("export.", "training.log_steps", "training.sample_", "training.keep_checkpoints"),
+    *("training.micro_batch", "training.gradient_checkpointing"),
+)
 _PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "unsloth", "bitsandbytes", "xformers")
 
 
@@ -42,14 +45,14 @@ def train(
         TrainingError: It cannot be done; one line that says what to do.
     """
     from training.backends import choose
+    from training.trainer import accumulation_steps
 
     run = RunDirectory(path=runs / config.name)
     earlier = _earlier(run, config, resume)
     choice = choose(config, backend)
-    if earlier and earlier.backend != choice.backend:
-        raise TrainingError(
-            f"{run.path} was trained by {earlier.backend}; resume it with --backend {earlier.backend}, not {choice.backend}"
-        )
+    accumulation_steps(config, choice.world_size)
+    if earlier:
+        _check_same_backend(run, earlier, choice)
     if choice.backend == "unsloth":
         import training.backend_unsloth  # noqa: F401 (before transformers)
     from training.base_model import resolve
@@ -60,10 +63,8 @@ def train(
     prepared = prepare(config, runs=runs)
     checkpoint = resolve(config.base)
     record = earlier or _new_record(config, choice, prepared, checkpoint.path, checkpoint.identity)
-    if earlier and dict(earlier.data_sha256) != dict(prepared.card["files"]):
-        raise TrainingError(
-            f"{run.path} was trained on other data ({earlier.data_path}); prepare that again, or start anew"
-        )
+    if earlier:
+        _check_same_material(run, earlier, prepared, checkpoint.identity)
     if _is_first():
         run.path.mkdir(parents=True, exist_ok=True)
         write_record(run, record)
@@ -107,7 +108,7 @@ def _fit(
         torch.cuda.reset_peak_memory_stats()
     try:
         model = load(choice, checkpoint, config)
-        before = frozen_sum(model)
+        before = frozen_sums(model)
         trainer = make_trainer(
             model,
             tokenizer,
@@ -121,16 +122,17 @@ def _fit(
         started = time.monotonic()
         result = trainer.train(resume_from_checkpoint=last)
         seconds = time.monotonic() - started
-        validation = None if monitor.stopped else trainer.evaluate()["eval_loss"]
+        if not monitor.stopped and monitor.evaluated_step != trainer.state.global_step:
+            trainer.evaluate()
     except torch.OutOfMemoryError:
         raise TrainingError(_out_of_memory(config)) from None
-    if frozen_sum(trainer.model) != before:
+    if frozen_sums(trainer.model) != before:
         raise TrainingError("the base's own weights changed during training; only the adapter may")
     summary = {
         "steps": trainer.state.global_step,
         "steps_here": trainer.state.global_step - (int(last.rpartition("-")[2]) if last else 0),
         "train_loss": result.training_loss,
-        "eval_loss": validation,
+        "eval_loss": None if monitor.stopped else monitor.eval_loss,
         "seconds": round(seconds, 1),
         "tokens": prepared.card["counts"]["train_tokens"],
         "trainable_parameters": sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
@@ -138,25 +140,26 @@ def _fit(
     }
     if trainer.is_world_process_zero() and not monitor.stopped:
         trainer.model.save_pretrained(run.adapter)
-        monitor.write_samples(trainer.model, trainer.state.global_step)
+        if monitor.sampled_step != trainer.state.global_step:
+            monitor.write_samples(trainer.model, trainer.state.global_step)
         plot_loss(read_metrics(run.metrics), run.loss_plot, run.name)
     return summary, monitor.stopped
 
 
-def frozen_sum(model: Any) -> str:
-    """A short sum over the weights that must not change."""
+def frozen_sums(model: Any) -> dict[str, float]:
+    """A sum of each tensor that must not change, by name."""
     import torch
 
-    total = torch.zeros((), dtype=torch.float64)
-    for name, weights in model.named_parameters():
-        if not weights.requires_grad and "lora_" not in name:
-            total += weights.detach().double().sum().cpu()
-    return f"{float(total):.6e}"
+    return {
+        name: float(weights.detach().sum(dtype=torch.float64))
+        for name, weights in model.named_parameters()
+        if not weights.requires_grad
+    }
 
 
 def _earlier(run: RunDirectory, config: Config, resume: bool) -> RunRecord | None:
     if not resume:
-        if run.record.exists() and _is_first():
+        if run.record.exists() and _is_first() and not _is_worthless(run):
             status = read_record(run).status
             way = "use --resume to go on with it, " if status != "finished" else ""
             raise TrainingError(f"{run.path} is there already ({status}); {way}give it another name, or remove it")
@@ -169,7 +172,37 @@ def _earlier(run: RunDirectory, config: Config, resume: bool) -> RunRecord | Non
         )
     if record.status == "finished":
         raise TrainingError(f"{run.path} is finished; there is nothing to resume")
-    return replace(record, status="running")
+    return replace(record, status="running", config=to_dict(config))
+
+
+def _is_worthless(run: RunDirectory) -> bool:
+    """Whether a run failed before its first checkpoint."""
+    return read_record(run).status == "failed" and not any(run.checkpoints.glob("checkpoint-*"))
+
+
+def _check_same_backend(run: RunDirectory, earlier: RunRecord, choice: "Choice") -> None:
+    if earlier.backend != choice.backend:
+        raise TrainingError(
+            f"{run.path} was trained by {earlier.backend}, not {choice.backend}; resume it with "
+            f"--backend {earlier.backend}, or start anew"
+        )
+    if earlier.precision != choice.precision:
+        raise TrainingError(
+            f"{run.path} was trained in {earlier.precision}; here it would go on in {choice.precision}: resume it on "
+            f"{earlier.device} or a device like it, or start anew"
+        )
+
+
+def _check_same_material(run: RunDirectory, earlier: RunRecord, prepared: "Prepared", base_sha256: str) -> None:
+    if dict(earlier.data_sha256) != dict(prepared.card["files"]):
+        raise TrainingError(
+            f"{run.path} was trained on other data ({earlier.data_path}); prepare that again, or start anew"
+        )
+    if earlier.base_sha256 != base_sha256:
+        raise TrainingError(
+            f"{run.path} was trained on another base ({earlier.base_sha256[:12]}, now {base_sha256[:12]}); set "
+            "base.revision to that one, or start anew"
+        )
 
 
 def _new_record(config: Config, choice: "Choice", prepared: "Prepared", path: Path, identity: str) -> RunRecord:
