@@ -2,8 +2,8 @@
 
     python -m training.export runs/llama-3.2-1b-r8 [--quant q4_k_m,q8_0,f16]
 
-The adapter is written as a small GGUF, merged into the 16-bit base in GGUF's own space, and quantized by the same
-llama.cpp that will run it: no git clone, no compiler, no torch model in memory. `training.verify` then proves the result.
+The adapter is written as a small GGUF, merged into the 16-bit base in GGUF's own space, and quantized by the llama.cpp
+that will run it: no git clone, no compiler, no torch model in memory. `training.verify` then proves the result.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from data.progress import ModelError
 from training.config import Config, TrainingError
 from training.console import Counter, run_command, say
-from training.run_directory import RunDirectory, RunRecord, read_record
+from training.run_directory import RunDirectory, RunRecord, prepared_data, read_record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +58,7 @@ def export(run: RunDirectory, quantizations: Sequence[str] = ()) -> list[Path]:
         weights = sum(file.stat().st_size for file in checkpoint.path.glob("*.safetensors"))
         require_space(run.export, 3 * weights, f"exporting {run.name}")
         written = [_write_adapter(run, config, checkpoint)]
-        source = _base_gguf(config, checkpoint, base, Path(record.data_path) / "tokenizer")
+        source = _base_gguf(config, checkpoint, base, prepared_data(record) / "tokenizer")
         f16 = run.gguf("f16")
         counter = Counter(stage="merging, %", total=100)
         merge_adapter(source, written[0], f16, on_share=lambda share: counter.show(int(share * 100)))
@@ -79,8 +79,25 @@ def export(run: RunDirectory, quantizations: Sequence[str] = ()) -> list[Path]:
     return written
 
 
+def gguf_adapter(directory: Path, checkpoint: Path) -> "tuple[dict[str, tuple[Any, Any]], float]":
+    """An adapter of PEFT as GGUF holds it (A, B by the tensor's name, rows in llama.cpp's order), and its alpha.
+
+    Raises:
+        TrainingError: See `read_peft_adapter`.
+    """
+    from training.llama_tensors import heads_of, permute
+
+    shape = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+    heads = shape["num_attention_heads"]
+    tensors, alpha = read_peft_adapter(directory)
+    for name, (a, b) in tensors.items():
+        if count := heads_of(name, heads, shape.get("num_key_value_heads", heads)):
+            tensors[name] = (a, permute(b, count))
+    return tensors, alpha
+
+
 def read_peft_adapter(directory: Path) -> "tuple[dict[str, tuple[Any, Any]], float]":
-    """An adapter of PEFT as GGUF's tensors (A, B by name, q and k rows in checkpoint order), and its alpha.
+    """An adapter of PEFT by GGUF's names, rows in the checkpoint's order, and its alpha.
 
     Raises:
         TrainingError: Missing, or with features that a plain merge does not cover.
@@ -111,14 +128,8 @@ def read_peft_adapter(directory: Path) -> "tuple[dict[str, tuple[Any, Any]], flo
 
 def _write_adapter(run: RunDirectory, config: Config, checkpoint: "Checkpoint") -> Path:
     from data.lora import write_adapter
-    from training.llama_tensors import heads_of, permute
 
-    shape = json.loads((checkpoint.path / "config.json").read_text(encoding="utf-8"))
-    heads = shape["num_attention_heads"]
-    tensors, alpha = read_peft_adapter(run.adapter)
-    for name, (a, b) in tensors.items():
-        if count := heads_of(name, heads, shape.get("num_key_value_heads", heads)):
-            tensors[name] = (a, permute(b, count))
+    tensors, alpha = gguf_adapter(run.adapter, checkpoint.path)
     if not any(b.any() for _, b in tensors.values()):
         raise TrainingError(f"{run.adapter}: the adapter changes nothing: every B is zero; train it first")
     path = run.gguf("adapter")

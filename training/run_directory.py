@@ -118,6 +118,18 @@ def write_record(run: RunDirectory, record: RunRecord) -> None:
     write_atomically(run.record, json.dumps(asdict(record), indent=2) + "\n")
 
 
+def prepared_data(record: RunRecord) -> Path:
+    """The directory of the examples that the run was trained on.
+
+    Raises:
+        TrainingError: It is not there any more.
+    """
+    path = Path(record.data_path)
+    if not (path / "card.json").is_file():
+        raise TrainingError(f"{path}: the run's data are gone; python -m training.prepare writes the same again")
+    return path
+
+
 def read_record(run: RunDirectory) -> RunRecord:
     """The run's record.
 

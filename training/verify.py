@@ -2,9 +2,9 @@
 
     python -m training.verify runs/llama-3.2-1b-r8
 
-The reference is base and adapter merged by peft in float32; the files run in Tradeoff's own engine, from GGUF. They must
-read the same tokens, end turns on the same token, and predict the same next tokens. Writes parity.json; exits with 1
-where a check fails, and `training.publish` refuses without it.
+The reference is base and adapter merged by peft in float32; the files run in Tradeoff's own engine, from GGUF. They
+must read the same tokens, end turns on the same token, and predict the same next tokens. Writes parity.json; exits with
+1 where a check fails, and `training.publish` refuses without it.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from training import parity
 from training.config import Config, TrainingError
 from training.console import run_command, say
 from training.parity import Check
-from training.run_directory import RunDirectory, read_record
+from training.run_directory import RunDirectory, prepared_data, read_record
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,6 +31,7 @@ _MAX_VALUES = 125_000_000
 _MAX_EXAMPLE_TOKENS = 256
 _PERPLEXITY_TOKENS = 8_000
 _REPLY_TOKENS = 96
+_F16_ROUNDING = 1e-3
 # A quantized file may stop less often or loop more often than the reference by this share of the replies.
 _REPLY_TOLERANCE = 0.25
 
@@ -83,16 +84,17 @@ def verify(run: RunDirectory, *, replies: int = 12) -> list[Check]:
     except ManifestError as error:
         raise TrainingError(str(error)) from None
     checks = _check_sums(run, files)
-    data = Path(record.data_path)
+    data = prepared_data(record)
+    checkpoint = resolve(config.base).path
+    checks += _check_adapter(run, config, checkpoint)
     say("computing the reference")
-    reference = Reference(resolve(config.base).path, run.adapter, data / "tokenizer")
+    reference = Reference(checkpoint, run.adapter, data / "tokenizer")
     texts = _texts(data / "validation.parquet", reference.tokenizer, replies)
     expected = [reference.distributions(ids) for ids in texts.compared]
     expected_replies = reference.replies(texts.prompts, _REPLY_TOKENS) if texts.prompts else []
     tokenizer = reference.tokenizer
     expected_pre = _expected_metadata(reference)
     del reference
-    checks += _check_adapter(run, config)
     models = [name for name in files if name != run.gguf("adapter").name]
     f16_perplexity = 0.0
     for name in sorted(models, key=lambda name: ".f16." not in name):  # F16 first: the others are compared with it
@@ -101,6 +103,10 @@ def verify(run: RunDirectory, *, replies: int = 12) -> list[Check]:
         engine = _open(run.export / name, texts)
         try:
             checks += _check_tokens(name, engine, tokenizer)
+            if engine.info.vocabulary_size != expected[0].shape[1]:
+                size = f"{expected[0].shape[1]} tokens"
+                checks.append(parity.equals("vocabulary", name, f"{engine.info.vocabulary_size} tokens", size))
+                continue
             found = parity.divergence(
                 (one, engine.distributions(ids)) for one, ids in zip(expected, texts.compared, strict=True)
             )
@@ -159,23 +165,35 @@ def _open(path: Path, texts: Texts) -> "Engine":
         raise TrainingError(f"{path.name} cannot be loaded: {error}") from None
 
 
-def _check_adapter(run: RunDirectory, config: Config) -> list[Check]:
+def _check_adapter(run: RunDirectory, config: Config, checkpoint: Path) -> list[Check]:
     """The small GGUF holds what peft trained."""
-    import numpy as np
-
     from data.lora import read_adapter
-    from training.export import read_peft_adapter
+    from training.export import gguf_adapter
 
     path = run.gguf("adapter")
-    adapter, (trained, alpha) = read_adapter(path), read_peft_adapter(run.adapter)
-    trained_norm = sum(float(np.square(b.astype(np.float64)).sum()) for _, b in trained.values())
-    written_norm = sum(float(np.square(b.astype(np.float64)).sum()) for _, b in adapter.tensors.values())
-    return [
+    adapter, (trained, _) = read_adapter(path), gguf_adapter(run.adapter, checkpoint)
+    checks = [
         parity.equals("rank", path.name, adapter.rank, config.lora.rank),
-        parity.equals("alpha", path.name, adapter.alpha, alpha),
-        parity.equals("adapted tensors", path.name, len(adapter.tensors), len(trained)),
-        parity.at_most("relative change of |B|²", path.name, abs(written_norm / trained_norm - 1), 1e-3),
+        parity.equals("alpha", path.name, adapter.alpha, config.lora.alpha),
+        parity.equals("adapts the trained tensors", path.name, _shapes(adapter.tensors) == _shapes(trained), True),
     ]
+    if all(check.passed for check in checks):
+        change = max(
+            _largest_change(one, other) for name in trained for one, other in zip(trained[name], adapter.tensors[name])
+        )
+        checks.append(parity.at_most("largest change of a weight", path.name, change, _F16_ROUNDING))
+    return checks
+
+
+def _shapes(tensors: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
+    return {name: (a.shape, b.shape) for name, (a, b) in tensors.items()}
+
+
+def _largest_change(expected: "npt.NDArray[Any]", found: "npt.NDArray[Any]") -> float:
+    """As a share of the largest value."""
+    import numpy as np
+
+    return float(np.abs(expected - found.astype(np.float32)).max() / max(float(np.abs(expected).max()), 1e-30))
 
 
 def _expected_metadata(reference: "Reference") -> dict[str, Any]:
@@ -334,7 +352,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failed = [check for check in checks if not check.passed]
         if failed:
             say(
-                f"error: {len(failed)} of {len(checks)} checks failed; do not ship these files (limits: [export] in the config)"
+                f"error: {len(failed)} of {len(checks)} checks failed; do not ship these files "
+                "(limits: [export] in the config)"
             )
             return 1
         say(f"all {len(checks)} checks passed; next: python -m training.publish {options.run} --repo NAMESPACE/NAME")
