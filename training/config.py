@@ -66,7 +66,7 @@ class Optimization:
         epochs, max_steps: The length of training; max_steps wins unless it is 0.
         precision: "auto" takes bf16 where the GPU has it, else fp16; fp32 on a CPU.
         gradient_checkpointing: "unsloth" is Unsloth's own where it trains, and the ordinary one elsewhere.
-        eval_steps, save_steps, sample_steps: Optimizer steps between validations, checkpoints and sample replies; 0 never.
+        eval_steps, save_steps, sample_steps: Optimizer steps between validations, checkpoints and samples; 0 never.
         keep_checkpoints: Older ones are deleted.
     """
 

@@ -24,6 +24,7 @@ class Counter:
     clock: Callable[[], float] = time.monotonic
     _started_s: float = field(init=False)
     _shown_s: float = field(init=False)
+    _ended: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._started_s = self._shown_s = self.clock()
@@ -31,9 +32,9 @@ class Counter:
     def show(self, done: int, note: str = "") -> None:
         """`done` of `total` are finished."""
         now, last = self.clock(), done >= self.total
-        if not last and now - self._shown_s < (0.5 if self.stream.isatty() else _INTERVAL_S):
+        if self._ended or (not last and now - self._shown_s < (0.5 if self.stream.isatty() else _INTERVAL_S)):
             return
-        self._shown_s = now
+        self._shown_s, self._ended = now, last
         left = (now - self._started_s) / done * (self.total - done) if done else 0.0
         line = f"{self.stage}: {done:,}/{self.total:,}" + (f"  {note}" if note else "")
         line += "" if last or not done else f"  {duration(left)} left"
@@ -51,7 +52,8 @@ def duration(seconds: float) -> str:
 
 
 def say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
+    """A line on stderr, in place of an unfinished line of progress."""
+    print(f"\r\033[K{message}" if sys.stderr.isatty() else message, file=sys.stderr, flush=True)
 
 
 def quiet_libraries() -> None:
@@ -69,13 +71,14 @@ def quiet_loading() -> None:
 
 def run_command(command: Callable[[], int], *, interrupted: str) -> int:
     """Exit code of a command; what goes wrong for a reason that is known becomes one line on stderr."""
+    from benchmarks.engine import EngineError
     from data.progress import ModelError
     from data.suites import SuiteError
 
     quiet_libraries()
     try:
         return command()
-    except (TrainingError, ModelError, SuiteError) as error:
+    except (TrainingError, ModelError, SuiteError, EngineError) as error:
         say(f"error: {error}")
         return 1
     except OSError as error:

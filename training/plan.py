@@ -60,7 +60,7 @@ def plan(config: Config, *, backend: str = "auto", runs: Path = RUNS) -> Plan:
     parameters, adapter = count_parameters(shape), count_adapter(shape, config)
     rate, basis = _flops_per_s(choice.device_name, choice.device)
     checkpointing = config.training.gradient_checkpointing != "off"
-    # Forward 2, backward through the frozen weights 2, and the forward again with checkpointing 2, per weight and token.
+    # Per weight and token: forward 2, backward through frozen weights 2, the forward again with checkpointing 2.
     flops = (6 if checkpointing else 4) * parameters * tokens
     return Plan(
         backend=choice.backend,

@@ -35,7 +35,7 @@ def write_tiny_llama(directory: Path, *, seed: int = 0, tied: bool = True) -> Pa
         num_key_value_heads=2,
         head_dim=64,
         vocab_size=tokenizer + 8,  # a padded embedding, as real ones have
-        max_position_embeddings=8192,
+        max_position_embeddings=131_072,
         rope_parameters={
             "rope_type": "llama3",
             "rope_theta": 500_000.0,
