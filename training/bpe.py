@@ -69,7 +69,7 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> "PreTrainedTokenizerFast
     from tokenizers import AddedToken, Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-    pre = metadata.get("tokenizer.ggml.pre")
+    pre = str(metadata.get("tokenizer.ggml.pre"))
     if metadata.get("tokenizer.ggml.model") != "gpt2" or pre not in SPLITTING:
         raise TrainingError(f"tokenizer {pre!r} cannot be read; known: {', '.join(SPLITTING)}")
     rule, ignore_merges = SPLITTING[pre]

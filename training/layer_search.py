@@ -2,9 +2,9 @@
 
     python -m training.layer_search smollm2-135m --drop 10 --text rows.jsonl --out layers.json
 
-Removing a contiguous block, or any fixed pattern, harms this family far more (Gromov et al. 2024, arXiv:2403.17887, remove
-blocks from large models). The order found is written with the perplexity at every step; the first N are what an entry
-of data/models.toml names as `drop_layers`.
+Removing a contiguous block, or any fixed pattern, harms this family far more (Gromov et al. 2024, arXiv:2403.17887,
+remove blocks from large models). The order found is written with the perplexity at every step; the first N are what an
+entry of data/models.toml names as `drop_layers`.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def search(base: Base, texts: Sequence[tuple[str, str]], drop: int) -> list[dict
         model.config.num_hidden_layers = len(kept)
         return _perplexity(model, batches)
 
-    steps = [{"layer": None, "perplexity": perplexity_of(left)}]
+    steps: list[dict[str, Any]] = [{"layer": None, "perplexity": perplexity_of(left)}]
     counter = Counter(stage="removing layers", total=drop)
     for step in range(1, drop + 1):
         found = {layer: perplexity_of([index for index in left if index != layer]) for layer in left}

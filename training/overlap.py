@@ -61,7 +61,8 @@ def suite_prompts(held_out: Iterable[str]) -> tuple[list[str], list[str]]:
     from data.suites import load_suite, shipped_suites
 
     named = set(held_out)
-    strict, loose = [], []
+    strict: list[str] = []
+    loose: list[str] = []
     for name in sorted({*shipped_suites(), *named}):
         turns = [turn.content for prompt in load_suite(name).prompts for turn in prompt.messages if turn.role == "user"]
         (loose if name in named else strict).extend(turns)

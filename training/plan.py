@@ -96,15 +96,14 @@ def count_parameters(shape: dict[str, Any]) -> int:
     """Weights of a Llama by its config.json; a tied output is not counted twice."""
     hidden, layers = shape["hidden_size"], shape["num_hidden_layers"]
     embeddings = shape["vocab_size"] * hidden * (1 if shape.get("tie_word_embeddings") else 2)
-    return (
-        embeddings + layers * (sum(rows * columns for rows, columns in _linear(shape).values()) + 2 * hidden) + hidden
-    )
+    matrices = sum(rows * columns for rows, columns in _linear(shape).values())
+    return int(embeddings + layers * (matrices + 2 * hidden) + hidden)
 
 
 def count_adapter(shape: dict[str, Any], config: Config) -> int:
     """Weights of the adapter: rank · (in + out) for every adapted matrix."""
     adapted = [size for name, size in _linear(shape).items() if name in config.lora.target_modules]
-    return shape["num_hidden_layers"] * config.lora.rank * sum(rows + columns for rows, columns in adapted)
+    return int(shape["num_hidden_layers"] * config.lora.rank * sum(rows + columns for rows, columns in adapted))
 
 
 def memory_bytes(shape: dict[str, Any], config: Config, precision: str) -> float:

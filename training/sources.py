@@ -96,7 +96,7 @@ def _from_hub(where: str, source: Source) -> tuple[Iterable[Mapping[str, Any]], 
     except Exception as error:  # datasets raises many kinds, of its builders too
         reason = " ".join(str(error).split())[:200]
         raise TrainingError(f"{where}: {source.name} cannot be loaded ({reason}); see {page}") from None
-    licence = (info.card_data or {}).get("license") if info.card_data else None
+    licence = info.card_data.get("license") if info.card_data else None
     provenance = {"from": source.name, "split": source.split, "revision": info.sha, "licence": licence or "not stated"}
     return rows, provenance
 
