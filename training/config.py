@@ -108,6 +108,7 @@ class Source:
         replace: Pairs (regular expression, replacement) applied to every answer.
         weight: Share of the training tokens; 0 for all sources takes every row of each.
         limit: Rows to read; 0 takes all.
+        repeat: Times that each row is trained on in an epoch; for a source that is smaller than its weight.
         licence: For the data card, where the Hub does not say.
         tasks: reasoning_gym's tasks with their settings; `path` may name a file of them instead.
         items_per_task: Items of every task, of the seeds first_seed, first_seed + 1, …
@@ -128,6 +129,7 @@ class Source:
     replace: tuple[tuple[str, str], ...] = ()
     weight: float = 0.0
     limit: int = 0
+    repeat: int = 1
     licence: str = ""
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     items_per_task: int = 0
@@ -387,7 +389,9 @@ def _check_sources(data: Data) -> None:
             raise ConfigError(f"data.sources.{name}: kind {source.kind!r} needs {key!r}")
         if source.kind == "reasoning_gym" and not source.path and not (source.tasks and source.items_per_task > 0):
             raise ConfigError(f"data.sources.{name}: kind 'reasoning_gym' needs tasks and items_per_task, or path")
-        if source.kind == "replay" and not source.prompts and source.self_prompts < 1:
+        if source.repeat < 1:
+            raise ConfigError(f"data.sources.{name}.repeat is {source.repeat}; the least is 1")
+        if source.kind == "replay" and not source.path and not source.prompts and source.self_prompts < 1:
             raise ConfigError(f"data.sources.{name}: kind 'replay' needs 'prompts' or 'self_prompts'")
         if bool(source.prompt_column) != bool(source.answer_column):
             raise ConfigError(f"data.sources.{name}: prompt_column and answer_column go together")

@@ -11,7 +11,7 @@ import json
 import random
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ CARD_VERSION = 1
 
 @dataclass(kw_only=True)
 class Counts:
-    """What became of a source's rows; the numbers add up to `read`."""
+    """What became of a source's rows; the numbers add up to `read`, with `train` divided by the source's `repeat`."""
 
     read: int = 0
     not_a_conversation: int = 0
@@ -50,12 +50,13 @@ class Kept:
     counts: Counts
     provenance: dict[str, Any]
     weight: float
+    repeat: int
     train_tokens: int = 0
-    trained_tokens: int = field(default=0)
+    trained_tokens: int = 0
 
     @property
     def tokens(self) -> int:
-        return sum(len(example.input_ids) for example in self.examples)
+        return self.repeat * sum(len(example.input_ids) for example in self.examples)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +170,7 @@ def _read(name: str, config: Config, tokenizer: "PreTrainedTokenizerFast", overl
             counts.too_long += 1
             continue
         examples.append(example)
-    return Kept(examples=examples, counts=counts, provenance=rows.provenance, weight=source.weight)
+    return Kept(examples=examples, counts=counts, provenance=rows.provenance, weight=source.weight, repeat=source.repeat)
 
 
 def _draw(kept: Mapping[str, Kept]) -> None:
@@ -185,7 +186,7 @@ def _draw(kept: Mapping[str, Kept]) -> None:
                 source.counts.not_drawn = len(source.examples) - index
                 del source.examples[index:]
                 break
-            drawn += len(example.input_ids)
+            drawn += source.repeat * len(example.input_ids)
 
 
 def _split(kept: Mapping[str, Kept], config: Config, rng: random.Random) -> "tuple[list[Example], list[Example]]":
@@ -197,7 +198,7 @@ def _split(kept: Mapping[str, Kept], config: Config, rng: random.Random) -> "tup
     validation, train = [], []
     for source in kept.values():
         count = max(1, round(wanted * len(source.examples) / total)) if source.examples else 0
-        apart, rest = source.examples[:count], source.examples[count:]
+        apart, rest = source.examples[:count], source.examples[count:] * source.repeat
         source.counts.validation, source.counts.train = len(apart), len(rest)
         source.train_tokens = sum(len(example.input_ids) for example in rest)
         source.trained_tokens = sum(label >= 0 for example in rest for label in example.labels)
@@ -262,6 +263,7 @@ def _card(
                 "name": name,
                 "kind": config.data.sources[name].kind,
                 **source.provenance,
+                "repeat": source.repeat,
                 "counts": asdict(source.counts),
                 "train_tokens": source.train_tokens,
                 "token_share": round(source.train_tokens / total, 4) if total else None,

@@ -1,7 +1,7 @@
 """The base model's own answers, mixed into training so that it does not forget how to chat (self-distillation).
 
 Prompts come from files, and from the base itself: given its template up to where a user's turn begins, an instruct model
-writes a prompt, which it then answers (Magpie, arXiv:2406.08464). Unfinished, looping and repeated ones are dropped.
+writes a prompt, which it then answers (Magpie, arXiv:2406.08464). What is unfinished, loops, repeats or refuses is dropped.
 """
 
 import json
@@ -79,7 +79,7 @@ def generate_replay(
         texts = [_asking(tokenizer, question) for question in asked]
         answers = _write(model, tokenizer, texts, source.max_new_tokens, source.temperature) if texts else []
         for question, answer in zip(asked, answers, strict=True):
-            if answer and not loops(answer) and not loops(question):
+            if answer and not (loops(answer) or loops(question) or refuses(answer)):
                 yield question, answer
         counter.show(start + len(questions[start : start + batch]))
 
@@ -98,6 +98,11 @@ def loops(text: str, *, words: int = 6, times: int = 4) -> bool:
         run = tuple(parts[start : start + words])
         counts[run] = counts.get(run, 0) + 1
     return max(counts.values(), default=0) >= times
+
+
+def refuses(text: str) -> bool:
+    """Whether an answer begins with an apology: the base gives one to a third of its own prompts."""
+    return text.lower().startswith(("i'm sorry", "i am sorry", "sorry", "i apologize", "i can't", "i cannot"))
 
 
 def _asking(tokenizer: "PreTrainedTokenizerFast", question: str) -> str:
