@@ -1,6 +1,8 @@
 """The packages depend on each other in one direction, and heavy libraries stay where they belong."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,4 +49,36 @@ def test_heavy_libraries_stay_where_they_belong(path: Path) -> None:
 
 def test_the_direction_test_sees_every_package() -> None:
     seen = {path.relative_to(ROOT).parts[0] for path in modules()}
-    assert {"data", "benchmarks", "app"} <= seen
+    assert seen == set(PACKAGES)
+
+
+def fresh(code: str) -> str:
+    """What a new process prints."""
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("command", ["prepare", "sft", "export", "verify", "publish"])
+def test_help_of_a_training_command_is_shown_without_loading_what_trains(command: str) -> None:
+    code = f"""
+import contextlib, sys
+from training.{command} import main
+with contextlib.suppress(SystemExit):
+    main(["--help"])
+print(sorted({{"torch", "transformers", "datasets", "huggingface_hub", "numpy", "llama_cpp"}} & set(sys.modules)))
+"""
+    help_text, _, loaded = fresh(code).strip().rpartition("\n")
+    assert help_text.startswith(f"usage: python -m training.{command}")
+    assert loaded == "[]"
+
+
+def test_data_are_prepared_and_models_trained_where_there_is_no_llama_cpp() -> None:
+    code = """
+import sys
+from pathlib import Path
+sys.modules["llama_cpp"] = None
+import training.prepare, training.sft, training.trainer, training.backends, training.backend_trl
+import training.base_model, training.examples, training.sources, training.plan
+training.config.load_config(Path("training/configs/llama-3.2-1b-r8.toml"))
+print("loaded")
+"""
+    assert fresh(code) == "loaded\n"
