@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 import tomllib
 import typing
 from collections.abc import Mapping, Sequence
@@ -395,6 +396,15 @@ def _check_sources(data: Data) -> None:
             raise ConfigError(f"data.sources.{name}: kind 'replay' needs 'prompts' or 'self_prompts'")
         if bool(source.prompt_column) != bool(source.answer_column):
             raise ConfigError(f"data.sources.{name}: prompt_column and answer_column go together")
+        _check_replacements(f"data.sources.{name}.replace", source.replace)
+
+
+def _check_replacements(where: str, pairs: Sequence[tuple[str, str]]) -> None:
+    for pattern, replacement in pairs:
+        try:
+            re.sub(pattern, replacement, "")
+        except re.error as error:
+            raise ConfigError(f"{where} has {[pattern, replacement]}: {error}") from None
 
 
 def _check_quantizations(export: Export) -> None:
