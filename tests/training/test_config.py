@@ -118,6 +118,8 @@ def test_the_reports_four_differ_in_base_and_adapter_alone() -> None:
         ('export.quantizations=["q9"]', "export.quantizations has 'q9'; known: "),
         ("training=fast", "training is 'fast'; expected a table"),
         ("data.sources.rows.replace=[['a']]", "data.sources.rows.replace has ['a']; expected 2 values"),
+        ("data.sources.rows.replace=[['(', '']]", "data.sources.rows.replace has ['(', '']: missing ), unterminated"),
+        ("data.sources.rows.replace=[['a', '\\1']]", "data.sources.rows.replace has ['a', '\\\\1']: invalid group"),
         ("data.sources.rows.prompt_column=q", "data.sources.rows: prompt_column and answer_column go together"),
         ("data.sources.rows.weight=-1", "data.sources: give every source a weight above 0, or none of them"),
         ("data.sources.more.kind=hub", "data.sources.more: kind 'hub' needs 'name'"),
