@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from data.cache import cache_dir
 from data.checksums import sha256_of
 from data.gguf_header import GGUFError, read_header
+from data.hub import host
 from data.progress import ModelError
 from training.bpe import tokenizer_from_gguf
 from training.config import Base, TrainingError, fingerprint
@@ -85,7 +86,10 @@ def _from_hub(base: Base) -> Checkpoint:
     page = f"https://huggingface.co/{base.name}"
     try:
         path = snapshot_download(
-            base.name, revision=base.revision or None, allow_patterns=["*.json", "*.safetensors", "*.jinja"]
+            base.name,
+            revision=base.revision or None,
+            allow_patterns=["*.json", "*.safetensors", "*.jinja"],
+            endpoint=host(),
         )
     except errors.GatedRepoError:
         raise TrainingError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.checksums import sha256_of
+from data.hub import host
 from training.config import Config, Source, TrainingError
 from training.conversations import Messages, form_of, messages_of
 
@@ -79,11 +80,11 @@ def _converted(where: str, source: Source, raw: Iterable[Mapping[str, Any]], pro
 
 def _from_hub(where: str, source: Source) -> tuple[Iterable[Mapping[str, Any]], dict[str, Any]]:
     from datasets import load_dataset
-    from huggingface_hub import dataset_info, errors
+    from huggingface_hub import HfApi, errors
 
     page = f"https://huggingface.co/datasets/{source.name}"
     try:
-        info = dataset_info(source.name, revision=source.revision or None)
+        info = HfApi(endpoint=host()).dataset_info(source.name, revision=source.revision or None)
         rows = load_dataset(source.name, source.subset or None, split=source.split, revision=info.sha)
     except errors.GatedRepoError:
         raise TrainingError(f"{where}: {source.name} is gated: ask for access at {page}, then set HF_TOKEN") from None
