@@ -57,8 +57,12 @@ def resolve(base: Base) -> Checkpoint:
     """
     try:
         checkpoint = _from_hub(base) if base.source == "hub" else _from_disk(base)
-        check_exportable(json.loads((checkpoint.path / "config.json").read_text(encoding="utf-8")))
+        config = json.loads((checkpoint.path / "config.json").read_text(encoding="utf-8"))
     except (ModelError, GGUFError, OSError, ValueError) as error:
+        raise TrainingError(f"base {base.name!r}: {error}") from None
+    try:
+        check_exportable(config)
+    except TrainingError as error:
         raise TrainingError(f"base {base.name!r}: {error}") from None
     return checkpoint
 

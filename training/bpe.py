@@ -75,6 +75,7 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> "PreTrainedTokenizerFast
     rule, ignore_merges = SPLITTING[pre]
     tokens, types = metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.token_type"]
     special = [token for token, kind in zip(tokens, types, strict=True) if kind == CONTROL]
+    added = [token for token, kind in zip(tokens, types, strict=True) if kind == USER_DEFINED]
     content = {
         "version": "1.0",
         "added_tokens": [],
@@ -82,13 +83,14 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> "PreTrainedTokenizerFast
         "decoder": _byte_level(use_regex=True),
         "model": {
             "type": "BPE",
-            "vocab": {token: index for index, token in enumerate(tokens)},
+            "vocab": {token: index for index, token in enumerate(tokens) if types[index] != UNUSED},
             "merges": [merge.split(" ") for merge in metadata["tokenizer.ggml.merges"]],
             "ignore_merges": ignore_merges,
         },
     }
     tokenizer = Tokenizer.from_str(json.dumps(content))
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
+    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in added])
     named = {
         f"{role}_token": tokens[metadata[key]]
         for role, key in (

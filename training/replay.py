@@ -1,7 +1,8 @@
 """The base model's own answers, mixed into training so that it does not forget how to chat (self-distillation).
 
-Prompts come from files, and from the base itself: given its template up to where a user's turn begins, an instruct model
-writes a prompt, which it then answers (Magpie, arXiv:2406.08464). What is unfinished, loops, repeats or refuses is dropped.
+Prompts come from files, and from the base itself: given its template up to where a user's turn begins, an instruct
+model writes a prompt, which it then answers (Magpie, arXiv:2406.08464). What is unfinished, loops, repeats or refuses
+is dropped.
 """
 
 import json
