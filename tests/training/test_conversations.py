@@ -98,5 +98,5 @@ def test_unknown_columns_are_listed_with_the_known_forms() -> None:
 
 def test_a_named_column_that_is_missing_is_said_with_those_that_are_there() -> None:
     source = Source(kind="file", path="x", prompt_column="ask", answer_column="say")
-    with pytest.raises(TrainingError, match="data.sources.rows: no column 'say'; columns: ask, reply"):
+    with pytest.raises(TrainingError, match=r"data\.sources\.rows: no column 'say'; columns: ask, reply"):
         form_of(["ask", "reply"], source, "data.sources.rows")

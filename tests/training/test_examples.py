@@ -82,7 +82,7 @@ def test_a_template_that_cannot_be_trained_with_is_refused(
 
 def test_a_base_without_template_gets_the_named_one(tokenizer: "PreTrainedTokenizerFast", tmp_path: Path) -> None:
     directory = without_template(tmp_path, tokenizer)
-    with pytest.raises(TrainingError, match="no chat template; set data.template to 'llama-3.1'"):
+    with pytest.raises(TrainingError, match=r"no chat template; set data\.template to 'llama-3\.1'"):
         load_tokenizer(directory, "base")
     assert load_tokenizer(directory, "llama-3.1").chat_template == TEMPLATE
 
