@@ -192,4 +192,3 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_keys() -> None:
 
 def test_config_errors_are_training_errors() -> None:
     assert issubclass(ConfigError, TrainingError)
-

@@ -49,7 +49,11 @@ def two_sources(tiny: Tiny, *changes: str) -> Config:
         {"question": f"What is {i} - {i % 7}, please?", "answer": f"That is {i - i % 7}, of course."} for i in range(40)
     ]
     other.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    sources = [f"data.sources.rows.path={tiny.rows}", "data.sources.other.kind=file", f"data.sources.other.path={other}"]
+    sources = [
+        f"data.sources.rows.path={tiny.rows}",
+        "data.sources.other.kind=file",
+        f"data.sources.other.path={other}",
+    ]
     return load_config(CONFIGS_DIR / "tiny.toml", [f"base.name={tiny.base}", *sources, *changes])
 
 
