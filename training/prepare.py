@@ -170,7 +170,9 @@ def _read(name: str, config: Config, tokenizer: "PreTrainedTokenizerFast", overl
             counts.too_long += 1
             continue
         examples.append(example)
-    return Kept(examples=examples, counts=counts, provenance=rows.provenance, weight=source.weight, repeat=source.repeat)
+    return Kept(
+        examples=examples, counts=counts, provenance=rows.provenance, weight=source.weight, repeat=source.repeat
+    )
 
 
 def _draw(kept: Mapping[str, Kept]) -> None:
