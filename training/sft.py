@@ -244,15 +244,17 @@ def _is_first() -> bool:
 
 def _wait_for_first_process(config: Config, runs: Path) -> None:
     """Let the first process prepare the data and convert the base; the others then find both."""
+    import torch
     import torch.distributed as dist
 
     from training.base_model import resolve
     from training.prepare import prepare
 
+    gpu = torch.cuda.is_available()
+    if gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     if not dist.is_initialized():
-        import torch
-
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        dist.init_process_group("nccl" if gpu else "gloo")
     if _is_first():
         resolve(config.base)
         prepare(config, runs=runs)
@@ -260,8 +262,9 @@ def _wait_for_first_process(config: Config, runs: Path) -> None:
 
 
 def _out_of_memory(config: Config) -> str:
-    micro = config.training.micro_batch
-    ways = [f"--set training.micro_batch={micro // 2}"] if micro > 1 else []
+    micro, effective = config.training.micro_batch, config.training.effective_batch
+    smaller = [size for size in range(1, micro // 2 + 1) if effective % size == 0]
+    ways = [f"--set training.micro_batch={size}" for size in smaller[-1:]]
     if config.training.gradient_checkpointing == "off":
         ways.append("--set training.gradient_checkpointing=on")
     if not config.base.load_in_4bit:
