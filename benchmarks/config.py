@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.runs import CONDITIONS
 
-RUNNABLE_CONDITIONS = ("timed-cold",)
+RUNNABLE_CONDITIONS = ("timed-cold", "batched")
 ENGINES = ("llama_cpp", "scripted")
 
 
@@ -29,7 +29,9 @@ class Config:
         suites: Names in `data/prompts`, or paths of JSONL files.
         kinds: Kinds of prompts to keep; empty keeps all.
         limit: Prompts of each suite, taken in turn from its kinds; 0 takes all.
-        conditions: "timed-cold": one sequence, nothing else running, the whole prompt read again.
+        conditions: "timed-cold": one sequence, nothing else running, the whole prompt read again. "batched": several
+            prompts of one model at once, for its answers; its timings are not those of single answers.
+        batch_sequences: Prompts at once in "batched".
         warmups: Answers made before the first sample and thrown away, per model.
         repetitions: Samples per prompt and model.
         seed: Of the sampler and of the order of the samples.
@@ -48,6 +50,7 @@ class Config:
     kinds: tuple[str, ...] = ()
     limit: int = 0
     conditions: tuple[str, ...] = ("timed-cold",)
+    batch_sequences: int = 8
     warmups: int = 2
     repetitions: int = 1
     seed: int = 3407
@@ -77,7 +80,13 @@ class Config:
         self._check_ranges()
 
     def _check_ranges(self) -> None:
-        least = {"repetitions": 1, "context_tokens": 64, "fixed_prefill_tokens": 1, "fixed_decode_tokens": 2}
+        least = {
+            "repetitions": 1,
+            "context_tokens": 64,
+            "batch_sequences": 1,
+            "fixed_prefill_tokens": 1,
+            "fixed_decode_tokens": 2,
+        }
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, int) and not least.get(field.name, 0) <= value <= 2**32 - 1:

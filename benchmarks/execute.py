@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from benchmarks.batch import measure_batched
 from benchmarks.config import Config, ConfigError
 from benchmarks.measure import ModelUnderTest, measure, request_for
 from benchmarks.progress import RunProgress
@@ -50,8 +51,13 @@ def execute(
         write_manifest(directory, manifest)
         samples = [sample for sample in schedule(config, suites) if _key(sample, models[sample.model]) not in done]
         progress = RunProgress(total=len(done) + len(samples), done=len(done), stream=progress_to)
+        single = [sample for sample in samples if sample.condition != "batched"]
+        batched = [sample for sample in samples if sample.condition == "batched"]
         try:
-            _make(samples, models, config, writer, progress, manifest, subjects)
+            _make(single, models, config, writer, progress, manifest, subjects)
+            for model in models.values():
+                model.close()
+            _make_batched(batched, subjects, config, writer, progress, manifest)
         finally:
             progress.end()
             for model in models.values():
@@ -101,6 +107,32 @@ def _make(
         row = measure(sample, models[sample.model], config)
         writer.write(row)
         progress.advance(row)
+
+
+def _make_batched(
+    samples: Sequence[Sample],
+    subjects: Sequence[Subject],
+    config: Config,
+    writer: RunWriter,
+    progress: RunProgress,
+    manifest: dict[str, Any],
+) -> None:
+    """One model after the other, alone in memory: several sequences' KV caches are large."""
+    for subject in subjects:
+        mine = [sample for sample in samples if sample.model == subject.id]
+        if not mine:
+            continue
+        model = under_test(subject, config, sequences=config.batch_sequences)
+        model.load()
+        try:
+            for row in measure_batched(mine, model, config):
+                writer.write(row)
+                progress.advance(row)
+        finally:
+            info = model_facts(subject, model)
+            model.close()
+            known = {key: value for key, value in info.items() if value is not None and key != "peak_rss_bytes"}
+            manifest["models"][subject.id] = {**known, **manifest["models"][subject.id]}
 
 
 def _new_directory(out: Path, name: str) -> Path:

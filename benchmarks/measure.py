@@ -56,7 +56,7 @@ class ModelUnderTest:
 
     def ask(self, request: Request) -> Reply:
         """Run one request to its end, alone."""
-        self._revive()
+        self.revive()
         if self.engine is None:
             return Reply(error=self.error or "the model is not loaded")
         started = None
@@ -88,7 +88,8 @@ class ModelUnderTest:
             self.engine.close()
             self.engine = None
 
-    def _revive(self) -> None:
+    def revive(self) -> None:
+        """Open the engine again where its worker has died."""
         if self.engine is None or self.pid is None or Path(f"/proc/{self.pid}").exists():
             return
         if self.restarts < MAX_RESTARTS:
@@ -117,7 +118,11 @@ def measure(
     before, started_at = look(pid), datetime.now(UTC)
     vocabulary_size = model.engine.info.vocabulary_size if model.engine else 1
     reply = model.ask(request_for(sample, config, vocabulary_size))
-    noise = noise_between(before, look(pid))
+    return row_of(sample, model, reply, noise_between(before, look(pid)), started_at)
+
+
+def row_of(sample: Sample, model: ModelUnderTest, reply: Reply, noise: Noise, started_at: datetime) -> Row:
+    """The graded row of a reply."""
     row: dict[str, Any] = {
         "model": model.id,
         "model_sha256": model.sha256,

@@ -46,9 +46,9 @@ def find_subjects(config: Config, say: Say) -> list[Subject]:
     return [_fetched(entry, registry, say) for entry in entries]
 
 
-def under_test(subject: Subject, config: Config) -> ModelUnderTest:
+def under_test(subject: Subject, config: Config, *, sequences: int = 1) -> ModelUnderTest:
     """The subject with a way to open it in its own worker; nothing is loaded yet."""
-    options = LoadOptions(context_tokens=config.context_tokens, sequences=1, threads=config.threads or None)
+    options = LoadOptions(context_tokens=config.context_tokens, sequences=sequences, threads=config.threads or None)
 
     def open_engine() -> Engine:
         from benchmarks.worker import WorkerEngine

@@ -10,7 +10,7 @@ _UNSIGNED = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
 _NUMBER = re.compile(
     rf"(?<![\w.])(?P<number>(?:(?<![\d)])-)?{_UNSIGNED}|(?<!\d)-?\.\d+)(?:\s*/\s*(?P<divisor>\d+))?(?!\d)"
 )
-_STATED = re.compile(r"\banswer\b(?:\s+is|\s*[:=])+\W*", re.IGNORECASE)
+_STATED = re.compile(r"\banswer\b(?:\s+is|\s*[:=])+(?:(?![-−]?\.?\d)\W)*", re.IGNORECASE)
 _RESULT = re.compile(rf"=\s*(-?{_UNSIGNED})")
 _MAX_QUANTITIES = 5
 

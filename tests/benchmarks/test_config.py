@@ -65,7 +65,7 @@ def test_every_key_can_be_set_in_the_file(tmp_path: Path) -> None:
         (MINIMAL + "temperature = 3.0", "temperature is 3.0"),
         (MINIMAL + "temperature = nan", "temperature is nan"),
         (MINIMAL + 'kinds = "facts"', "kinds is 'facts'; expected a list of texts"),
-        (MINIMAL + 'conditions = ["batched"]', "conditions: 'batched' cannot be run yet; known: timed-cold"),
+        (MINIMAL + 'conditions = ["warm"]', "conditions: 'warm' cannot be run yet; known: timed-cold, batched"),
         (MINIMAL + 'conditions = ["hot"]', "conditions: 'hot' cannot be run; known"),
         (MINIMAL + 'engine = "gpu"', "engine: 'gpu' cannot be run; known: llama_cpp, scripted"),
         (MINIMAL + "fixed_repetitions = 1\ncontext_tokens = 512", "the fixed shape needs at least 641"),

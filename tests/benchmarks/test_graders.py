@@ -48,6 +48,8 @@ def test_the_graders_of_every_shipped_suite_are_configured_correctly(name: str) 
         ("40, 41, 42, 43", 0),
         ("42 or 43", 0),
         ("-42", 0),
+        ("The answer is -42.", 0),
+        ("The answer is: **42**", 1),
         ("142", 0),
         ("4.2", 0),
         ("no idea", 0),

@@ -222,7 +222,7 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(
     ("change", "wanted"),
     [
         (lambda: config(thread=2), "unknown key 'thread'"),
-        (lambda: config(suites=["nope"]), "unknown suite 'nope'; known: core, report"),
+        (lambda: config(suites=["nope"]), "unknown suite 'nope'; known: core, reasoning, report"),
         (lambda: config(kinds=["poetry"]), "kinds: unknown kind 'poetry'; known: facts"),
         (lambda: config(suites=["./mine.jsonl", "./other/mine.jsonl"]), "suites: two are named 'mine'"),
         (lambda: config(engine="llama_cpp"), "unknown model 'fast.json'"),
@@ -326,3 +326,17 @@ def test_models_that_have_no_samples_left_are_not_loaded_again(monkeypatch: pyte
     assert run.main(["test.toml", "--resume"]) == 0
     assert len(opened) == 1
     assert all(facts["info"] for facts in only_run().models.values())
+
+
+def test_batched_answers_are_those_of_single_samples_under_a_condition_of_their_own(here: Path) -> None:
+    config(conditions=["timed-cold", "batched"], batch_sequences=3, fixed_repetitions=1, fixed_prefill_tokens=8)
+    assert run.main(["test.toml"]) == 0
+    rows = only_run().rows
+    assert sum(row.suite == "fixed-shape" for row in rows) == 2  # timed alone, never in a batch
+    answers = {
+        condition: {(row.model, row.prompt_id): row.answer for row in rows if row.condition == condition and row.answer}
+        for condition in ("timed-cold", "batched")
+    }
+    assert answers["batched"] == answers["timed-cold"]
+    assert len(answers["batched"]) == 8
+    assert {row.max_batch for row in rows if row.condition == "timed-cold" and row.answer} == {1}
