@@ -210,9 +210,12 @@ def _expected_metadata(reference: "Reference") -> dict[str, Any]:
 
 
 def _check_metadata(path: Path, tokenizer: Any, expected: Mapping[str, Any]) -> list[Check]:
-    from data.gguf_header import read_header
+    from data.gguf_header import GGUFError, read_header
 
-    header = read_header(path)
+    try:
+        header = read_header(path)
+    except GGUFError as error:
+        raise TrainingError(f"{path.name}: {error}; export again") from None
     metadata, name = header.metadata, path.name
     eos = metadata.get("tokenizer.ggml.eos_token_id")
     scaled = any(tensor.name == "rope_freqs.weight" for tensor in header.tensors)

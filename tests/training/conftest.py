@@ -49,7 +49,8 @@ def own_cache(training_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _use(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache of these tests, with the real one's llama.cpp."""
+    """A cache of these tests, with the real one's llama.cpp; two threads only wait for each other on a tiny model."""
+    monkeypatch.setenv("CPU_CORES", "1")
     monkeypatch.setenv("LLAMA_CPP_LIB_PATH", str(library_dir()))
     monkeypatch.setenv("TRADEOFF_CACHE", str(cache))
 

@@ -1,0 +1,238 @@
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from data.checksums import sha256_of
+from data.gguf_header import read_header
+from data.gguf_write import F16, NewTensor, copied_metadata, copied_tensor, text, uint32, write_gguf
+from data.lora import merge_adapter, read_adapter, write_adapter
+from data.manifest import read_manifest, write_manifest
+from tests.data.gguf_models import values
+from tests.training.conftest import Tiny
+from training.config import TrainingError
+from training.llama_tensors import heads_of, unpermute
+from training.parity import Check
+from training.run_directory import RunDirectory, read_record, write_record
+from training.verify import main, verify
+
+pytestmark = pytest.mark.slow  # every file runs in llama.cpp
+
+Weights = npt.NDArray[np.floating[Any]]
+
+
+def failed(checks: Sequence[Check]) -> set[str]:
+    return {check.name for check in checks if not check.passed}
+
+
+def judge(run: RunDirectory, *, kinds: Sequence[str] = ("adapter", "f16")) -> set[str]:
+    """What the gate finds wrong in these files, their sums being right."""
+    files = {run.gguf(kind).name: sha256_of(run.gguf(kind)) for kind in kinds}
+    write_manifest(run.manifest, replace(read_manifest(run.manifest), files=files))
+    found = failed(verify(run, replies=0))
+    assert read_manifest(run.parity).extra["passed"] == (not found)
+    return found
+
+
+def rewrite(
+    path: Path,
+    metadata: Mapping[str, bytes] | None = None,
+    change: Callable[[str, Weights], Weights | None] = lambda name, weights: None,
+) -> None:
+    """A GGUF with other metadata (empty bytes drop a key), or with the F16 tensors that `change` returns."""
+    header = read_header(path)
+    new = {key: value for key, value in (copied_metadata(path, header) | (metadata or {})).items() if value}
+    old = values(path)
+    tensors = []
+    for tensor in header.tensors:
+        changed = change(tensor.name, old[tensor.name])
+        kept = copied_tensor(path, tensor)
+        tensors.append(kept if changed is None else _f16(tensor.name, changed))
+    temporary = path.with_name("rewritten.gguf")
+    write_gguf(temporary, new, tensors)
+    temporary.replace(path)
+
+
+def _f16(name: str, weights: Weights) -> NewTensor:
+    half = weights.astype(np.float16)
+    return NewTensor(name=name, dimensions=half.shape[::-1], kind=F16, content=lambda: [half.tobytes()])
+
+
+def merge_again(run: RunDirectory, tiny: Tiny, adapter: Path) -> None:
+    from training.llama_gguf import write_gguf as write_base
+
+    base = run.path / "base.gguf"
+    write_base(tiny.base, base, name="tiny", tokenizer=Path(read_record(run).data_path) / "tokenizer")
+    merge_adapter(base, adapter, run.gguf("f16"))
+
+
+def test_what_was_exported_is_what_was_trained(exported: RunDirectory) -> None:
+    checks = verify(exported, replies=3)
+    assert failed(checks) == set()
+    found = {(check.file, check.name): check.value for check in checks}
+    f16, q8 = (exported.gguf(kind).name for kind in ("f16", "q8_0"))
+    assert float(found[f16, "mean KL, nats"]) < 1e-4
+    assert float(found[f16, "mean KL, nats"]) < float(found[q8, "mean KL, nats"]) < 0.01
+    assert float(found[f16, "same next token"]) == 1
+    assert (q8, "replies that stop") in found
+    verdict = read_manifest(exported.parity)
+    assert verdict.kind == "parity"
+    assert verdict.files == read_manifest(exported.manifest).files
+    assert verdict.extra["passed"] is True
+    assert verdict.extra["checks"] == [check.as_json() for check in checks]
+
+
+def test_perplexity_is_torchs_on_the_answers(exported: RunDirectory) -> None:
+    import torch
+    from pyarrow import parquet
+
+    from training.reference import Reference
+
+    record = read_record(exported)
+    data = Path(record.data_path)
+    reference = Reference(Path(record.base_path), exported.adapter, data / "tokenizer")
+    wrong: list[float] = []
+    for row in parquet.read_table(data / "validation.parquet").to_pylist():
+        scores = torch.from_numpy(reference.distributions(row["input_ids"]))[:-1]
+        labels = torch.tensor(row["labels"])[1:]
+        wrong += torch.nn.functional.nll_loss(scores, labels, ignore_index=-100, reduction="none")[labels >= 0].tolist()
+    checks = verify(exported, replies=0)
+    found = next(check for check in checks if check.name == "held-out perplexity" and ".f16." in check.file)
+    assert float(found.value) == pytest.approx(np.exp(np.mean(wrong)), rel=1e-3)
+
+
+def test_a_wrong_end_of_turn_fails(exported: RunDirectory) -> None:
+    rewrite(exported.gguf("f16"), {"tokenizer.ggml.eos_token_id": uint32(1)})
+    assert judge(exported) == {"end-of-turn token"}
+
+
+def test_a_doubled_beginning_fails(exported: RunDirectory) -> None:
+    header = read_header(exported.gguf("f16"))
+    template = str(header.chat_template)
+    doubled = template.replace("{{- bos_token }}", "{{- bos_token }}{{- bos_token }}")
+    assert doubled != template
+    rewrite(exported.gguf("f16"), {"tokenizer.chat_template": text(doubled)})
+    assert judge(exported) == {
+        "prompts without exactly one BOS",
+        "prompts read as other tokens",
+        "chat template is the trained one",
+    }
+
+
+def test_rows_of_q_and_k_in_the_checkpoints_order_fail(exported: RunDirectory) -> None:
+    def forget(name: str, weights: Weights) -> Weights | None:
+        heads = heads_of(name, 4, 2)
+        return unpermute(weights, heads) if heads else None
+
+    rewrite(exported.gguf("f16"), change=forget)
+    assert "mean KL, nats" in judge(exported)
+
+
+def test_a_wrong_alpha_fails(exported: RunDirectory, tiny_run: tuple[Tiny, RunDirectory]) -> None:
+    adapter = read_adapter(exported.gguf("adapter"))
+    write_adapter(exported.gguf("adapter"), adapter.tensors, alpha=16, name="tiny", base="tiny")
+    merge_again(exported, tiny_run[0], exported.gguf("adapter"))
+    assert {"alpha", "mean KL, nats"} <= judge(exported)
+
+
+def test_another_runs_adapter_fails(exported: RunDirectory, tiny_run: tuple[Tiny, RunDirectory]) -> None:
+    rng = np.random.default_rng(0)
+    adapter = read_adapter(exported.gguf("adapter"))
+    other = {
+        name: (a, (rng.standard_normal(b.shape) * b.astype(float).std()).astype(np.float16))
+        for name, (a, b) in adapter.tensors.items()
+    }
+    write_adapter(exported.gguf("adapter"), other, alpha=8, name="tiny", base="tiny")
+    merge_again(exported, tiny_run[0], exported.gguf("adapter"))
+    assert {"largest change of a weight", "mean KL, nats"} <= judge(exported)
+
+
+def test_the_untrained_base_fails(exported: RunDirectory, tiny_run: tuple[Tiny, RunDirectory]) -> None:
+    from training.llama_gguf import write_gguf as write_base
+
+    tokenizer = Path(read_record(exported).data_path) / "tokenizer"
+    write_base(tiny_run[0].base, exported.gguf("f16"), name="tiny", tokenizer=tokenizer)
+    assert "mean KL, nats" in judge(exported)
+
+
+def test_another_splitting_rule_fails(exported: RunDirectory) -> None:
+    rewrite(exported.gguf("f16"), {"tokenizer.ggml.pre": text("smollm")})
+    assert judge(exported) == {"tokenizer.ggml.pre"}
+
+
+def test_missing_rotary_factors_fail(exported: RunDirectory) -> None:
+    path = exported.gguf("f16")
+    header = read_header(path)
+    kept = [copied_tensor(path, tensor) for tensor in header.tensors if tensor.name != "rope_freqs.weight"]
+    write_gguf(path.with_name("without.gguf"), copied_metadata(path, header), kept)
+    path.with_name("without.gguf").replace(path)
+    assert "rope_freqs.weight is there" in judge(exported)
+
+
+def test_a_missing_chat_template_fails(exported: RunDirectory) -> None:
+    rewrite(exported.gguf("f16"), {"tokenizer.chat_template": b""})
+    assert {"prompt tokens", "chat template is the trained one"} <= judge(exported)
+
+
+def test_a_model_with_another_vocabulary_fails_in_one_line(exported: RunDirectory, embedded_model: Path) -> None:
+    exported.gguf("f16").write_bytes(embedded_model.read_bytes())
+    assert {"vocabulary", "end-of-turn token", "prompts read as other tokens"} <= judge(exported)
+
+
+def test_a_quantized_file_has_limits_of_its_own(exported: RunDirectory) -> None:
+    rng = np.random.default_rng(0)
+
+    def disturb(name: str, weights: Weights) -> Weights | None:
+        noise = rng.standard_normal(weights.shape) * weights.std() / 2
+        return weights + noise if "ffn" in name and weights.ndim == 2 else None
+
+    exported.gguf("f16").replace(exported.gguf("q8_0"))
+    rewrite(exported.gguf("q8_0"), change=disturb)
+    assert judge(exported, kinds=["adapter", "q8_0"]) == {"mean KL, nats"}
+
+
+def test_a_file_that_changed_since_the_export_fails_by_its_sum(exported: RunDirectory) -> None:
+    rewrite(exported.gguf("f16"), {"general.name": text("another")})
+    assert failed(verify(exported, replies=0)) == {"sha256"}
+
+
+def test_what_cannot_be_judged_says_what_to_do(exported: RunDirectory) -> None:
+    def refusal() -> str:
+        with pytest.raises(TrainingError) as caught:
+            verify(exported)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    exported.gguf("f16").write_bytes(b"GGUF, not")
+    sums = {name: sha256_of(exported.export / name) for name in read_manifest(exported.manifest).files}
+    write_manifest(exported.manifest, replace(read_manifest(exported.manifest), files=sums))
+    assert refusal().startswith("tiny.f16.gguf")
+    exported.gguf("f16").unlink()
+    assert f"tiny.f16.gguf: missing; run python -m training.export {exported.path}" in refusal()
+    write_record(exported, replace(read_record(exported), data_path="/none"))
+    exported.gguf("f16").touch()
+    assert "the run's data are gone" in refusal()
+    exported.manifest.unlink()
+    assert "nothing is exported; run python -m training.export" in refusal()
+
+
+def test_the_command_prints_the_table_and_its_exit_code_is_the_verdict(
+    exported: RunDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(exported.path), "--replies", "0"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].split() == ["file", "check", "value", "limit"]
+    assert err.splitlines()[-1].endswith(f"next: python -m training.publish {exported.path} --repo NAMESPACE/NAME")
+    record = read_record(exported)
+    strict = json.loads(json.dumps(record.config)) | {"export": {"max_f16_kl": 1e-12, "quantizations": ["q8_0"]}}
+    write_record(exported, replace(record, config=strict))
+    assert main([str(exported.path), "--replies", "0"]) == 1
+    out, err = capsys.readouterr()
+    assert sum(line.endswith("FAILED") for line in out.splitlines()) == 1
+    assert "error: 1 of " in err
+    assert "do not ship these files" in err
