@@ -160,7 +160,7 @@ def _open(path: Path, texts: Texts) -> "Engine":
 
     longest = max(len(ids) for ids in [*texts.compared, *(ids for ids, _ in texts.scored), *texts.prompts])
     try:
-        return WorkerEngine(path, LoadOptions(context_tokens=longest + _REPLY_TOKENS + 64))
+        return WorkerEngine(path.absolute(), LoadOptions(context_tokens=longest + _REPLY_TOKENS + 64))
     except EngineError as error:
         raise TrainingError(f"{path.name} cannot be loaded: {error}") from None
 

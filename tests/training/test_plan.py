@@ -81,8 +81,7 @@ def test_the_time_of_an_unknown_card_is_unknown(tiny: Tiny) -> None:
 
 def test_a_dry_run_says_what_it_would_take_and_trains_nothing(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*tiny.options(), "--dry-run"]) == 0
-    words = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
-    said = {word: rest for word, rest in words}
+    said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert set(said) == {"backend", "data", "steps", "weights", "memory", "time"}
     assert said["steps"].startswith("6 optimizer steps, ")
     assert said["memory"].startswith("about ")
