@@ -1,7 +1,7 @@
 """Write a transformers Llama checkpoint as an F16 GGUF, tensor by tensor.
 
 Llama only, so that every value of the file can be seen here: names, q and k rows, rotary scaling, tokenizer, special
-tokens and chat template. The parity gate proves the result (docs/decisions/0002-own-gguf-writer.md).
+tokens and chat template. The parity gate proves the result (docs/decisions/0001-own-gguf-writer.md).
 """
 
 import json

@@ -100,7 +100,7 @@ def test_files_that_hold_no_suite_are_refused_in_one_line(tmp_path: Path) -> Non
         (str(empty), "no prompt in it"),
         (str(binary), "not UTF-8"),
         (str(tmp_path / "none.jsonl"), "no such file"),
-        ("cores", "unknown suite 'cores'; known: core, report"),
+        ("cores", "unknown suite 'cores'; known: core, reasoning, report"),
     ):
         with pytest.raises(SuiteError, match=wanted):
             load_suite(name)
