@@ -3,13 +3,16 @@ PYTHON ?= python3
 PORT ?= 8501
 TEST = .venv-test/bin/python -m
 
-.PHONY: app setup setup-test llama-bench test check format
+.PHONY: app setup setup-train setup-test llama-bench test check format
 
 app: setup
 	@.venv/bin/python -m app.serve --port $(PORT)
 
 setup:
 	@$(PYTHON) scripts/setup.py app
+
+setup-train:
+	@$(PYTHON) scripts/setup.py train
 
 setup-test:
 	@$(PYTHON) scripts/setup.py test

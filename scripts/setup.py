@@ -1,7 +1,8 @@
 """Set everything up that `make app` or `make test` needs; what is there already is kept.
 
     python3 scripts/setup.py app     .venv, llama.cpp's libraries, the embedded models
-    python3 scripts/setup.py test    the same, and .venv-test and Chromium
+    python3 scripts/setup.py train   the same, and .venv-train
+    python3 scripts/setup.py test    the same as app, and .venv-test and Chromium
 
 Standard library only. As root on Debian it installs missing system packages; otherwise it names the command and stops.
 """
@@ -27,7 +28,7 @@ EMBEDDED_MODELS = ("smollm2-135m", "smollm2-small-r8", "smollm2-135m-r16")
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("target", choices=("app", "test"))
+    parser.add_argument("target", choices=("app", "train", "test"))
     target = parser.parse_args().target
     started = time.monotonic()
     if sys.version_info < (3, 11):  # noqa: UP036 (the message is for people with an older Python)
@@ -38,6 +39,8 @@ def main() -> int:
         raise SystemExit(f"setup: {error}") from None
     build_llama()
     make_environment(ROOT / ".venv", ["requirements.txt"])
+    if target == "train":
+        make_environment(ROOT / ".venv-train", ["requirements.txt", "requirements-train.txt"])
     if target == "test":
         make_environment(ROOT / ".venv-test", ["requirements.txt", "requirements-train.txt", "requirements-dev.txt"])
         require("chromium", has=lambda: shutil.which("chromium") is not None)
