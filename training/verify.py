@@ -10,7 +10,6 @@ must read the same tokens, end turns on the same token, and predict the same nex
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +17,14 @@ from training import parity
 from training.config import Config, TrainingError
 from training.console import run_command, say
 from training.parity import Check
+from training.reference import REPLY_TOKENS, Expected, Texts, expected_of
 from training.run_directory import RunDirectory, prepared_data, read_record
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from benchmarks.engine import Engine
-    from training.reference import Reference
 
-# Whole distributions are kept in memory: 0.5 GB of float32.
-_MAX_VALUES = 125_000_000
-_MAX_EXAMPLE_TOKENS = 256
-_PERPLEXITY_TOKENS = 8_000
-_REPLY_TOKENS = 96
 _F16_ROUNDING = 1e-3
 # A quantized file may stop less often or loop more often than the reference by this share of the replies.
 _REPLY_TOLERANCE = 0.25
@@ -47,21 +41,6 @@ CONVERSATIONS: tuple[tuple[dict[str, str], ...], ...] = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Texts:
-    """Held-out examples.
-
-    Attributes:
-        compared: Token ids whose distributions are compared.
-        scored: Token ids and labels for perplexity on the answers.
-        prompts: Token ids up to an answer, to be replied to.
-    """
-
-    compared: list[list[int]]
-    scored: list[tuple[list[int], list[int]]]
-    prompts: list[list[int]]
-
-
 def verify(run: RunDirectory, *, replies: int = 12) -> list[Check]:
     """Judge every exported file and write parity.json.
 
@@ -73,7 +52,6 @@ def verify(run: RunDirectory, *, replies: int = 12) -> list[Check]:
     """
     from data.manifest import ManifestError, read_manifest
     from training.base_model import resolve
-    from training.reference import Reference
 
     record = read_record(run)
     config = record.parsed
@@ -88,27 +66,23 @@ def verify(run: RunDirectory, *, replies: int = 12) -> list[Check]:
     checkpoint = resolve(config.base).path
     checks += _check_adapter(run, config, checkpoint)
     say("computing the reference")
-    reference = Reference(checkpoint, run.adapter, data / "tokenizer")
-    texts = _texts(data / "validation.parquet", reference.tokenizer, replies)
-    expected = [reference.distributions(ids) for ids in texts.compared]
-    expected_replies = reference.replies(texts.prompts, _REPLY_TOKENS) if texts.prompts else []
-    tokenizer = reference.tokenizer
-    expected_pre = _expected_metadata(reference)
-    del reference
+    expected = expected_of(run, checkpoint, data, replies)
     models = [name for name in files if name != run.gguf("adapter").name]
     f16_perplexity = 0.0
     for name in sorted(models, key=lambda name: ".f16." not in name):  # F16 first: the others are compared with it
         say(f"checking {name}")
-        checks += _check_metadata(run.export / name, tokenizer, expected_pre)
+        checks += _check_metadata(run.export / name, expected)
+        texts = expected.texts
         engine = _open(run.export / name, texts)
         try:
-            checks += _check_tokens(name, engine, tokenizer)
-            if engine.info.vocabulary_size != expected[0].shape[1]:
-                size = f"{expected[0].shape[1]} tokens"
+            checks += _check_tokens(name, engine, expected.tokenizer)
+            if engine.info.vocabulary_size != expected.distributions[0].shape[1]:
+                size = f"{expected.distributions[0].shape[1]} tokens"
                 checks.append(parity.equals("vocabulary", name, f"{engine.info.vocabulary_size} tokens", size))
                 continue
             found = parity.divergence(
-                (one, engine.distributions(ids)) for one, ids in zip(expected, texts.compared, strict=True)
+                (one, engine.distributions(ids))
+                for one, ids in zip(expected.distributions, texts.compared, strict=True)
             )
             perplexity = _perplexity(engine, texts)
             is_f16 = name == run.gguf("f16").name
@@ -116,7 +90,7 @@ def verify(run: RunDirectory, *, replies: int = 12) -> list[Check]:
             checks += _check_divergence(name, found, config, is_f16=is_f16)
             checks += _check_perplexity(name, perplexity, f16_perplexity, config, is_f16=is_f16)
             if texts.prompts:
-                checks += _check_replies(name, engine, texts.prompts, expected_replies, tokenizer)
+                checks += _check_replies(name, engine, texts.prompts, expected.replies, expected.tokenizer)
         finally:
             engine.close()
     _write(run, config, record.base_sha256, files, checks)
@@ -135,32 +109,13 @@ def _check_sums(run: RunDirectory, files: Mapping[str, str]) -> list[Check]:
     return checks
 
 
-def _texts(validation: Path, tokenizer: Any, replies: int) -> Texts:
-    from pyarrow import parquet
-
-    rows = parquet.read_table(validation).to_pylist()
-    budget = _MAX_VALUES // len(tokenizer)
-    compared: list[list[int]] = []
-    scored: list[tuple[list[int], list[int]]] = []
-    prompts: list[list[int]] = []
-    for row in rows:
-        ids, labels = row["input_ids"], row["labels"]
-        if sum(map(len, compared)) < budget:
-            compared.append(ids[:_MAX_EXAMPLE_TOKENS])
-        if sum(len(one) for one, _ in scored) < _PERPLEXITY_TOKENS:
-            scored.append((ids[:2048], labels[:2048]))
-        if len(prompts) < replies:
-            prompts.append(ids[: next(index for index, label in enumerate(labels) if label >= 0)])
-    return Texts(compared=compared, scored=scored, prompts=prompts)
-
-
 def _open(path: Path, texts: Texts) -> "Engine":
     from benchmarks.engine import EngineError, LoadOptions
     from benchmarks.worker import WorkerEngine
 
     longest = max(len(ids) for ids in [*texts.compared, *(ids for ids, _ in texts.scored), *texts.prompts])
     try:
-        return WorkerEngine(path.absolute(), LoadOptions(context_tokens=longest + _REPLY_TOKENS + 64))
+        return WorkerEngine(path.absolute(), LoadOptions(context_tokens=longest + REPLY_TOKENS + 64))
     except EngineError as error:
         raise TrainingError(f"{path.name} cannot be loaded: {error}") from None
 
@@ -196,20 +151,7 @@ def _largest_change(expected: "npt.NDArray[Any]", found: "npt.NDArray[Any]") -> 
     return float(np.abs(expected - found.astype(np.float32)).max() / max(float(np.abs(expected).max()), 1e-30))
 
 
-def _expected_metadata(reference: "Reference") -> dict[str, Any]:
-    """What the file must say of its tokenizer and rotary scaling."""
-    import json
-
-    from training.bpe import splitting_name
-
-    rope = getattr(reference.model.config, "rope_parameters", None) or {}
-    return {
-        "pre": splitting_name(json.loads(reference.tokenizer.backend_tokenizer.to_str())),
-        "scaled": rope.get("rope_type", "default") != "default",
-    }
-
-
-def _check_metadata(path: Path, tokenizer: Any, expected: Mapping[str, Any]) -> list[Check]:
+def _check_metadata(path: Path, expected: Expected) -> list[Check]:
     from data.gguf_header import GGUFError, read_header
 
     try:
@@ -217,13 +159,13 @@ def _check_metadata(path: Path, tokenizer: Any, expected: Mapping[str, Any]) -> 
     except GGUFError as error:
         raise TrainingError(f"{path.name}: {error}; export again") from None
     metadata, name = header.metadata, path.name
-    eos = metadata.get("tokenizer.ggml.eos_token_id")
+    tokenizer, eos = expected.tokenizer, metadata.get("tokenizer.ggml.eos_token_id")
     scaled = any(tensor.name == "rope_freqs.weight" for tensor in header.tensors)
     return [
         parity.equals("end-of-turn token", name, eos, tokenizer.eos_token_id),
-        parity.equals("tokenizer.ggml.pre", name, metadata.get("tokenizer.ggml.pre"), expected["pre"]),
+        parity.equals("tokenizer.ggml.pre", name, metadata.get("tokenizer.ggml.pre"), expected.pre),
         parity.equals("chat template is the trained one", name, header.chat_template == tokenizer.chat_template, True),
-        parity.equals("rope_freqs.weight is there", name, scaled, expected["scaled"]),
+        parity.equals("rope_freqs.weight is there", name, scaled, expected.scaled),
     ]
 
 
@@ -295,7 +237,7 @@ def _check_replies(
     from training.replay import loops
 
     texts, stopped = _replies(engine, prompts)
-    reference_stops = sum(len(ids) < _REPLY_TOKENS for ids in expected) / len(expected)
+    reference_stops = sum(len(ids) < REPLY_TOKENS for ids in expected) / len(expected)
     reference_loops = sum(loops(tokenizer.decode(ids)) for ids in expected) / len(expected)
     rate = sum(stopped) / len(stopped)
     looping = sum(map(loops, texts)) / len(texts)
@@ -310,7 +252,7 @@ def _replies(engine: "Engine", prompts: Sequence[list[int]]) -> tuple[list[str],
 
     texts, stopped = [], []
     for prompt in prompts:
-        engine.submit(Request(prompt_tokens=tuple(prompt), sampling=Sampling(max_tokens=_REPLY_TOKENS)))
+        engine.submit(Request(prompt_tokens=tuple(prompt), sampling=Sampling(max_tokens=REPLY_TOKENS)))
         end: Finished | None = None
         while end is None:
             end = next((event for event in engine.step(1.0) if isinstance(event, Finished)), None)

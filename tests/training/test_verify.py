@@ -221,6 +221,17 @@ def test_what_cannot_be_judged_says_what_to_do(exported: RunDirectory) -> None:
     assert "nothing is exported; run python -m training.export" in refusal()
 
 
+def test_a_full_gpu_says_how_to_go_on(exported: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def full(*arguments: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr("training.reference.Reference.distributions", full)
+    with pytest.raises(TrainingError, match="out of GPU memory for the reference in float32; end what else uses"):
+        verify(exported)
+
+
 def test_the_command_prints_the_table_and_its_exit_code_is_the_verdict(
     exported: RunDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
