@@ -72,6 +72,7 @@ def _summary(run: Run, model: str, condition: str, all_rows: Sequence[Row]) -> S
     good = [row for row in all_rows if row.error is None]
     rows = [row for row in good if row.kind != FIXED_SHAPE]
     fixed = [row for row in good if row.kind == FIXED_SHAPE]
+    timed = rows if condition != "batched" else []  # a step there is shared, and so is no answer's own speed
     grades = [row.grade for row in rows if row.grade is not None]
     correct = sum(1 for grade in grades if grade >= 1)
     seconds = [row.total_s for row in rows if row.total_s is not None] if condition in SINGLE_SEQUENCE else []
@@ -83,10 +84,10 @@ def _summary(run: Run, model: str, condition: str, all_rows: Sequence[Row]) -> S
         model=model,
         condition=condition,
         samples=len(all_rows),
-        decode_tok_per_s=median(map(_decode_rate, rows), "decode"),
-        prefill_tok_per_s=median((row.prefill_tok_per_s for row in rows), "prefill"),
-        ttft_s=median((row.ttft_s for row in rows), "ttft"),
-        characters_per_s=median(map(_character_rate, rows), "characters"),
+        decode_tok_per_s=median(map(_decode_rate, timed), "decode"),
+        prefill_tok_per_s=median((row.prefill_tok_per_s for row in timed), "prefill"),
+        ttft_s=median((row.ttft_s for row in timed), "ttft"),
+        characters_per_s=median(map(_character_rate, timed), "characters"),
         answer_s=median(seconds, "answer"),
         mean_answer_s=statistics.fmean(seconds) if seconds else None,
         fixed_decode_tok_per_s=median(map(_decode_rate, fixed), "fixed decode"),

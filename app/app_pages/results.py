@@ -30,7 +30,8 @@ def show_run(run: Run) -> None:
     if points.empty:
         st.caption("This run has no samples yet.")
         return
-    conditions = sorted(points["condition"].unique())
+    # Timed conditions first: batched answers have no speed of their own to draw.
+    conditions = sorted(points["condition"].unique(), key=lambda name: (name == "batched", name))
     condition = (
         st.segmented_control("Condition", conditions, default=conditions[0], required=True)
         if conditions[1:]
