@@ -26,7 +26,7 @@ def test_the_committed_run_is_drawn_with_every_sample_behind_it(scripted_app: Sc
     chart = app.get("vega_lite_chart")[0].proto.spec
     assert "decode_tok_per_s" in chart and "accuracy" in chart
     points, samples = (table.value for table in app.dataframe)
-    assert len(points) == 2
+    assert len(points) == 5
     assert len(samples) >= 24
     assert {"wrong", "right"} <= set(samples["result"])
 

@@ -102,3 +102,10 @@ def test_the_table_shows_a_single_sample_without_an_interval() -> None:
     assert "100.0  " in text and "nan" not in text
     assert "1/1 = 100% [21%, 100%]" in text
     assert len({len(line.split("  ")) > 3 for line in text.splitlines()}) == 1
+
+
+def test_batched_answers_are_graded_but_give_no_speed() -> None:
+    (summary,) = summarise(run(row(condition="batched"), row(condition="batched", grade=0.0)))
+    assert (summary.correct, summary.graded) == (1, 2)
+    timings = (summary.decode_tok_per_s, summary.prefill_tok_per_s, summary.ttft_s, summary.characters_per_s)
+    assert timings == (None,) * 4 and summary.answer_s is None
