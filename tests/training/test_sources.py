@@ -137,20 +137,15 @@ def test_a_dataset_that_may_not_be_read_says_how_to_get_access(dataset: Repo) ->
 
 
 @pytest.mark.slow
-def test_generated_tasks_are_rows_and_the_same_each_time() -> None:
+def test_generated_tasks_are_rows_that_name_their_generator_and_seeds() -> None:
     source = Source(kind="reasoning_gym", tasks={"chain_sum": {"min_terms": 2}}, items_per_task=3, first_seed=7)
-    first, second = read(source), read(source)
-    assert len(first.conversations) == 3
-    assert first == second
-    assert first.provenance["from"].startswith("reasoning-gym ")
-    assert first.provenance["first_seed"] == 7
+    rows = read(source)
+    assert [len(turns) for turns in rows.conversations] == [2, 2, 2]
+    assert rows.provenance["from"].startswith("reasoning-gym ")
+    assert rows.provenance["first_seed"] == 7
 
 
 @pytest.mark.slow
-def test_an_unknown_task_or_setting_is_one_line() -> None:
-    wrong: list[tuple[dict[str, dict[str, Any]], str]] = [
-        ({"chain_sums": {}}, "unknown reasoning_gym task 'chain_sums'; did you mean 'chain_sum'"),
-        ({"chain_sum": {"terms": 3}}, "task 'chain_sum' does not take {'terms': 3}"),
-    ]
-    for tasks, message in wrong:
-        assert message in refusal(Source(kind="reasoning_gym", tasks=tasks, items_per_task=1))
+def test_an_unknown_task_is_one_line() -> None:
+    message = refusal(Source(kind="reasoning_gym", tasks={"chain_sums": {}}, items_per_task=1))
+    assert "unknown reasoning_gym task 'chain_sums'; did you mean 'chain_sum'" in message
