@@ -15,6 +15,7 @@ from training.config import Base, Config, Source, TrainingError, fingerprint, to
 from training.console import Counter
 from training.conversations import form_of
 from training.examples import load_tokenizer
+from training.jsonl import json_rows
 from training.overlap import normalized
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def replay_file(name: str, source: Source, config: Config, *, runs: Path = Path(
     if source.path:
         return Path(source.path)
     base = Base(source="registry", name=source.name) if source.name else config.base
-    prompts = list(_prompts(name, source))
+    prompts = list(prompts_of(name, source))
     key = fingerprint(to_dict(base), prompts, source.self_prompts, source.max_new_tokens, source.temperature)
     path = runs / "data" / f"replay-{key}.jsonl"
     if not path.exists():
@@ -132,17 +133,17 @@ def _write(
     return [tokenizer.decode(ids, skip_special_tokens=True).strip() if ids else None for ids in ended]
 
 
-def _prompts(name: str, source: Source) -> Iterator[str]:
-    """The questions of the prompt files, in order."""
+def prompts_of(name: str, source: Source) -> Iterator[str]:
+    """The questions of a source's prompt files, in order.
+
+    Raises:
+        TrainingError: A file is missing, or a line is not a row with a question.
+    """
+    where = f"data.sources.{name}.prompts"
     for text in source.prompts:
-        path = Path(text)
-        where = f"data.sources.{name}.prompts"
-        if not path.is_file():
+        if not Path(text).is_file():
             raise TrainingError(f"{where}: {text!r}: no such file")
-        for line in path.read_text(encoding="utf-8").split("\n"):
-            if not line.strip():
-                continue
-            row = json.loads(line)
+        for row in json_rows(where, Path(text)):
             column = next((key for key in ("prompt", "question", "instruction") if isinstance(row.get(key), str)), None)
             if column is None:
                 column = form_of(list(row), source, where)[0]

@@ -1,6 +1,5 @@
 """Rows of one source of a configuration, from wherever they come."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from data.checksums import sha256_of
 from data.hub import host
 from training.config import Config, Source, TrainingError
 from training.conversations import Messages, form_of, messages_of
+from training.jsonl import json_rows
 
 
 @dataclass(kw_only=True)
@@ -108,7 +108,7 @@ def _from_file(where: str, path: Path) -> tuple[Iterable[Mapping[str, Any]], dic
     provenance = {"from": path.name, "sha256": sha256_of(path), "licence": "not stated"}
     if path.suffix == ".parquet":
         return _parquet_rows(where, path), provenance
-    return _json_rows(where, path), provenance
+    return json_rows(where, path), provenance
 
 
 def _parquet_rows(where: str, path: Path) -> Iterator[Mapping[str, Any]]:
@@ -121,22 +121,6 @@ def _parquet_rows(where: str, path: Path) -> Iterator[Mapping[str, Any]]:
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise TrainingError(f"{where}: {path}: not Parquet ({' '.join(str(error).split())[:200]})") from None
-
-
-def _json_rows(where: str, path: Path) -> Iterator[Mapping[str, Any]]:
-    with path.open(encoding="utf-8") as file:
-        try:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise TrainingError(f"{where}: {path}, line {number}: expected an object")
-                yield row
-        except UnicodeDecodeError as error:
-            raise TrainingError(f"{where}: {path}: not UTF-8 ({error.reason})") from None
-        except ValueError as error:
-            raise TrainingError(f"{where}: {path}, line {number}: not JSON ({error})") from None
 
 
 def _from_reasoning_gym(where: str, source: Source) -> tuple[Iterable[Mapping[str, Any]], dict[str, Any]]:
