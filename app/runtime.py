@@ -1,5 +1,6 @@
-"""The one generation service of this process, and who is looking at it."""
+"""What all pages of this process share: models, comparisons, votes, links; and who is looking."""
 
+import html
 import os
 import threading
 import uuid
@@ -7,7 +8,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.chats import Chats
+from app.conversation import Chat
 from app.generation import GenerationService
+from app.list_runs import ListRuns
+from app.people import is_operator
+from app.shares import Shares
+from app.state import state_dir
+from benchmarks.colours import colour_of
 from benchmarks.worker import Worker
 from data.registry import DEFAULT_REGISTRY, Registry, load_registry
 from data.sources import fetch, local_path
@@ -51,6 +59,53 @@ def default_pair() -> tuple[str, str]:
     return first, (rest or [first])[0]
 
 
+@st.cache_resource(show_spinner=False)
+def chats() -> Chats:
+    return Chats()
+
+
+@st.cache_resource(show_spinner=False)
+def list_runs() -> ListRuns:
+    return ListRuns(service())
+
+
+@st.cache_resource(show_spinner=False)
+def shares() -> Shares:
+    return Shares(state_dir() / "shared")
+
+
 def visitor() -> str:
-    """A random id of this browser tab's session."""
+    """A random id of this browser tab's session, or of the conversation that it has opened again."""
     return str(st.session_state.setdefault("visitor", uuid.uuid4().hex))
+
+
+def chat() -> Chat:
+    """This tab's conversation; a reloaded tab gets its own again by the id in its address."""
+    state = st.session_state
+    if "chat" not in state:
+        found = chats().get(st.query_params.get("chat", ""))
+        state.chat = found or Chat(visitor=visitor())
+        state.visitor = state.chat.visitor
+    return state.chat  # type: ignore[no-any-return]
+
+
+def operator() -> bool:
+    """Whether the person at this page may change the machine."""
+    address = st.get_option("server.address")
+    return is_operator(os.environ, str(address) if address else None, st.session_state.get("operator_token"))
+
+
+def label(model_id: str) -> str:
+    """A model's name, also of one that is not in the registry any more."""
+    entry = registry().get(model_id)
+    return entry.label if entry else model_id
+
+
+def labels() -> dict[str, str]:
+    return {model_id: entry.label for model_id, entry in registry().items()}
+
+
+def named(model_id: str) -> str:
+    """A model's coloured dot and name as safe HTML."""
+    colour = colour_of([model_id], order=list(registry()))[model_id]
+    return f"<span style='color:{colour}' aria-hidden='true'>●</span> {html.escape(label(model_id))}"

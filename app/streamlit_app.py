@@ -25,6 +25,7 @@ st.navigation(
     [
         st.Page("app_pages/compare.py", title="Compare", icon=":material/compare_arrows:", default=True),
         st.Page("app_pages/results.py", title="Results", icon=":material/scatter_plot:"),
+        st.Page("app_pages/shared.py", title="Shared", icon=":material/link:", visibility="hidden"),
     ],
     position="top",
 ).run()
