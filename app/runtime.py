@@ -8,16 +8,21 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.added_models import load_added, save_added
+from app.benchmark_jobs import BenchmarkJobs
 from app.chats import Chats
 from app.conversation import Chat
+from app.downloads import Downloads
 from app.generation import GenerationService
 from app.list_runs import ListRuns
 from app.people import is_operator
 from app.shares import Shares
-from app.state import state_dir
+from app.state import results_directories, state_dir
+from app.vote_backup import REPO_VARIABLE, VoteBackup, is_configured
+from app.vote_store import VoteStore
 from benchmarks.colours import colour_of
 from benchmarks.worker import Worker
-from data.registry import DEFAULT_REGISTRY, Registry, load_registry
+from data.registry import DEFAULT_REGISTRY, ModelEntry, load_registry
 from data.sources import fetch, local_path
 
 # The pages use the same cores: with OpenMP's usual long spinning, decode drops to a tenth whenever something else runs.
@@ -28,9 +33,28 @@ DEFAULT_PAIR = ("smollm2-135m", "smollm2-135m-r16")
 
 
 @st.cache_resource(show_spinner=False)
-def registry() -> Registry:
-    """The models on offer; `TRADEOFF_REGISTRY` names another registry file."""
-    return load_registry(Path(os.environ.get("TRADEOFF_REGISTRY", DEFAULT_REGISTRY)))
+def registry() -> dict[str, ModelEntry]:
+    """The models on offer; `TRADEOFF_REGISTRY` names another registry file. Added ones come last."""
+    models = load_registry(Path(os.environ.get("TRADEOFF_REGISTRY", DEFAULT_REGISTRY)))
+    return {**models, **load_added(state_dir(), models)}
+
+
+def change_registry(added: ModelEntry | None = None, removed: str | None = None) -> None:
+    """Add a model, or take an added one out, for every page and from now on.
+
+    Raises:
+        ModelError: It cannot be kept on disk.
+    """
+    models = registry()
+    shipped = load_registry(Path(os.environ.get("TRADEOFF_REGISTRY", DEFAULT_REGISTRY)))
+    kept = {model_id: entry for model_id, entry in models.items() if model_id not in (*shipped, removed)}
+    if added is not None:
+        kept[added.id] = added
+    save_added(state_dir(), kept)
+    if added is not None:
+        models[added.id] = added
+    if removed is not None and removed not in shipped:
+        models.pop(removed, None)
 
 
 @st.cache_resource(show_spinner=False)
@@ -65,6 +89,16 @@ def chats() -> Chats:
 
 
 @st.cache_resource(show_spinner=False)
+def downloads() -> Downloads:
+    return Downloads(registry(), fetch)
+
+
+@st.cache_resource(show_spinner=False)
+def benchmark_jobs() -> BenchmarkJobs:
+    return BenchmarkJobs(state_dir() / "benchmarks", results_directories()[-1])
+
+
+@st.cache_resource(show_spinner=False)
 def list_runs() -> ListRuns:
     return ListRuns(service())
 
@@ -72,6 +106,21 @@ def list_runs() -> ListRuns:
 @st.cache_resource(show_spinner=False)
 def shares() -> Shares:
     return Shares(state_dir() / "shared")
+
+
+@st.cache_resource(show_spinner=False)
+def votes() -> VoteStore:
+    return VoteStore(state_dir() / "votes.sqlite")
+
+
+@st.cache_resource(show_spinner=False)
+def vote_backup() -> VoteBackup | None:
+    """Where a dataset repository and a token are set: the votes' copy on the Hub."""
+    if not is_configured(os.environ):
+        return None
+    backup = VoteBackup(votes(), os.environ[REPO_VARIABLE], os.environ["HF_TOKEN"])
+    backup.start()
+    return backup
 
 
 def visitor() -> str:
