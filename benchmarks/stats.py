@@ -1,6 +1,6 @@
 """Intervals and tests. scipy does the mathematics; empty input raises, it never becomes 0."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +49,7 @@ def median_interval(
     Raises:
         ValueError: Fewer than 2 values, or one that is not finite.
     """
-    array = _finite(values, "values")
+    array = finite(values, "values")
     if array.size > _MANY:
         return _between_ranks(array, confidence)
     return _bootstrap(array, np.median, rng=rng, confidence=confidence, draws=draws)
@@ -86,7 +86,7 @@ def paired_difference(
 
     Source: Miller 2024, arXiv:2411.00640.
     """
-    before, after = _finite(base, "base"), _finite(tuned, "tuned")
+    before, after = finite(base, "base"), finite(tuned, "tuned")
     if before.shape != after.shape:
         raise ValueError(f"base has {before.size} prompts and tuned {after.size}; pair them by prompt first")
     return _bootstrap(after - before, np.mean, rng=rng, confidence=confidence, draws=draws)
@@ -110,109 +110,6 @@ def mcnemar_exact(base_only: int, tuned_only: int) -> float:
     return float(binomtest(tuned_only, discordant, 0.5).pvalue) if discordant else 1.0
 
 
-def clustered_mean(
-    values: Sequence[float] | FloatArray,
-    clusters: Sequence[Hashable],
-    *,
-    rng: Generator,
-    confidence: float = 0.95,
-    draws: int = 5_000,
-) -> Interval:
-    """The mean, with a percentile-bootstrap interval that resamples whole clusters.
-
-    Prompts from one template rise and fall together, so they are no independent witnesses. With few clusters the plain
-    percentile interval is too short; it is widened to what Student's t would give.
-
-    Args:
-        values: One per prompt, such as a difference between two models.
-        clusters: Which cluster each value belongs to.
-
-    Raises:
-        ValueError: Fewer than 2 values or clusters, lengths differ, or a value that is not finite.
-
-    Source: Miller 2024, arXiv:2411.00640; Hesterberg 2015, doi:10.1080/00031305.2015.1089789, section 5.3.
-    """
-    return clustered_ratio(values, np.ones(len(values)), clusters, rng=rng, confidence=confidence, draws=draws)
-
-
-def clustered_ratio(
-    numerators: Sequence[float] | FloatArray,
-    denominators: Sequence[float] | FloatArray,
-    clusters: Sequence[Hashable],
-    *,
-    rng: Generator,
-    confidence: float = 0.95,
-    draws: int = 5_000,
-) -> Interval:
-    """Sum over sum, such as seconds per correct answer, with an interval as `clustered_mean`'s.
-
-    The high end is infinite where a resample has nothing to divide by too often.
-
-    Raises:
-        ValueError: As `clustered_mean`, or the denominators' sum is not positive.
-    """
-    above, below = _finite(numerators, "numerators"), _finite(denominators, "denominators")
-    index, count = _cluster_index(above.size, clusters)
-    tops, bottoms = (np.bincount(index, weights=each, minlength=count) for each in (above, below))
-    if bottoms.sum() <= 0 or below.size != above.size:
-        raise ValueError(f"{above.size} over {below.size} values with the sum {bottoms.sum():g}: nothing to divide by")
-    estimate = float(tops.sum() / bottoms.sum())
-    if np.ptp(tops - estimate * bottoms) < 1e-12:  # scipy warns of a degenerate distribution
-        return Interval(estimate=estimate, low=estimate, high=estimate, n=above.size)
-    from scipy.stats import bootstrap
-
-    def ratio(tops: FloatArray, bottoms: FloatArray, axis: int) -> FloatArray:
-        over: FloatArray = np.asarray(tops.sum(axis=axis))
-        under: FloatArray = np.asarray(bottoms.sum(axis=axis))
-        return np.divide(over, under, out=np.full_like(over, np.inf), where=under > 0)
-
-    result = bootstrap(
-        (tops, bottoms),
-        ratio,
-        paired=True,
-        n_resamples=draws,
-        batch=max(1, _BATCH_VALUES // count),
-        confidence_level=_widened(confidence, count),
-        method="percentile",
-        rng=rng,
-    )
-    interval = result.confidence_interval
-    return Interval(estimate=estimate, low=float(interval.low), high=float(interval.high), n=above.size)
-
-
-def clustered_error(values: Sequence[float] | FloatArray, clusters: Sequence[Hashable]) -> float:
-    """Standard error of the mean of values that share clusters.
-
-    Raises:
-        ValueError: As `clustered_mean`.
-
-    Source: Miller 2024, arXiv:2411.00640, equation 4; with the factor C / (C - 1) for C clusters.
-    """
-    array = _finite(values, "values")
-    index, count = _cluster_index(array.size, clusters)
-    sums, sizes = np.bincount(index, weights=array, minlength=count), np.bincount(index, minlength=count)
-    residuals = sums - sums.sum() / sizes.sum() * sizes
-    return float(np.sqrt((residuals**2).sum() * count / (count - 1)) / sizes.sum())
-
-
-def _cluster_index(size: int, clusters: Sequence[Hashable]) -> tuple[npt.NDArray[np.intp], int]:
-    """Number of each value's cluster, and how many there are."""
-    places = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
-    if len(clusters) != size:
-        raise ValueError(f"{size} values and {len(clusters)} clusters; give each value its cluster")
-    if len(places) < 2:
-        raise ValueError(f"{len(places)} cluster; an interval needs at least 2")
-    return np.fromiter((places[cluster] for cluster in clusters), dtype=np.intp, count=size), len(places)
-
-
-def _widened(confidence: float, clusters: int) -> float:
-    """The percentile interval's nominal confidence at which its half-width is Student's."""
-    from scipy.stats import norm, t
-
-    reach = t.ppf(0.5 + confidence / 2, clusters - 1) * np.sqrt(clusters / (clusters - 1))
-    return float(2 * norm.cdf(reach) - 1)
-
-
 def ratio_of_medians(
     numerators: Sequence[float] | FloatArray,
     denominators: Sequence[float] | FloatArray,
@@ -226,7 +123,7 @@ def ratio_of_medians(
     Raises:
         ValueError: Fewer than 2 values on either side, or one that is not finite and positive.
     """
-    above, below = _finite(numerators, "numerators"), _finite(denominators, "denominators")
+    above, below = finite(numerators, "numerators"), finite(denominators, "denominators")
     if min(above.min(), below.min()) <= 0:
         raise ValueError("a ratio needs values above 0")
     estimate = float(np.median(above) / np.median(below))
@@ -266,7 +163,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
-def _finite(values: Sequence[float] | FloatArray, name: str) -> FloatArray:
+def finite(values: Sequence[float] | FloatArray, name: str) -> FloatArray:
+    """The values as an array.
+
+    Raises:
+        ValueError: Fewer than 2, or one that is not finite.
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size < 2:
         raise ValueError(f"{name} has shape {array.shape}; an interval needs a list of at least 2 values")
