@@ -260,7 +260,8 @@ def measure(names: Sequence[str], shapes: Path, out: Path) -> list[dict[str, Any
         results = [each for each in results if each["cell"] != name] + [row]
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        say(f"{name}: {row.get('error') or f'{row["tokens_per_s"]:,.0f} tokens/s, {row["peak_gib"]} GiB'}")
+        reached = f"{row.get('tokens_per_s')} tokens/s, {row.get('peak_gib')} GiB"
+        say(f"{name}: {row.get('error') or reached}")
     return results
 
 
