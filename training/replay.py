@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from training.base_model import resolve
 from training.config import Base, Config, Source, TrainingError, fingerprint, load_config, to_dict
-from training.console import Counter, run_command, say
+from training.console import Counter, quiet_loading, run_command, say
 from training.conversations import form_of
 from training.examples import load_tokenizer
 from training.jsonl import json_rows
@@ -69,7 +69,7 @@ def write_parts(
     if all(path.exists() for path in paths):
         return paths
     writer = _Writer(_base(source, config), source, config)
-    counter = Counter(stage=f"writing replay, parts {index + 1} of {of}", total=len(paths) * PROMPTS_PER_PART)
+    counter = Counter(stage="writing replay", total=min(len(paths) * PROMPTS_PER_PART, total))
     for done, (part, path) in enumerate(zip(parts, paths, strict=True)):
         if path.exists():
             continue
@@ -97,6 +97,7 @@ class _Writer:
         from training.decoder import Decoder
 
         checkpoint = resolve(base)
+        quiet_loading()
         self.source = source
         self.tokenizer = load_tokenizer(checkpoint.path, config.data.template)
         gpu = torch.cuda.is_available()
