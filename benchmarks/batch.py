@@ -4,6 +4,7 @@ Continuous batching: as soon as a reply ends, the next prompt takes its place. A
 are of shared steps, stand under the condition "batched", and never meet those of single answers.
 """
 
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,14 +30,19 @@ class _Pending:
     started: Started | None = None
 
 
-def measure_batched(samples: Sequence[Sample], model: ModelUnderTest, config: Config) -> Iterator[Row]:
+def measure_batched(
+    samples: Sequence[Sample], model: ModelUnderTest, config: Config, *, stop: threading.Event | None = None
+) -> Iterator[Row]:
     """Make a model's samples, at most `config.batch_sequences` at a time; rows come in the order of their ends.
 
     What goes wrong is in the row's `error`; nothing is raised.
+
+    Args:
+        stop: Once it is set, no further row comes; looked at every half second.
     """
     waiting = deque(samples)
     pending: dict[int, _Pending] = {}
-    while waiting or pending:
+    while (waiting or pending) and not (stop and stop.is_set()):
         while waiting and len(pending) < config.batch_sequences:
             sample = waiting.popleft()
             if not pending:

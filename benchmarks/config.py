@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from benchmarks.runs import CONDITIONS
+from benchmarks.runs import AGAIN, CONDITIONS
 
 RUNNABLE_CONDITIONS = ("timed-cold", "batched")
 ENGINES = ("llama_cpp", "scripted")
@@ -19,25 +19,33 @@ class ConfigError(Exception):
     """A configuration that cannot be used; one line with the file, the key and what to do."""
 
 
+def original(model: str) -> str:
+    """The id without `AGAIN`: what the registry knows, and what an A/A arm is compared with."""
+    return model.removesuffix(AGAIN)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """What `benchmarks.run` measures. Every key of the TOML is a field here.
 
     Attributes:
         name: Of the run's directory, with the time.
-        models: Ids in `data/models.toml`; paths of scripts for the scripted engine.
+        models: Ids in `data/models.toml`; paths of scripts for the scripted engine. With "ID@again" beside "ID", the
+            same file is measured twice in a process of its own each: the A/A arm, whose difference is noise alone.
         suites: Names in `data/prompts`, or paths of JSONL files.
         kinds: Kinds of prompts to keep; empty keeps all.
         limit: Prompts of each suite, taken in turn from its kinds; 0 takes all.
         conditions: "timed-cold": one sequence, nothing else running, the whole prompt read again. "batched": several
             prompts of one model at once, for its answers; its timings are not those of single answers.
         batch_sequences: Prompts at once in "batched".
+        jobs: Models at once in "batched", each in a worker with `threads` threads of its own; timed samples are always
+            made alone.
         warmups: Answers made before the first sample and thrown away, per model.
         repetitions: Samples per prompt and model.
         seed: Of the sampler and of the order of the samples.
         temperature: 0 always takes the likeliest token.
         context_tokens: KV cache, in tokens.
-        threads: 0 takes what the process may use (affinity and container quota).
+        threads: Of each worker; 0 takes what the process may use (affinity and container quota).
         max_tokens: Upper bound of every reply besides the prompt's own; 0 sets none.
         fixed_prefill_tokens, fixed_decode_tokens, fixed_repetitions: Fixed-shape timing besides the prompts, as
             llama-bench's pp and tg; 0 repetitions leave it out.
@@ -51,6 +59,7 @@ class Config:
     limit: int = 0
     conditions: tuple[str, ...] = ("timed-cold",)
     batch_sequences: int = 8
+    jobs: int = 1
     warmups: int = 2
     repetitions: int = 1
     seed: int = 3407
@@ -70,6 +79,8 @@ class Config:
                 raise ConfigError(f"{name} is empty; give at least one")
             if twice := [value for value in values if values.count(value) > 1]:
                 raise ConfigError(f"{name} has {twice[0]!r} twice")
+        if alone := [id_ for id_ in self.models if original(id_) not in self.models]:
+            raise ConfigError(f"models has {alone[0]!r} without {original(alone[0])!r}; an A/A arm needs both")
         for name, known in (("conditions", RUNNABLE_CONDITIONS), ("engine", ENGINES)):
             for value in self.conditions if name == "conditions" else (self.engine,):
                 if value not in known:
@@ -84,6 +95,7 @@ class Config:
             "repetitions": 1,
             "context_tokens": 64,
             "batch_sequences": 1,
+            "jobs": 1,
             "fixed_prefill_tokens": 1,
             "fixed_decode_tokens": 2,
         }

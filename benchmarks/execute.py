@@ -2,17 +2,20 @@
 
 import contextlib
 import dataclasses
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from benchmarks.batch import measure_batched
-from benchmarks.config import Config, ConfigError
+from benchmarks.config import Config, ConfigError, original
 from benchmarks.measure import ModelUnderTest, measure, request_for
 from benchmarks.progress import RunProgress
 from benchmarks.run_manifest import differences, new_manifest, now
-from benchmarks.runs import Key, RunError, RunWriter, read_run, write_manifest
+from benchmarks.runs import AGAIN, Key, Row, RunError, RunWriter, read_run, sample_key, write_manifest
 from benchmarks.schedule import Sample, schedule
 from benchmarks.subjects import Subject, model_facts, under_test
 from data.suites import Suite
@@ -51,13 +54,14 @@ def execute(
         write_manifest(directory, manifest)
         samples = [sample for sample in schedule(config, suites) if _key(sample, models[sample.model]) not in done]
         progress = RunProgress(total=len(done) + len(samples), done=len(done), stream=progress_to)
+        record = _Record(writer=writer, progress=progress, manifest=manifest)
         single = [sample for sample in samples if sample.condition != "batched"]
         batched = [sample for sample in samples if sample.condition == "batched"]
         try:
-            _make(single, models, config, writer, progress, manifest, subjects)
+            _make(single, models, config, record, subjects)
             for model in models.values():
                 model.close()
-            _make_batched(batched, subjects, config, writer, progress, manifest)
+            _make_batched(batched, subjects, config, record)
         finally:
             progress.end()
             for model in models.values():
@@ -74,9 +78,11 @@ def _check_distinct(config: Config, suites: Sequence[Suite], subjects: Sequence[
     """Samples are told apart by the model's sha256 and the suite's name."""
     by_sha256: dict[str, str] = {}
     for subject in subjects:
-        other = by_sha256.setdefault(subject.sha256, subject.id)
-        if other != subject.id:
-            raise ConfigError(f"models: {other!r} and {subject.id!r} are the same file; leave one out")
+        other = by_sha256.setdefault(subject.sha256, original(subject.id))
+        if other != original(subject.id):
+            raise ConfigError(
+                f"models: {other!r} and {subject.id!r} are the same file; leave one out, or write {other + AGAIN!r}"
+            )
     names = [suite.name for suite in suites]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ConfigError(f"suites: two are named {twice[0]!r}; rename a file")
@@ -85,13 +91,28 @@ def _check_distinct(config: Config, suites: Sequence[Suite], subjects: Sequence[
         raise ConfigError(f"kinds: unknown kind {unknown[0]!r}; known: {', '.join(known)}")
 
 
+@dataclass(kw_only=True)
+class _Record:
+    """Where rows go. Several models' threads share it in "batched": one lock around all of it."""
+
+    writer: RunWriter
+    progress: RunProgress
+    manifest: dict[str, Any]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def add(self, row: Row) -> None:
+        with self.lock:
+            if not self.stop.is_set():
+                self.writer.write(row)
+                self.progress.advance(row)
+
+
 def _make(
     samples: Sequence[Sample],
     models: dict[str, ModelUnderTest],
     config: Config,
-    writer: RunWriter,
-    progress: RunProgress,
-    manifest: dict[str, Any],
+    record: _Record,
     subjects: Sequence[Subject],
 ) -> None:
     for model in models.values():
@@ -101,38 +122,42 @@ def _make(
         model.load()
         for _ in range(config.warmups if model.engine else 0):
             model.ask(request_for(first, config, model.engine.info.vocabulary_size if model.engine else 1))
-    _note_models(manifest, subjects, models)
-    write_manifest(writer.directory, manifest)
+    _note_models(record.manifest, subjects, models)
+    write_manifest(record.writer.directory, record.manifest)
     for sample in samples:
-        row = measure(sample, models[sample.model], config)
-        writer.write(row)
-        progress.advance(row)
+        record.add(measure(sample, models[sample.model], config))
 
 
-def _make_batched(
-    samples: Sequence[Sample],
-    subjects: Sequence[Subject],
-    config: Config,
-    writer: RunWriter,
-    progress: RunProgress,
-    manifest: dict[str, Any],
-) -> None:
-    """One model after the other, alone in memory: several sequences' KV caches are large."""
-    for subject in subjects:
-        mine = [sample for sample in samples if sample.model == subject.id]
-        if not mine:
-            continue
-        model = under_test(subject, config, sequences=config.batch_sequences)
-        model.load()
+def _make_batched(samples: Sequence[Sample], subjects: Sequence[Subject], config: Config, record: _Record) -> None:
+    """`config.jobs` models at a time, no more: several sequences' KV caches are large."""
+    with ThreadPoolExecutor(max_workers=config.jobs) as threads:
+        jobs = [
+            threads.submit(_make_one_batched, mine, subject, config, record)
+            for subject in subjects
+            if (mine := [sample for sample in samples if sample.model == subject.id])
+        ]
         try:
-            for row in measure_batched(mine, model, config):
-                writer.write(row)
-                progress.advance(row)
-        finally:
-            info = model_facts(subject, model)
-            model.close()
-            known = {key: value for key, value in info.items() if value is not None and key != "peak_rss_bytes"}
-            manifest["models"][subject.id] = {**known, **manifest["models"][subject.id]}
+            for job in as_completed(jobs):
+                job.result()
+        except BaseException:  # Ctrl-C, or a full disk: the other models' threads end at their next step
+            record.stop.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _make_one_batched(samples: Sequence[Sample], subject: Subject, config: Config, record: _Record) -> None:
+    model = under_test(subject, config, sequences=config.batch_sequences)
+    model.load()
+    try:
+        for row in measure_batched(samples, model, config, stop=record.stop):
+            record.add(row)
+    finally:
+        info = model_facts(subject, model)
+        model.close()
+        with record.lock:
+            facts = record.manifest["models"][subject.id]
+            missing = (key for key in info if facts.get(key) is None and key != "peak_rss_bytes")
+            facts |= {key: info[key] for key in missing}
 
 
 def _new_directory(out: Path, name: str) -> Path:
@@ -154,7 +179,15 @@ def _continued(earlier: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any],
 
 
 def _key(sample: Sample, model: ModelUnderTest) -> Key:
-    return (model.sha256, sample.suite, sample.prompt_id, sample.condition, sample.repetition, sample.seed)
+    return sample_key(
+        sample.model,
+        model.sha256,
+        sample.suite,
+        sample.prompt_id,
+        sample.condition,
+        sample.repetition,
+        sample.seed,
+    )
 
 
 def _note_models(manifest: dict[str, Any], subjects: Sequence[Subject], models: dict[str, ModelUnderTest]) -> None:

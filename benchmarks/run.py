@@ -53,6 +53,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--out", type=Path, default=DEFAULT_OUT, metavar="DIR", help="where runs go (default: results/)"
     )
     parser.add_argument("--limit", type=_positive, metavar="N", help="prompts of each suite, instead of the config's")
+    parser.add_argument(
+        "--jobs", type=_positive, metavar="N", help="models at once in batched, instead of the config's"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the newest unfinished run of this config")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")
     return parser.parse_args(arguments)
@@ -72,8 +75,8 @@ def _run(options: argparse.Namespace) -> "Run":
     from data.suites import load_suite
 
     config = load_config(options.config)
-    if options.limit:
-        config = dataclasses.replace(config, limit=options.limit)
+    given = {name: value for name in ("limit", "jobs") if (value := getattr(options, name))}
+    config = dataclasses.replace(config, **given)
     suites = [load_suite(name) for name in config.suites]
     for suite in suites:
         check_suite(suite)
@@ -121,6 +124,7 @@ def _resume_command(options: argparse.Namespace) -> str:
     parts = ["python", "-m", "benchmarks.run", str(options.config), "--resume"]
     parts += ["--out", str(options.out)] if options.out != DEFAULT_OUT else []
     parts += ["--limit", str(options.limit)] if options.limit else []
+    parts += ["--jobs", str(options.jobs)] if options.jobs else []
     return shlex.join(parts)
 
 

@@ -49,18 +49,21 @@ def new_manifest(run_id: str, config: Config, suites: Sequence[Suite]) -> dict[s
 
 
 def config_facts(config: Config) -> dict[str, Any]:
-    """The configuration as JSON reads it back: lists for tuples."""
-    return {
-        key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(config).items()
-    }
+    """The configuration as JSON reads it back."""
+    return _listed(dataclasses.asdict(config))
+
+
+def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What forbids going on with an old run under a new manifest, one short text each."""
+    before_it = {**_added_keys(), **old.get("config", {})}
     found = [
-        f"{key}: {old.get('config', {}).get(key)!r} in the run, {value!r} now"
+        f"{key}: {before_it.get(key)!r} in the run, {value!r} now"
         for key, value in new["config"].items()
-        if old.get("config", {}).get(key) != value
+        if before_it.get(key) != value and key not in _HOW
     ]
     for part in ("suites", "models"):
         for name, facts in new[part].items():
@@ -71,6 +74,16 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     if cpus[0] != cpus[1]:
         found.append(f"CPU: {cpus[0]!r} in the run, {cpus[1]!r} now")
     return found
+
+
+_HOW = ("jobs",)
+"""Keys that change how long a run takes, not what it measures."""
+
+
+def _added_keys() -> dict[str, Any]:
+    """Defaults: an older run that lacks a key was made as they say."""
+    fields = dataclasses.fields(Config)
+    return _listed({field.name: field.default for field in fields if field.default is not dataclasses.MISSING})
 
 
 def _llama_cpp(engine: str) -> dict[str, Any] | None:

@@ -11,13 +11,20 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from benchmarks.machine_state import is_noisy
 
-SCHEMA_VERSION = "1.0"
-"""Major.minor. A newer minor only adds keys, which readers ignore; a newer major cannot be read."""
+SCHEMA_VERSION = "1.1"
+"""Major.minor. A newer minor only adds keys, which readers ignore; a newer major cannot be read.
+
+1.1: a model may be there twice, as ID and ID@again, with one sha256; rows' keys tell the two apart.
+"""
+
+AGAIN = "@again"
+"""Ends the id of a run's second arm of the same file. No registry id can: "@" is not allowed in one."""
 
 MANIFEST_NAME = "run.json"
 SAMPLES_NAME = "samples.jsonl"
@@ -26,7 +33,7 @@ FIXED_SHAPE = "fixed-shape"
 
 Condition = Literal["timed-cold", "warm", "batched", "shared-lane"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
-Key = tuple[str, str, str, str, int, int]
+Key = tuple[str, str, str, str, str, int, int]
 
 
 class RunError(Exception):
@@ -93,7 +100,15 @@ class Row:
     @property
     def key(self) -> Key:
         """What makes a sample this one; no run holds two rows with one key."""
-        return (self.model_sha256, self.suite, self.prompt_id, self.condition, self.repetition, self.seed)
+        return sample_key(
+            self.model,
+            self.model_sha256,
+            self.suite,
+            self.prompt_id,
+            self.condition,
+            self.repetition,
+            self.seed,
+        )
 
     @property
     def noisy(self) -> bool:
@@ -107,6 +122,14 @@ class Row:
     @property
     def prefill_tok_per_s(self) -> float | None:
         return _rate(self.prefill_tokens, self.prefill_s)
+
+
+def sample_key(
+    model: str, model_sha256: str, suite: str, prompt_id: str, condition: str, repetition: int, seed: int
+) -> Key:
+    """The key of a sample, made or still to be made: the file counts, not the model's name, but for its second arm."""
+    arm = AGAIN if model.endswith(AGAIN) else ""
+    return (model_sha256, arm, suite, prompt_id, condition, repetition, seed)
 
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Row)}
@@ -136,6 +159,21 @@ class Run:
         """Per model id: label, quantization, sha256, peak_rss_bytes and the rest of its manifest."""
         models: Mapping[str, Mapping[str, Any]] = self.manifest.get("models", {})
         return models
+
+    @cached_property
+    def by_model(self) -> Mapping[str, tuple[Row, ...]]:
+        """Rows of each model, in order of first appearance."""
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            found.setdefault(row.model, []).append(row)
+        return {model: tuple(rows) for model, rows in found.items()}
+
+    @property
+    def machine(self) -> str:
+        """The CPU that it ran on and its threads: speeds of one machine alone are compared."""
+        machine = self.manifest.get("machine", {})
+        threads = self.manifest.get("config", {}).get("threads") or machine.get("usable_threads", "?")
+        return f"{machine.get('cpu', 'a CPU that was not recorded')}, {threads} threads"
 
 
 class RunWriter:

@@ -93,6 +93,9 @@ def write_shape(
     require_space(out.parent, int(weights * (2 + QUANTIZATIONS[quantization][1] / 8)), f"the shape {name}")
     try:
         write_f16(shape, temporary, tokenizer, name=name, seed=seed, on_share=lambda done: on_progress("weights", done))
+        if quantization == "f16":  # as it is: a machine that only trains has no llama.cpp
+            temporary.replace(out)
+            return
         quantize_in_child(
             temporary,
             finished,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.config import Config
+from benchmarks.config import Config, original
 from benchmarks.engine import Engine, EngineError, LoadOptions
 from benchmarks.measure import ModelUnderTest
+from benchmarks.runs import AGAIN
 from data.progress import ModelError, Progress
 
 Say = Callable[[str], None]
@@ -37,12 +38,29 @@ def find_subjects(config: Config, say: Say) -> list[Subject]:
     Raises:
         RegistryError: An id is not in the registry.
     """
+    found = dict(zip(_files(config), _find(config, say), strict=True))
+    return [_arm(found[original(model)], model) for model in config.models]
+
+
+def _files(config: Config) -> list[str]:
+    return [model for model in config.models if original(model) == model]
+
+
+def _arm(subject: Subject, model: str) -> Subject:
+    """The subject itself, or the second arm of the same file."""
+    if not model.endswith(AGAIN):
+        return subject
+    facts = {**subject.facts, "label": f"{subject.facts['label']} again"}
+    return dataclasses.replace(subject, id=subject.id + AGAIN, facts=facts)
+
+
+def _find(config: Config, say: Say) -> list[Subject]:
     if config.engine == "scripted":
-        return [_script(Path(model)) for model in config.models]
+        return [_script(Path(model)) for model in _files(config)]
     from data.registry import get, load_registry
 
     registry = load_registry()
-    entries = [get(registry, model) for model in config.models]  # unknown ids fail before anything is fetched
+    entries = [get(registry, model) for model in _files(config)]  # unknown ids fail before anything is fetched
     return [_fetched(entry, registry, say) for entry in entries]
 
 

@@ -84,13 +84,13 @@ def _summary(run: Run, model: str, condition: str, all_rows: Sequence[Row]) -> S
         model=model,
         condition=condition,
         samples=len(all_rows),
-        decode_tok_per_s=median(map(_decode_rate, timed), "decode"),
+        decode_tok_per_s=median(map(decode_rate, timed), "decode"),
         prefill_tok_per_s=median((row.prefill_tok_per_s for row in timed), "prefill"),
         ttft_s=median((row.ttft_s for row in timed), "ttft"),
         characters_per_s=median(map(_character_rate, timed), "characters"),
         answer_s=median(seconds, "answer"),
         mean_answer_s=statistics.fmean(seconds) if seconds else None,
-        fixed_decode_tok_per_s=median(map(_decode_rate, fixed), "fixed decode"),
+        fixed_decode_tok_per_s=median(map(decode_rate, fixed), "fixed decode"),
         fixed_prefill_tok_per_s=median((row.prefill_tok_per_s for row in fixed), "fixed prefill"),
         accuracy=wilson(correct, len(grades)) if grades else None,
         correct=correct,
@@ -103,7 +103,8 @@ def _summary(run: Run, model: str, condition: str, all_rows: Sequence[Row]) -> S
     )
 
 
-def _decode_rate(row: Row) -> float | None:
+def decode_rate(row: Row) -> float | None:
+    """Tokens/s of an answer that is long enough to have a rate."""
     return row.decode_tok_per_s if (row.decode_tokens or 0) >= MIN_DECODE_TOKENS else None
 
 

@@ -1,32 +1,39 @@
 """The base model's own answers, mixed into training so that it does not forget how to chat (self-distillation).
 
+    python -m training.replay training/configs/smollm2-135m-r8.toml [--part 0/2]
+
 Prompts come from files, and from the base itself: given its template up to where a user's turn begins, an instruct
-model writes a prompt, which it then answers (Magpie, arXiv:2406.08464). What is unfinished, loops, repeats or refuses
-is dropped.
+model writes a prompt, which it then answers (Magpie, arXiv:2406.08464). What is unfinished, loops or refuses is
+dropped. An interrupted command goes on where it stopped; `--part 0/2` and `--part 1/2` share the work between two GPUs.
 """
 
+import argparse
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from training.base_model import resolve
-from training.config import Base, Config, Source, TrainingError, fingerprint, to_dict
-from training.console import Counter
+from training.config import Base, Config, Source, TrainingError, fingerprint, load_config, to_dict
+from training.console import Counter, quiet_loading, run_command, say
 from training.conversations import form_of
 from training.examples import load_tokenizer
 from training.jsonl import json_rows
-from training.overlap import normalized
+from training.run_directory import RUNS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-_GPU_SEQUENCES_PER_GIB = 40
-_CPU_SEQUENCES = 8
+    from training.decoder import Script, Turn
+
+PROMPTS_PER_PART = 8_192
+_GPU_SLOTS, _CPU_SLOTS = 2_048, 8
+_LONGEST_QUESTION_TOKENS = 128
 _MARK = "\ue000"
 
 
-def replay_file(name: str, source: Source, config: Config, *, runs: Path = Path("runs")) -> Path:
+def replay_file(name: str, source: Source, config: Config, *, runs: Path = RUNS) -> Path:
     """The file of a replay source, generated at the first time (minutes on a GPU, hours on a CPU).
 
     Raises:
@@ -34,62 +41,130 @@ def replay_file(name: str, source: Source, config: Config, *, runs: Path = Path(
     """
     if source.path:
         return Path(source.path)
-    base = Base(source="registry", name=source.name) if source.name else config.base
-    prompts = list(prompts_of(name, source))
-    key = fingerprint(to_dict(base), prompts, source.self_prompts, source.max_new_tokens, source.temperature)
-    path = runs / "data" / f"replay-{key}.jsonl"
+    path = _directory(name, source, config, runs).with_suffix(".jsonl")
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        parts = write_parts(name, source, config, runs=runs)
         temporary = path.with_suffix(".partial")
         with temporary.open("w", encoding="utf-8") as file:
-            for question, answer in generate_replay(base, source, prompts, template=config.data.template):
-                file.write(json.dumps({"question": question, "answer": answer}, ensure_ascii=False) + "\n")
+            for part in parts:
+                file.write(part.read_text(encoding="utf-8"))
         temporary.replace(path)
     return path
 
 
-def generate_replay(
-    base: Base, source: Source, prompts: Sequence[str], *, template: str, seed: int = 3407
-) -> Iterator[tuple[str, str]]:
-    """Pairs of a prompt and the base's answer; prompts of the base's own follow the given ones."""
-    import torch
-    from transformers import AutoModelForCausalLM, set_seed
+def write_parts(
+    name: str, source: Source, config: Config, *, runs: Path = RUNS, index: int = 0, of: int = 1
+) -> list[Path]:
+    """Write every `of`-th part from `index` on that is not there yet, each whole or not at all; returns their paths.
 
-    checkpoint = resolve(base)
-    tokenizer = load_tokenizer(checkpoint.path, template)
-    gpu = torch.cuda.is_available()
-    model = AutoModelForCausalLM.from_pretrained(checkpoint.path, dtype=torch.bfloat16 if gpu else torch.float32)
-    model = model.to("cuda" if gpu else "cpu").eval()
-    set_seed(seed)
-    batch = _CPU_SEQUENCES
-    if gpu:
-        batch = int(torch.cuda.get_device_properties(0).total_memory / 2**30 * _GPU_SEQUENCES_PER_GIB)
-    seen: set[str] = set()
-    questions = [*prompts]
-    if source.self_prompts:
-        opening = user_opening(tokenizer)
-        counter = Counter(stage="writing prompts", total=source.self_prompts)
-        for start in range(0, source.self_prompts, batch):
-            count = min(batch, source.self_prompts - start)
-            questions += [text for text in _write(model, tokenizer, [opening] * count, 128, 1.0) if text]
-            counter.show(start + count)
-    counter = Counter(stage="answering prompts", total=len(questions))
-    for start in range(0, len(questions), batch):
-        asked = [question for question in questions[start : start + batch] if normalized(question) not in seen]
-        asked = list({normalized(question): question for question in asked}.values())
-        seen.update(normalized(question) for question in asked)
-        texts = [_asking(tokenizer, question) for question in asked]
-        answers = _write(model, tokenizer, texts, source.max_new_tokens, source.temperature) if texts else []
-        for question, answer in zip(asked, answers, strict=True):
-            if answer and not (loops(answer) or loops(question) or refuses(answer)):
-                yield question, answer
-        counter.show(start + len(questions[start : start + batch]))
+    Raises:
+        TrainingError: A prompt file is missing or empty.
+    """
+    directory = _directory(name, source, config, runs)
+    directory.mkdir(parents=True, exist_ok=True)
+    asked = list(prompts_of(name, source))
+    total = len(asked) + source.self_prompts
+    parts = range(index, -(-total // PROMPTS_PER_PART), of)
+    paths = [directory / f"part-{part:04}.jsonl" for part in parts]
+    if all(path.exists() for path in paths):
+        return paths
+    writer = _Writer(_base(source, config), source, config)
+    counter = Counter(stage="writing replay", total=min(len(paths) * PROMPTS_PER_PART, total))
+    for done, (part, path) in enumerate(zip(parts, paths, strict=True)):
+        if path.exists():
+            continue
+        begin = part * PROMPTS_PER_PART
+        questions = asked[begin : begin + PROMPTS_PER_PART]
+        own = min(PROMPTS_PER_PART, total - begin) - len(questions)
+        temporary = path.with_suffix(".partial")
+        with temporary.open("w", encoding="utf-8") as file:
+            for count, pair in enumerate(writer.pairs(questions, own, seed=config.data.seed + part), start=1):
+                counter.show(done * PROMPTS_PER_PART + count)
+                if pair:
+                    row = {"question": pair[0], "answer": pair[1]}
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        temporary.replace(path)
+    return paths
 
 
-def user_opening(tokenizer: "PreTrainedTokenizerFast") -> str:
-    """The chat template's text up to where the user's first turn begins."""
-    text = str(tokenizer.apply_chat_template([{"role": "user", "content": _MARK}], tokenize=False))
-    return text[: text.index(_MARK)]
+class _Writer:
+    """The base model, loaded once, and what its template puts around a turn."""
+
+    def __init__(self, base: Base, source: Source, config: Config) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        from training.decoder import Decoder
+
+        checkpoint = resolve(base)
+        quiet_loading()
+        self.source = source
+        self.tokenizer = load_tokenizer(checkpoint.path, config.data.template)
+        gpu = torch.cuda.is_available()
+        model = AutoModelForCausalLM.from_pretrained(checkpoint.path, dtype=torch.bfloat16 if gpu else torch.float32)
+        length = config.training.max_length
+        slots = _GPU_SLOTS if gpu else _CPU_SLOTS
+        self.decoder: Decoder = Decoder(model.to("cuda" if gpu else "cpu").eval(), slots=slots, length=length)
+        self.opening, self.closing = (tuple(self._ids(text)) for text in around_user_turn(self.tokenizer))
+
+    def pairs(self, questions: Sequence[str], own: int, *, seed: int) -> Iterator[tuple[str, str] | None]:
+        """A question and its answer, or None for what is of no use; given questions first, then `own` written ones."""
+        from transformers import set_seed
+
+        from training.decoder import write_sequences
+
+        set_seed(seed)
+        scripts: list[Script] = [
+            (self._answer(self.opening + tuple(self._ids(question)) + self.closing),) for question in questions
+        ]
+        scripts += [(self._question(), self._answer(self.closing[1:]))] * own
+        given = dict(zip(scripts, questions, strict=False))
+        for script, turns in write_sequences(
+            self.decoder,
+            iter(scripts),
+            end_of_turn=int(self.tokenizer.eos_token_id),
+            hopeless=lambda ids: refuses(self._text(ids)),
+        ):
+            texts = [self._text(turn) for turn in turns]
+            pair = (given.get(script, texts[0] if texts else ""), texts[-1] if texts else "")
+            yield pair if all(pair) and not (loops(pair[0]) or loops(pair[1]) or refuses(pair[1])) else None
+
+    def _question(self) -> "Turn":
+        from training.decoder import Turn
+
+        return Turn(given=self.opening, max_tokens=_LONGEST_QUESTION_TOKENS, temperature=1.0)
+
+    def _answer(self, given: tuple[int, ...]) -> "Turn":
+        from training.decoder import Turn
+
+        return Turn(given=given, max_tokens=self.source.max_new_tokens, temperature=self.source.temperature)
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _text(self, ids: list[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+
+def _base(source: Source, config: Config) -> Base:
+    return Base(source="registry", name=source.name) if source.name else config.base
+
+
+def _directory(name: str, source: Source, config: Config, runs: Path) -> Path:
+    """Of the parts; another base, prompts or sampling is another directory."""
+    how = (source.self_prompts, source.max_new_tokens, source.temperature, config.training.max_length)
+    prompts = list(prompts_of(name, source))
+    key = fingerprint(to_dict(_base(source, config)), prompts, *how, config.data.template, config.data.seed)
+    return runs / "data" / f"replay-{key}"
+
+
+def around_user_turn(tokenizer: "PreTrainedTokenizerFast") -> tuple[str, str]:
+    """The chat template's text before a first user's turn, and after it, up to where the answer begins."""
+    messages = [{"role": "user", "content": _MARK}]
+    text = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    before, _, after = text.partition(_MARK)
+    return before, after
 
 
 def loops(text: str, *, words: int = 6, times: int = 4) -> bool:
@@ -107,32 +182,6 @@ def refuses(text: str) -> bool:
     return text.lower().startswith(("i'm sorry", "i am sorry", "sorry", "i apologize", "i can't", "i cannot"))
 
 
-def _asking(tokenizer: "PreTrainedTokenizerFast", question: str) -> str:
-    messages = [{"role": "user", "content": question}]
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-
-
-def _write(
-    model: Any, tokenizer: "PreTrainedTokenizerFast", texts: Sequence[str], max_new_tokens: int, temperature: float
-) -> list[str | None]:
-    """Continuations up to the end of the turn; None for those that did not end."""
-    import torch
-
-    batch = tokenizer(list(texts), add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt")
-    draw = {"do_sample": True, "temperature": temperature, "top_p": 0.95} if temperature else {"do_sample": False}
-    with torch.no_grad():
-        out = model.generate(
-            **batch.to(model.device),
-            **draw,
-            max_new_tokens=max_new_tokens,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    new = out[:, batch["input_ids"].shape[1] :].tolist()
-    ended = [ids[: ids.index(tokenizer.eos_token_id)] if tokenizer.eos_token_id in ids else None for ids in new]
-    return [tokenizer.decode(ids, skip_special_tokens=True).strip() if ids else None for ids in ended]
-
-
 def prompts_of(name: str, source: Source) -> Iterator[str]:
     """The questions of a source's prompt files, in order.
 
@@ -148,3 +197,40 @@ def prompts_of(name: str, source: Source) -> Iterator[str]:
             if column is None:
                 column = form_of(list(row), source, where)[0]
             yield str(row[column]).strip()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.replay", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="its replay sources without a path are written")
+    parser.add_argument("--part", type=_part, default=(0, 1), metavar="K/N", help="the K-th of N shares, from 0")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of the config")
+    parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where results go (default: runs/)")
+    options = parser.parse_args(arguments)
+
+    def command() -> int:
+        config = load_config(options.config, options.set)
+        sources = {name: each for name, each in config.data.sources.items() if each.kind == "replay" and not each.path}
+        if not sources:
+            raise TrainingError(f"{options.config}: no replay source without a path; nothing to write")
+        for name, source in sources.items():
+            index, of = options.part
+            paths = write_parts(name, source, config, runs=options.runs, index=index, of=of)
+            say(
+                f"{name}: {sum(1 for path in paths for _ in path.open(encoding='utf-8')):,} pairs in {len(paths)} parts"
+            )
+        return 0
+
+    return run_command(command, interrupted="start it again to go on")
+
+
+def _part(text: str) -> tuple[int, int]:
+    index, slash, of = text.partition("/")
+    if not (slash and index.isdigit() and of.isdigit() and int(index) < int(of)):
+        raise argparse.ArgumentTypeError(f"{text!r}: write K/N, such as 0/2 and 1/2")
+    return int(index), int(of)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

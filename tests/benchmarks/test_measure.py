@@ -63,7 +63,7 @@ def test_a_sample_is_timed_graded_and_keyed(tmp_path: Path) -> None:
     assert row.error is None
     assert (row.grade, row.answer, row.finish_reason, row.truncated) == (1, "It is Paris .", "stop", False)
     assert row.decode_tok_per_s == pytest.approx(50) and row.prefill_tok_per_s == pytest.approx(500)
-    assert row.key == ("ab", "core", "p1", "timed-cold", 0, 1)
+    assert row.key == ("ab", "", "core", "p1", "timed-cold", 0, 1)
     assert row.prompt_tokens == row.prefill_tokens == 5
     assert row.prompt_sha256 is not None and row.completion_characters == len("It is Paris .")
 

@@ -99,7 +99,7 @@ def test_the_manifest_says_what_ran_where() -> None:
     assert manifest["suites"]["mine"]["prompts"] == 4 and len(manifest["suites"]["mine"]["sha256"]) == 64
     assert manifest["models"]["fast"]["info"]["architecture"] == "scripted"
     assert manifest["machine"]["usable_threads"] >= 1
-    assert manifest["schema_version"] == "1.0"
+    assert manifest["schema_version"] == "1.1"
     assert "persona" in manifest["policies"]["chat_template"]
     assert len({row.pid for row in only_run().rows}) == 2
 
@@ -227,6 +227,8 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(
         (lambda: config(suites=["./mine.jsonl", "./other/mine.jsonl"]), "suites: two are named 'mine'"),
         (lambda: config(engine="llama_cpp"), "unknown model 'fast.json'"),
         (lambda: Path("slow.json").write_bytes(Path("fast.json").read_bytes()), "'fast' and 'slow' are the same file"),
+        (lambda: config("slow", models=["fast.json@again"]), "'fast.json@again' without 'fast.json'"),
+        (lambda: config(jobs=0), "jobs is 0; the least is 1"),
         (lambda: Path("mine.jsonl").write_text("{\n"), "mine.jsonl, line 1: not JSON"),
         (lambda: Path("mine.jsonl").write_text(broken_suite()), "suite mine, prompt 'p0': unknown grader 'keyword'"),
     ],
@@ -340,3 +342,40 @@ def test_batched_answers_are_those_of_single_samples_under_a_condition_of_their_
     assert answers["batched"] == answers["timed-cold"]
     assert len(answers["batched"]) == 8
     assert {row.max_batch for row in rows if row.condition == "timed-cold" and row.answer} == {1}
+
+
+def test_one_file_can_be_measured_twice_in_one_run() -> None:
+    config("fast", models=["fast.json", "fast.json@again"], conditions=["timed-cold", "batched"], warmups=0)
+    assert run.main(["test.toml"]) == 0
+    done = only_run()
+    assert len({row.key for row in done.rows}) == len(done.rows) == 16
+    assert {row.model for row in done.rows} == {"fast", "fast@again"}
+    assert len({row.model_sha256 for row in done.rows}) == 1
+    assert done.models["fast@again"]["label"] == "fast again"
+    assert len({row.pid for row in done.rows if row.condition == "timed-cold"}) == 2
+
+
+def test_batched_models_run_at_the_same_time_and_each_sample_is_there_once() -> None:
+    config(conditions=["batched"], batch_sequences=2, jobs=2)
+    for name in ("fast", "slow"):
+        model(name, reply=f"{name} Paris and Lyon and more", pace_s=0.01)
+    assert run.main(["test.toml"]) == 0
+    rows = only_run().rows
+    assert len({row.key for row in rows}) == len(rows) == 8
+    first, second = ([row for row in rows if row.model == name] for name in ("fast", "slow"))
+    assert min(row.started_at for row in second) < max(row.started_at for row in first)
+    assert all(facts["info"] for facts in only_run().models.values())
+
+
+def test_an_interrupt_among_several_batched_models_ends_them_all_and_resumes_with_other_jobs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config(conditions=["batched"], batch_sequences=2)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3, KeyboardInterrupt())
+        assert run.main(["test.toml", "--jobs", "2"]) == 130
+    first = only_run()
+    assert len(first.rows) == 3 and first.manifest["config"]["jobs"] == 2
+    assert all(row.error is None for row in first.rows)
+    assert run.main(["test.toml", "--resume"]) == 0
+    assert len({row.key for row in only_run().rows}) == len(only_run().rows) == 8

@@ -3,9 +3,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from benchmarks.stats import Interval, mcnemar_exact, median_interval, paired_difference, wilson
+from benchmarks.stats import (
+    Interval,
+    holm,
+    mcnemar_exact,
+    median_interval,
+    paired_difference,
+    ratio_of_medians,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +108,8 @@ def test_the_same_generator_gives_the_same_interval() -> None:
         (lambda rng: paired_difference([], [], rng=rng), "at least 2 values"),
         (lambda rng: paired_difference([1.0, 0.0], [1.0, 0.0, 1.0], rng=rng), "base has 2 prompts and tuned 3"),
         (lambda rng: mcnemar_exact(-1, 2), "cannot be negative"),
+        (lambda rng: ratio_of_medians([1.0, 2.0], [0.0, 1.0], rng=rng), "values above 0"),
+        (lambda rng: holm([0.5, 1.5]), "between 0 and 1"),
     ],
 )
 def test_what_has_no_answer_raises_and_does_not_become_0(
@@ -106,3 +117,22 @@ def test_what_has_no_answer_raises_and_does_not_become_0(
 ) -> None:
     with pytest.raises(ValueError, match=wanted):
         call(np.random.default_rng(0))
+
+
+def test_holm_agrees_with_statsmodels() -> None:
+    for p_values in ([0.01, 0.04, 0.03, 0.005], [0.5], [0.2, 0.9, 1.0], [0.05, 0.05, 0.0]):
+        assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+    assert holm([]) == []
+
+
+def test_the_median_of_many_values_has_the_interval_that_the_bootstrap_gives() -> None:
+    values = np.random.default_rng(10).exponential(size=2_001)
+    many = median_interval(values, rng=np.random.default_rng(1))
+    fewer = median_interval(values[:2_000], rng=np.random.default_rng(1))
+    assert (many.low, many.high) == pytest.approx((fewer.low, fewer.high), rel=0.02)
+
+
+def test_a_ratio_of_medians_is_one_for_equal_samples() -> None:
+    values = [9.0, 10, 11, 10, 12]
+    interval = ratio_of_medians(values, values, rng=np.random.default_rng(1))
+    assert interval.estimate == 1 and interval.low < 1 < interval.high

@@ -3,12 +3,13 @@ import json
 from pathlib import Path
 
 import pytest
+from pytest import MonkeyPatch
 
 from tests.training.tiny_llama import write_tiny_llama
-from training.config import Base, Source, TrainingError
+from training.config import CONFIGS_DIR, Base, Config, Source, TrainingError, load_config
 from training.examples import load_tokenizer
 from training.layer_search import search
-from training.replay import generate_replay, loops, prompts_of, refuses, user_opening
+from training.replay import around_user_turn, loops, main, prompts_of, refuses, replay_file, write_parts
 
 REPLAY = Source(kind="replay", self_prompts=4, max_new_tokens=8, temperature=0.0)
 
@@ -18,14 +19,38 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_llama(tmp_path_factory.mktemp("base"))
 
 
-def test_the_opening_ends_where_the_users_turn_begins(tiny: Path) -> None:
-    opening = user_opening(load_tokenizer(tiny, "base"))
-    assert opening.endswith("<|start_header_id|>user<|end_header_id|>\n\n")
+@pytest.fixture
+def config(tiny: Path) -> Config:
+    changes = [f"base.name={tiny}", "training.max_length=96", "data.sources.replay.kind=replay"]
+    return load_config(CONFIGS_DIR / "tiny.toml", [*changes, "data.sources.replay.self_prompts=4"])
 
 
-def test_what_did_not_end_is_dropped(tiny: Path) -> None:
-    base = Base(source="path", name=str(tiny))
-    assert list(generate_replay(base, REPLAY, ["What is 2 + 2?"], template="base")) == []  # random weights never stop
+def test_a_users_turn_stands_between_its_header_and_the_answers(tiny: Path) -> None:
+    before, after = around_user_turn(load_tokenizer(tiny, "base"))
+    assert before.endswith("<|start_header_id|>user<|end_header_id|>\n\n")
+    assert after == "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
+
+
+def test_what_did_not_end_is_dropped_and_a_part_is_written_once(config: Config, tmp_path: Path) -> None:
+    first = write_parts("replay", REPLAY, config, runs=tmp_path)
+    assert [path.read_text() for path in first] == [""]  # random weights never stop
+    first[0].write_text('{"question": "Why?", "answer": "So."}\n')
+    assert replay_file("replay", REPLAY, config, runs=tmp_path).read_text() == first[0].read_text()
+
+
+def test_parts_are_shared_out_and_cover_every_prompt(config: Config, tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr("training.replay.PROMPTS_PER_PART", 3)
+    source = dataclasses.replace(REPLAY, self_prompts=7)
+    shares = [
+        [path.name for path in write_parts("replay", source, config, runs=tmp_path, index=k, of=2)] for k in (0, 1)
+    ]
+    assert shares == [["part-0000.jsonl", "part-0002.jsonl"], ["part-0001.jsonl"]]
+
+
+def test_a_share_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["CONFIG", "--part", "2/2"])
+    assert "write K/N" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
