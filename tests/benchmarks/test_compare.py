@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import compare
-from benchmarks.runs import Row, RunError, RunWriter, read_run, write_manifest
+from benchmarks.run_writer import RunWriter, write_manifest
+from benchmarks.runs import Row, RunError, read_run
 
 
 def a_run(directory: Path, grades: dict[str, list[float | None]]) -> Path:
