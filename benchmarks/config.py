@@ -39,6 +39,8 @@ class Config:
             with the prompt in the cache already, as in a chat that goes on. "batched": several prompts of one model
             at once, for its answers; its timings are not those of single answers.
         batch_sequences: Prompts at once in "batched".
+        alone_prompts: Of each suite, so many prompts of a "batched" run are also asked one at a time, to count the
+            answers that differ; none where "timed-cold" is run anyway, or at a temperature.
         jobs: Models at once in "batched", each in a worker with `threads` threads of its own; timed samples are always
             made alone.
         warmups: Answers made before the first sample and thrown away, per model.
@@ -61,6 +63,7 @@ class Config:
     limit: int = 0
     conditions: tuple[str, ...] = ("timed-cold",)
     batch_sequences: int = 8
+    alone_prompts: int = 8
     jobs: int = 1
     warmups: int = 2
     repetitions: int = 1

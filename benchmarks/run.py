@@ -105,12 +105,15 @@ def _unfinished_run(out: Path, config: "Config") -> Path:
 
 
 def _report(run: "Run", *, as_json: bool) -> int:
+    from benchmarks.consistency import batch_effect_text, batch_effects
     from benchmarks.summary import as_json as flat
     from benchmarks.summary import summarise, table
 
     summaries = summarise(run)
     print(table(summaries))
     print("decode: median over answers of at least 8 decoded tokens; intervals: 95%; noisy: others used the CPU, too")
+    if effects := batch_effects(run):
+        print(batch_effect_text(effects))
     print(f"rows: {run.directory}/samples.jsonl; charts: the Results page of the app (`make app`)")
     failed = {model: facts["error"] for model, facts in run.models.items() if facts.get("error")}
     failed |= {row.model: row.error for row in run.rows if row.error and row.model not in failed}

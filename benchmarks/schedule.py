@@ -38,13 +38,22 @@ def schedule(config: Config, suites: Sequence[Suite]) -> list[Sample]:
     models = list(config.models)
     rng.shuffle(models)
     samples: list[Sample] = []
-    for condition in config.conditions:
-        for turn, question in enumerate(_questions(config, suites, rng)):
+    for condition, limit in _passes(config):
+        for turn, question in enumerate(_questions(config, suites, rng, limit)):
             if question.prompt is None and condition != "timed-cold":
                 continue  # a fixed shape is for timing, from a cold cache
             for model in models if turn % 2 == 0 else reversed(models):
                 samples.append(_sample(question, model, condition, config))
     return samples
+
+
+def _passes(config: Config) -> Iterator[tuple[str, int]]:
+    """Conditions with their limits. A batched run first asks a few prompts alone, to see what batching changes."""
+    alone = "batched" in config.conditions and "timed-cold" not in config.conditions and config.temperature == 0
+    if alone and config.alone_prompts:
+        yield "timed-cold", min(config.alone_prompts, config.limit or config.alone_prompts)
+    for condition in config.conditions:
+        yield condition, config.limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +71,7 @@ class _Question:
         return f"d{read}-tg{written}" if self.suite == DEPTH else f"pp{read}-tg{written}"
 
 
-def _questions(config: Config, suites: Sequence[Suite], rng: random.Random) -> Iterator[_Question]:
+def _questions(config: Config, suites: Sequence[Suite], rng: random.Random, limit: int) -> Iterator[_Question]:
     for repetition in range(config.fixed_repetitions):
         shape = (config.fixed_prefill_tokens, config.fixed_decode_tokens)
         yield _Question(repetition=repetition, suite=FIXED_SHAPE, prompt=None, shape=shape)
@@ -72,7 +81,7 @@ def _questions(config: Config, suites: Sequence[Suite], rng: random.Random) -> I
         block = [
             _Question(repetition=repetition, suite=suite.name, prompt=prompt)
             for suite in suites
-            for prompt in balanced(suite.prompts, config.limit or None, config.kinds)
+            for prompt in balanced(suite.prompts, limit or None, config.kinds)
         ]
         rng.shuffle(block)
         yield from block

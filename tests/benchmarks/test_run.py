@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from benchmarks import execute, run
-from benchmarks.config import Config, load_config
+from benchmarks.config import load_config
 from benchmarks.run_writer import RunWriter
 from benchmarks.runs import Run, read_run
 from benchmarks.subjects import find_subjects
@@ -62,6 +62,7 @@ def config(*models: str, **changes: Any) -> None:
         "models": [f"{name}.json" for name in models or ("fast", "slow")],
         "suites": ["./mine.jsonl"],
         "warmups": 1,
+        "alone_prompts": 0,
         **changes,
     }
     Path("test.toml").write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in facts.items()))
@@ -427,15 +428,14 @@ def test_shapes_and_depths_can_be_timed_without_any_prompt() -> None:
 
 def test_memory_does_not_grow_with_the_number_of_prompts() -> None:
     """Rows go to disk as they are made; what stays is one key a sample."""
+    config("fast", suites=["./many.jsonl"], conditions=["batched"])
     line = json.loads(Path("mine.jsonl").read_text().splitlines()[0])
     peaks = []
     for count in (20, 170):
         many = [line | {"id": f"q{place}", "max_tokens": 60} for place in range(count)]
         Path("many.jsonl").write_text("".join(json.dumps(each) + "\n" for each in many))
         model("fast", reply=f"{'Paris' * 20} " * 60)  # 6 kB an answer
-        settings = Config(
-            name="many", engine="scripted", models=("fast.json",), suites=("./many.jsonl",), conditions=("batched",)
-        )
+        settings = load_config(Path("test.toml"))
         suites = [load_suite("./many.jsonl")]
         subjects = find_subjects(settings, lambda line: None)
         tracemalloc.start()
@@ -456,3 +456,13 @@ def test_a_gguf_can_be_named_by_its_path_and_says_what_it_is(here: Path) -> None
     Path("shape.gguf").write_bytes(b"nothing")
     (broken,) = find_subjects(load_config(Path("test.toml")), lambda line: None)
     assert broken.path is None and broken.error is not None and "shape.gguf: cannot be read" in broken.error
+
+
+def test_a_batched_run_asks_a_few_prompts_alone_too_and_reports_how_many_answers_differ(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config(conditions=["batched"], alone_prompts=3)
+    assert run.main(["test.toml"]) == 0
+    rows = only_run().rows
+    assert [sum(row.condition == name for row in rows) for name in ("timed-cold", "batched")] == [6, 8]
+    assert "answers that differ between batched and alone: " in capsys.readouterr().out
