@@ -1,22 +1,14 @@
 """The runs that the app shows: committed with the project, and made on this machine. No Streamlit in this module."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from benchmarks.runs import FIXED_SHAPE, Run, RunError, find_runs, read_run
 
-_ROOT = Path(__file__).resolve().parent.parent
-
-
-def results_directories() -> list[Path]:
-    """`benchmarks/results` (committed) and `results` (this machine's); `TRADEOFF_RESULTS` replaces both."""
-    if override := os.environ.get("TRADEOFF_RESULTS"):
-        return [Path(part) for part in override.split(os.pathsep)]
-    return [_ROOT / "benchmarks" / "results", _ROOT / "results"]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +41,10 @@ def fingerprint(directories: Sequence[Path]) -> tuple[tuple[str, int, int], ...]
     return tuple(stats)
 
 
-def samples_table(run: Run, model: str) -> pd.DataFrame:
+def samples_table(run: Run, model: str) -> "pd.DataFrame":
     """The graded samples behind a model's point, wrong answers first."""
+    import pandas as pd
+
     rows = [row for row in run.rows if row.model == model and row.kind != FIXED_SHAPE]
     table = pd.DataFrame(
         [

@@ -1,5 +1,6 @@
-"""The one generation service of this process, and who is looking at it."""
+"""What all pages of this process share: models, comparisons, votes, links; and who is looking."""
 
+import html
 import os
 import threading
 import uuid
@@ -7,9 +8,21 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.added_models import load_added, save_added
+from app.benchmark_jobs import BenchmarkJobs
+from app.chats import Chats
+from app.conversation import Chat
+from app.downloads import Downloads
 from app.generation import GenerationService
+from app.list_runs import ListRuns
+from app.people import is_operator
+from app.shares import Shares
+from app.state import results_directories, state_dir
+from app.vote_backup import REPO_VARIABLE, VoteBackup, is_configured
+from app.vote_store import VoteStore
+from benchmarks.colours import colour_of
 from benchmarks.worker import Worker
-from data.registry import DEFAULT_REGISTRY, Registry, load_registry
+from data.registry import DEFAULT_REGISTRY, ModelEntry, load_registry
 from data.sources import fetch, local_path
 
 # The pages use the same cores: with OpenMP's usual long spinning, decode drops to a tenth whenever something else runs.
@@ -20,9 +33,28 @@ DEFAULT_PAIR = ("smollm2-135m", "smollm2-135m-r16")
 
 
 @st.cache_resource(show_spinner=False)
-def registry() -> Registry:
-    """The models on offer; `TRADEOFF_REGISTRY` names another registry file."""
-    return load_registry(Path(os.environ.get("TRADEOFF_REGISTRY", DEFAULT_REGISTRY)))
+def registry() -> dict[str, ModelEntry]:
+    """The models on offer; `TRADEOFF_REGISTRY` names another registry file. Added ones come last."""
+    models = load_registry(Path(os.environ.get("TRADEOFF_REGISTRY", DEFAULT_REGISTRY)))
+    return {**models, **load_added(state_dir(), models)}
+
+
+def change_registry(added: ModelEntry | None = None, removed: str | None = None) -> None:
+    """Add a model, or take an added one out, for every page and from now on.
+
+    Raises:
+        ModelError: It cannot be kept on disk.
+    """
+    models = registry()
+    shipped = load_registry(Path(os.environ.get("TRADEOFF_REGISTRY", DEFAULT_REGISTRY)))
+    kept = {model_id: entry for model_id, entry in models.items() if model_id not in (*shipped, removed)}
+    if added is not None:
+        kept[added.id] = added
+    save_added(state_dir(), kept)
+    if added is not None:
+        models[added.id] = added
+    if removed is not None and removed not in shipped:
+        models.pop(removed, None)
 
 
 @st.cache_resource(show_spinner=False)
@@ -51,6 +83,78 @@ def default_pair() -> tuple[str, str]:
     return first, (rest or [first])[0]
 
 
+@st.cache_resource(show_spinner=False)
+def chats() -> Chats:
+    return Chats()
+
+
+@st.cache_resource(show_spinner=False)
+def downloads() -> Downloads:
+    return Downloads(registry(), fetch)
+
+
+@st.cache_resource(show_spinner=False)
+def benchmark_jobs() -> BenchmarkJobs:
+    return BenchmarkJobs(state_dir() / "benchmarks", results_directories()[-1])
+
+
+@st.cache_resource(show_spinner=False)
+def list_runs() -> ListRuns:
+    return ListRuns(service())
+
+
+@st.cache_resource(show_spinner=False)
+def shares() -> Shares:
+    return Shares(state_dir() / "shared")
+
+
+@st.cache_resource(show_spinner=False)
+def votes() -> VoteStore:
+    return VoteStore(state_dir() / "votes.sqlite")
+
+
+@st.cache_resource(show_spinner=False)
+def vote_backup() -> VoteBackup | None:
+    """Where a dataset repository and a token are set: the votes' copy on the Hub."""
+    if not is_configured(os.environ):
+        return None
+    backup = VoteBackup(votes(), os.environ[REPO_VARIABLE], os.environ["HF_TOKEN"])
+    backup.start()
+    return backup
+
+
 def visitor() -> str:
-    """A random id of this browser tab's session."""
+    """A random id of this browser tab's session, or of the conversation that it has opened again."""
     return str(st.session_state.setdefault("visitor", uuid.uuid4().hex))
+
+
+def chat() -> Chat:
+    """This tab's conversation; a reloaded tab gets its own again by the id in its address."""
+    state = st.session_state
+    if "chat" not in state:
+        found = chats().get(st.query_params.get("chat", ""))
+        state.chat = found or Chat(visitor=visitor())
+        state.visitor = state.chat.visitor
+    return state.chat  # type: ignore[no-any-return]
+
+
+def operator() -> bool:
+    """Whether the person at this page may change the machine."""
+    address = st.get_option("server.address")
+    return is_operator(os.environ, str(address) if address else None, st.session_state.get("operator_token"))
+
+
+def label(model_id: str) -> str:
+    """A model's name, also of one that is not in the registry any more."""
+    entry = registry().get(model_id)
+    return entry.label if entry else model_id
+
+
+def labels() -> dict[str, str]:
+    return {model_id: entry.label for model_id, entry in registry().items()}
+
+
+def named(model_id: str) -> str:
+    """A model's coloured dot and name as safe HTML."""
+    colour = colour_of([model_id], order=list(registry()))[model_id]
+    return f"<span style='color:{colour}' aria-hidden='true'>●</span> {html.escape(label(model_id))}"

@@ -21,10 +21,17 @@ def keep_alive() -> None:
 
 
 keep_alive()
-st.navigation(
-    [
-        st.Page("app_pages/compare.py", title="Compare", icon=":material/compare_arrows:", default=True),
-        st.Page("app_pages/results.py", title="Results", icon=":material/scatter_plot:"),
-    ],
-    position="top",
-).run()
+pages = [
+    st.Page("app_pages/compare.py", title="Compare", icon=":material/compare_arrows:", default=True),
+    st.Page("app_pages/results.py", title="Results", icon=":material/scatter_plot:"),
+    st.Page("app_pages/arena.py", title="Arena", icon=":material/how_to_vote:"),
+    st.Page("app_pages/models.py", title="Models", icon=":material/deployed_code:"),
+    st.Page(
+        "app_pages/benchmark.py",
+        title="Benchmark",
+        icon=":material/speed:",
+        visibility="visible" if runtime.operator() else "hidden",
+    ),
+    st.Page("app_pages/shared.py", title="Shared", icon=":material/link:", visibility="hidden"),
+]
+st.navigation(pages, position="top").run()

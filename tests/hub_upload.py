@@ -110,7 +110,7 @@ class Uploads(BaseHTTPRequestHandler):
                 self.refuse(404, "RevisionNotFound")
             elif verb == "/paths-info/":
                 self.json([described(path, files[path]) for path in _paths(body) if path in files])
-            elif not self._may_write(name.partition("/")[0]):
+            elif not self._may_write(name.removeprefix("datasets/").partition("/")[0]):
                 self.refuse(403, None)
             elif verb == "/preupload/":
                 self._preupload(repo, json.loads(body))
@@ -120,7 +120,7 @@ class Uploads(BaseHTTPRequestHandler):
     def _create(self, wanted: dict[str, Any]) -> None:
         account = self.state.accounts.get(self.token)
         namespace = wanted.get("organization") or (account.name if account else "")
-        name = f"{namespace}/{wanted['name']}"
+        name = f"{'datasets/' if wanted.get('type') == 'dataset' else ''}{namespace}/{wanted['name']}"
         if account is None:
             self.refuse(401, None)
         elif not self._may_write(namespace):

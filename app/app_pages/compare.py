@@ -1,183 +1,205 @@
-"""Compare: one prompt, two models, both replies at once."""
+"""Compare: one prompt, two to four models, all replies at once."""
 
-from typing import Any
+from dataclasses import replace
 
 import streamlit as st
 
 from app import runtime
-from app.conversation import REPORT_PROMPTS, Turn, lane_requests, statistics_line, status_line
+from app.conversation import MIN_LANES, REPORT_PROMPTS, Turn, lane_requests
 from app.generation import Refused
-from app.lanes import Lane
-from benchmarks.colours import colour_of
+from app.links import read_link
+from app.suite_prompts import SuitePrompt
+from app.views.prompts import show_library, show_list, show_list_form
+from app.views.replies import show_difference, show_turn
+from app.views.settings import (
+    chosen_models,
+    chosen_sampling,
+    chosen_system,
+    show_lane_buttons,
+    show_models,
+    show_settings,
+)
+from app.views.sharing import show_export, show_share
 from benchmarks.engine import Sampling
-from data.sources import local_path
 
 REFRESH_S = 0.3  # each look costs the models some milliseconds of processor time
-DEFAULTS: dict[str, Any] = {
-    "temperature": 0.6,
-    "top_p": 0.9,
-    "top_k": 0,
-    "min_p": 0.0,
-    "repeat_penalty": 1.0,
-    "max_tokens": 256,
-    "seed": 3407,
-    "system": "",
-    "stop": "",
-}
 
-service, registry, visitor = runtime.service(), runtime.registry(), runtime.visitor()
-colours = colour_of(registry, order=list(registry))
-turns: list[Turn] = st.session_state.setdefault("turns", [])
-running = bool(turns and turns[-1].comparison_id)
+state, service = st.session_state, runtime.service()
+chat = runtime.chat()
+turns, visitor = chat.turns, chat.visitor
+runtime.chats().keep(chat)
 
 
-def model_name(model_id: str) -> str:
-    """Label of a model in a list; says when it has to be fetched first."""
-    entry = registry[model_id]
-    here = "" if local_path(entry, registry) else " (to download)"
-    return f"{entry.label}{here}"
+def follow_link() -> None:
+    """What the address asks for is done once, when the page is first opened."""
+    if state.get("link_read"):
+        return
+    state.link_read = True
+    wish = read_link(st.query_params.to_dict(), runtime.registry())
+    problems = list(wish.problems)
+    if st.query_params.get("chat", chat.id) != chat.id:
+        problems.append("the conversation of this address is over; here is a new one")
+    if wish.models:
+        state.lane_count = len(wish.models)
+        state.update({f"model_{lane}": model for lane, model in enumerate(wish.models)})
+    state.update(wish.sampling)
+    if wish.prompt:
+        state.prompt = wish.prompt
+    state.link_problems = problems
 
 
-def send(prompt: str) -> None:
+def start(prompt: str, models: tuple[str, ...], sampling: tuple[Sampling, ...], system: str) -> bool:
     """Start a comparison; a refusal is kept for the page to show."""
-    state = st.session_state
-    pair = runtime.default_pair()
-    model_ids = (state.get("model_0", pair[0]), state.get("model_1", pair[1]))
-    chosen = {name: state.get(name, default) for name, default in DEFAULTS.items()}
-    system, stop_lines = chosen.pop("system"), chosen.pop("stop")
     try:
-        sampling = Sampling(**chosen, stop=tuple(line for line in stop_lines.splitlines() if line))
-        requests = lane_requests(turns, prompt, model_ids, system=system, sampling=sampling)
+        requests = lane_requests(turns, prompt, models, system=system, sampling=sampling)
         comparison_id = service.compare(visitor, requests)
     except (Refused, ValueError) as error:
         state.refusal = str(error)
+        return False
+    turns.append(Turn(prompt=prompt, model_ids=models, comparison_id=comparison_id, system=system, sampling=sampling))
+    return True
+
+
+def send(prompt: str, system: str | None = None) -> None:
+    try:
+        sampling = chosen_sampling()
+    except ValueError as error:
+        state.refusal = str(error)
         return
-    turns.append(Turn(prompt=prompt, model_ids=model_ids, comparison_id=comparison_id))
+    if not prompt.strip():
+        state.refusal = "the prompt is empty; write something first"
+        return
+    start(prompt.strip(), chosen_models(), sampling, chosen_system() if system is None else system)
+
+
+def ask_from_library(chosen: SuitePrompt) -> None:
+    send(chosen.prompt.text, chosen.system or None)
+
+
+def again(seed_change: int) -> None:
+    """The last prompt once more, to the same models; the old replies make room once it is accepted."""
+    last = turns.pop()
+    sampling = tuple(replace(each, seed=(each.seed + seed_change) % 2**32) for each in last.sampling)
+    if not start(last.prompt, last.model_ids, sampling, last.system):
+        turns.append(last)
+
+
+def begin_edit(index: int) -> None:
+    state.editing = index
+
+
+def resend(index: int) -> None:
+    """Send an edited prompt; what came after it is dropped once it is accepted."""
+    before = turns[index:]
+    del turns[index:]
+    send(state.get(f"edit_{index}", ""))
+    if len(turns) == index:
+        turns.extend(before)
+    state.editing = None
 
 
 def stop() -> None:
-    if turns and turns[-1].comparison_id:
-        service.cancel(turns[-1].comparison_id)
+    if chat.running:
+        service.cancel(turns[-1].comparison_id or "")
 
 
 def clear() -> None:
     stop()
     turns.clear()
+    state.editing = None
 
 
-def send_typed() -> None:
-    if prompt := (st.session_state.prompt or "").strip():
-        send(prompt)
-    else:
-        st.session_state.refusal = "the prompt is empty; write something first"
-
-
-def show_settings() -> None:
-    with st.popover("Settings", icon=":material/tune:"):
-        st.text_area(
-            "System prompt",
-            key="system",
-            persist_state="session",
-            placeholder="Empty: the model's own default",
-            height=80,
-        )
-        left, right = st.columns(2)
-        left.slider(
-            "Temperature",
-            0.0,
-            2.0,
-            DEFAULTS["temperature"],
-            0.05,
-            key="temperature",
-            persist_state="session",
-            help="0 is greedy",
-        )
-        right.slider("Top-p", 0.05, 1.0, DEFAULTS["top_p"], 0.05, key="top_p", persist_state="session")
-        left.slider("Min-p", 0.0, 0.5, DEFAULTS["min_p"], 0.01, key="min_p", persist_state="session")
-        right.slider(
-            "Repeat penalty", 1.0, 2.0, DEFAULTS["repeat_penalty"], 0.05, key="repeat_penalty", persist_state="session"
-        )
-        left.number_input("Top-k (0: all)", 0, 1000, DEFAULTS["top_k"], key="top_k", persist_state="session")
-        right.number_input("Max tokens", 1, 4096, DEFAULTS["max_tokens"], key="max_tokens", persist_state="session")
-        left.number_input("Seed", 0, 2**32 - 1, DEFAULTS["seed"], key="seed", persist_state="session")
-        right.text_area("Stop strings, one a line", key="stop", persist_state="session", height=68)
-
-
-def show_reply(model_id: str, lane: Lane | None, place: int | None) -> None:
-    """One lane: whose it is, the text, and the statistics below it."""
-    with st.container(border=True):
-        st.markdown(
-            f":small[<span style='color:{colours[model_id]}'>●</span> {registry[model_id].label}]",
-            unsafe_allow_html=True,
-        )
-        if lane is None:
-            st.caption("This comparison is gone; send the prompt again.")
+def show_prompt(turn: Turn, index: int) -> None:
+    with st.chat_message("user", avatar=":material/person:"):
+        if state.get("editing") != index:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.text(turn.prompt, width="stretch")
+                st.button(
+                    "Edit",
+                    key=f"begin_edit_{index}",
+                    icon=":material/edit:",
+                    type="tertiary",
+                    on_click=begin_edit,
+                    args=(index,),
+                    disabled=chat.running,
+                )
             return
-        if lane.text:
-            st.text(lane.text)
-        elif not lane.done:
-            st.caption(f":material/hourglass_empty: {status_line(lane, place)}")
-            if lane.stage == "fetching" and lane.total_bytes:
-                st.progress(min(1.0, lane.done_bytes / lane.total_bytes))
-        if lane.error:
-            st.error(lane.error, icon=":material/error:")
-        elif lane.done and not lane.text:
-            st.caption("No text: the model ended its turn at once." if lane.reason == "stop" else "No text.")
-        if line := statistics_line(lane):
-            st.caption(line)
-
-
-def show_turn(turn: Turn, lanes: tuple[Lane, ...], place: int | None = None) -> None:
-    for index, (column, model_id) in enumerate(zip(st.columns(len(turn.model_ids)), turn.model_ids, strict=True)):
-        with column:
-            show_reply(model_id, lanes[index] if index < len(lanes) else None, place)
+        st.text_area("Edited prompt", turn.prompt, key=f"edit_{index}", label_visibility="collapsed")
+        with st.container(horizontal=True):
+            st.button("Send again", key="resend", type="primary", on_click=resend, args=(index,))
+            st.button("Cancel", key="cancel_edit", on_click=begin_edit, args=(None,))
+            if index + 1 < len(turns):
+                st.caption("Replaces this prompt and everything after it.")
 
 
 @st.fragment(run_every=REFRESH_S)
-def show_running(turn: Turn) -> None:
+def show_running(turn: Turn, key: str) -> None:
     """Only looks: the comparison lives in the service, and goes on whatever happens to this page."""
-    snapshot = service.snapshot(turn.comparison_id) if turn.comparison_id else None
+    comparison = turn.comparison_id
+    snapshot = service.snapshot(comparison) if comparison else None
     if snapshot is None or snapshot.done:
         turn.lanes, turn.comparison_id = (snapshot.lanes if snapshot else turn.lanes), None
         st.rerun()
     turn.lanes = snapshot.lanes
-    show_turn(turn, snapshot.lanes, snapshot.place)
+    show_turn(turn, key, place=snapshot.place, stop=lambda lane: service.cancel(snapshot.id, lane))
 
 
-for index, (column, default) in enumerate(zip(st.columns(2), runtime.default_pair(), strict=True)):
-    column.selectbox(
-        f"Model {'AB'[index]}",
-        list(registry),
-        index=list(registry).index(default),
-        format_func=model_name,
-        key=f"model_{index}",
-        persist_state="session",
-        disabled=running,
-    )
+def show_last_actions(last: Turn) -> None:
+    with st.container(horizontal=True):
+        st.button("Regenerate", key="again", icon=":material/refresh:", on_click=again, args=(0,))
+        st.button("Another seed", key="reseed", icon=":material/casino:", on_click=again, args=(1,))
+        show_share(turns)
+        show_export(turns)
+    if sum(bool(lane.text) for lane in last.lanes) >= MIN_LANES:
+        show_difference(last.lanes, str(len(turns)))
 
+
+follow_link()
+if turns and st.query_params.get("chat") != chat.id:
+    st.query_params.from_dict({"chat": chat.id})
+for problem in state.get("link_problems", ()):
+    st.warning(problem, icon=":material/link_off:")
+
+show_models(disabled=chat.running)
 with st.container(horizontal=True):
     show_settings()
-    st.button(
-        "Stop", key="stop_all", icon=":material/stop_circle:", on_click=stop, disabled=not running, type="primary"
-    )
+    show_library(ask_from_library, disabled=chat.running)
+    show_list_form(disabled=chat.running)
+    show_lane_buttons(disabled=chat.running)
     st.button("Clear", key="clear", icon=":material/delete_sweep:", on_click=clear, disabled=not turns)
+    st.button(
+        "Stop all",
+        key="stop_all",
+        icon=":material/stop_circle:",
+        on_click=stop,
+        disabled=not chat.running,
+        type="primary",
+    )
 
 if not turns:
     st.caption(
-        "One prompt, both models. They share the processor in equal time, and each rate counts its own time only."
+        "One prompt, all models. They share the processor in equal time, and each rate counts its own time only. "
+        "These two are the prompts that the project began with:"
     )
     for example in REPORT_PROMPTS:
         st.button(example, key=f"example_{example}", icon=":material/play_arrow:", on_click=send, args=(example,))
 
-for turn in turns:
-    with st.chat_message("user", avatar=":material/person:"):
-        st.text(turn.prompt)
+show_list(visitor)
+for index, turn in enumerate(turns):
+    show_prompt(turn, index)
     if turn.comparison_id:
-        show_running(turn)
+        show_running(turn, f"{chat.id[:8]}_{index}")
     else:
-        show_turn(turn, turn.lanes)
+        show_turn(turn, f"{chat.id[:8]}_{index}")
+if turns and not chat.running:
+    show_last_actions(turns[-1])
 
-if refusal := st.session_state.pop("refusal", None):
+if refusal := state.pop("refusal", None):
     st.error(refusal, icon=":material/error:")
 
-st.chat_input("A prompt for both models", key="prompt", on_submit=send_typed, disabled=running)
+st.chat_input(
+    "A prompt for all models",
+    key="prompt",
+    on_submit=lambda: send(state.prompt or ""),
+    disabled=chat.running,
+)

@@ -6,7 +6,8 @@ from typing import Any
 import streamlit as st
 
 from app import runtime
-from app.runs_on_disk import Found, fingerprint, load_runs, results_directories, samples_table
+from app.runs_on_disk import Found, fingerprint, load_runs, samples_table
+from app.state import results_directories
 from benchmarks.charts import model_points, scatter
 from benchmarks.colours import colour_of
 from benchmarks.runs import Run

@@ -28,6 +28,7 @@ def scripted_app(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("TRADEOFF_REGISTRY", str(registry))
     monkeypatch.setenv("TRADEOFF_ENGINE", "scripted")
     monkeypatch.setenv("TRADEOFF_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("TRADEOFF_STATE", str(tmp_path / "state"))
     st.cache_resource.clear()
     st.cache_data.clear()
 

@@ -1,5 +1,6 @@
-from app.conversation import Turn, history, lane_requests, statistics_line, status_line
+from app.conversation import Turn, history, lane_requests
 from app.lanes import Lane
+from app.reply_facts import statistics_line, status_line
 from benchmarks.engine import Sampling, Timings
 
 
@@ -29,7 +30,7 @@ def test_an_empty_system_prompt_leaves_the_models_own() -> None:
 
 
 def test_every_model_gets_the_same_prompt_and_sampling() -> None:
-    requests = lane_requests([], "hello", ["a", "b"], system="", sampling=Sampling(seed=5))
+    requests = lane_requests([], "hello", ["a", "b"], system="", sampling=[Sampling(seed=5)] * 2)
     assert [request.model_id for request in requests] == ["a", "b"]
     assert requests[0].request == requests[1].request
 

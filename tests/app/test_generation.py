@@ -225,5 +225,5 @@ def test_the_least_recently_used_idle_model_makes_room(tmp_path: Path) -> None:
     for model_id in ("a", "b", "c"):
         bench.clock.now += 1
         bench.finish(bench.compare("me", bench.model(model_id, reply="x")))
-    assert sorted(bench.service._loaded) == ["b", "c"]
+    assert sorted(bench.service.models.loaded) == ["b", "c"]
     bench.service.close()

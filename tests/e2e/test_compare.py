@@ -38,7 +38,7 @@ def wait_for_growth(page: Page, seconds: float = 90) -> None:
 def test_both_lanes_grow_at_the_same_time_stop_stops_and_statistics_show(page: Page) -> None:
     send(page, LONG)
     wait_for_growth(page)
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop all").click()
     expect(page.get_by_text("stopped")).to_have_count(2, timeout=15_000)
     captions = " ".join(caption.inner_text() for caption in page.get_by_test_id("stCaptionContainer").all())
     assert [match.group(1) for match in STATISTICS.finditer(captions)] == ["stopped", "stopped"]

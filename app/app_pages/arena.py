@@ -1,0 +1,166 @@
+"""Arena: two unnamed models, one prompt, one vote."""
+
+import os
+import random
+import time
+
+import streamlit as st
+
+from app import runtime
+from app.arena import Battle, draw_pair
+from app.conversation import lane_requests
+from app.generation import Refused
+from app.reply_facts import statistics_line
+from app.suite_prompts import library
+from app.views.standing import show_standing
+from app.vote_backup import banner
+from app.vote_store import VotedAlready, VotesError
+from benchmarks.engine import Sampling
+from benchmarks.votes import Outcome
+from data.sources import local_path
+
+REFRESH_S = 0.3
+SAMPLING = Sampling(temperature=0.6, top_p=0.9, max_tokens=256)
+SIDES = ("Left", "Right")
+CHOICES: tuple[tuple[Outcome, str, str], ...] = (
+    ("a", "Left is better", ":material/arrow_back:"),
+    ("b", "Right is better", ":material/arrow_forward:"),
+    ("tie", "A tie", ":material/equal:"),
+    ("both_bad", "Both are bad", ":material/thumb_down:"),
+)
+
+state, service, registry = st.session_state, runtime.service(), runtime.registry()
+battle: Battle | None = state.setdefault("battle", None)
+
+
+def begin(prompt: str) -> None:
+    """Draw a pair and ask it, unseen."""
+    rng = random.SystemRandom()
+    here = [model_id for model_id, entry in registry.items() if local_path(entry, registry)]
+    try:
+        if not prompt.strip():
+            raise ValueError("the prompt is empty; write something first")
+        pair = draw_pair(here, rng)
+        sampling = [Sampling(**{**vars(SAMPLING), "seed": rng.randrange(2**32)})] * 2
+        requests = lane_requests([], prompt.strip(), pair, system="", sampling=sampling)
+        comparison = service.compare(runtime.visitor(), requests)
+    except (Refused, ValueError) as error:
+        state.arena_problem = str(error)
+        return
+    state.battle = Battle(prompt=prompt.strip(), model_ids=pair, comparison_id=comparison)
+
+
+def begin_random() -> None:
+    prompts = [each.prompt.text for suite in library().values() for each in suite]
+    begin(random.choice(prompts))
+
+
+def vote(current: Battle, outcome: Outcome) -> None:
+    """Store the vote, then reveal; a second one for the same battle changes nothing."""
+    try:
+        runtime.votes().add(current.as_vote(outcome))
+    except VotedAlready as error:
+        state.arena_problem = str(error)
+        current.vote = current.vote or outcome
+        return
+    except VotesError as error:
+        state.arena_problem = f"the vote is not stored: {error}"
+        return
+    current.vote = outcome
+    if backup := runtime.vote_backup():
+        backup.vote_added()
+
+
+def skip() -> None:
+    if state.battle is not None:
+        service.cancel(state.battle.comparison_id)
+    state.battle = None
+
+
+@st.fragment(run_every=REFRESH_S)
+def show_unfinished(current: Battle) -> None:
+    """Waits for both ends, then plays both at one pace; tells nothing of who is faster."""
+    now = time.monotonic()
+    if not current.lanes:
+        snapshot = service.snapshot(current.comparison_id)
+        if snapshot is None or snapshot.done:
+            current.lanes, current.play_started = (snapshot.lanes if snapshot else ()), now
+            if snapshot is None:
+                state.battle = None
+    if state.battle is None or current.failed or current.stage(now) == "voting":
+        st.rerun()
+    show_sides(current, current.shown_texts(now))
+
+
+def show_sides(current: Battle, texts: tuple[str, ...]) -> None:
+    for index, (column, side) in enumerate(zip(st.columns(2), SIDES, strict=True)):
+        with column, st.container(border=True):
+            if current.vote is not None:
+                st.markdown(f":small[{side}: {runtime.named(current.model_ids[index])}]", unsafe_allow_html=True)
+            else:
+                st.markdown(f":small[{side}]")
+            if texts:
+                st.text(texts[index])
+            else:
+                st.caption(
+                    ":material/hourglass_empty: Both replies are being written. You see them when both are done."
+                )
+            if current.vote is not None:
+                st.caption(statistics_line(current.lanes[index]))
+
+
+def show_battle(current: Battle) -> None:
+    with st.chat_message("user", avatar=":material/person:"):
+        st.text(current.prompt)
+    stage = current.stage(time.monotonic())
+    if current.failed:
+        errors = [lane.error for lane in current.lanes if lane.error]
+        st.warning(
+            errors[0] if errors else "A side has no reply; there is nothing to vote on.", icon=":material/warning:"
+        )
+    elif stage in ("writing", "playing"):
+        show_unfinished(current)
+    else:
+        show_sides(current, tuple(lane.text for lane in current.lanes))
+    with st.container(horizontal=True):
+        for outcome, title, icon in CHOICES if current.vote is None and not current.failed else ():
+            st.button(
+                title,
+                key=f"vote_{outcome}",
+                icon=icon,
+                on_click=vote,
+                args=(current, outcome),
+                disabled=stage != "voting",
+                type="primary" if outcome in "ab" else "secondary",
+            )
+        title = "Next battle" if current.vote is not None or current.failed else "Skip"
+        st.button(title, key="next_battle", icon=":material/skip_next:", on_click=skip)
+
+
+if note := banner(os.environ):
+    st.warning(note, icon=":material/cloud_off:")
+battle_tab, standing_tab = st.tabs(["Battle", "Standing"], key="arena_tab", on_change="rerun")
+with battle_tab:
+    if battle is None:
+        st.caption(
+            "Two models answer your prompt, unnamed and on random sides. Both replies are played at one pace, so that "
+            "speed gives nothing away. Vote, and see who wrote what."
+        )
+        st.button(
+            "A prompt from the suites",
+            key="random_battle",
+            icon=":material/casino:",
+            on_click=begin_random,
+            type="primary",
+        )
+    else:
+        show_battle(battle)
+if standing_tab.open:
+    with standing_tab:
+        show_standing()
+if problem := state.pop("arena_problem", None):
+    st.error(problem, icon=":material/error:")
+if battle is None:
+    st.chat_input(
+        "Your own prompt for two unnamed models", key="arena_prompt", on_submit=lambda: begin(state.arena_prompt or "")
+    )

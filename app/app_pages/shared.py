@@ -1,0 +1,50 @@
+"""Shared: one stored comparison, exactly as it was. Nothing is generated here."""
+
+from typing import Any
+
+import streamlit as st
+
+from app import runtime
+from app.shares import ShareError
+
+state, share_id = st.session_state, st.query_params.get("id", "")
+
+
+def delete(key: str) -> None:
+    try:
+        runtime.shares().delete(share_id, key, operator=runtime.operator())
+        state.share_note = "The shared comparison was deleted; its link is dead."
+    except ShareError as error:
+        state.share_note = str(error)
+
+
+def show_turn(turn: dict[str, Any]) -> None:
+    with st.chat_message("user", avatar=":material/person:"):
+        if turn.get("system"):
+            st.caption("With a system prompt:")
+            st.text(turn["system"])
+        st.text(turn["prompt"])
+    for column, reply in zip(st.columns(max(1, len(turn["replies"]))), turn["replies"], strict=True):
+        with column, st.container(border=True):
+            st.text(reply["label"])
+            st.text(reply["text"] or reply.get("error") or "No text.")
+            st.caption(reply["statistics"])
+
+
+if note := state.pop("share_note", None):
+    st.info(note, icon=":material/info:")
+try:
+    shared = runtime.shares().load(share_id)
+except ShareError as error:
+    st.warning(str(error), icon=":material/link_off:")
+    st.page_link("app_pages/compare.py", label="Compare models yourself", icon=":material/compare_arrows:")
+    st.stop()
+
+st.caption(f"Shared on {shared['created_at'][:10]}. Shown as it was stored; nothing is generated again.")
+for turn in shared["turns"]:
+    show_turn(turn)
+
+receipts = [each for each in state.get("receipts", {}).values() if each.id == share_id]
+if receipts or runtime.operator():
+    key = receipts[0].key if receipts else ""
+    st.button("Delete this link", key="delete_shared", icon=":material/delete:", on_click=delete, args=(key,))

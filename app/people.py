@@ -1,0 +1,48 @@
+"""Operator or visitor: whose machine is it? No Streamlit in this module.
+
+The operator may add and remove models, read paths of the machine and start benchmarks. `TRADEOFF_OPERATOR_TOKEN` sets a
+token that makes an operator of whoever gives it. Without one, the person at a server that listens on this machine alone
+is the operator, and everybody else a visitor; on a Hugging Face Space that is everybody.
+"""
+
+import hmac
+import ipaddress
+from collections.abc import Mapping
+
+TOKEN_VARIABLE = "TRADEOFF_OPERATOR_TOKEN"
+LEAST_TOKEN_CHARACTERS = 16
+
+
+def is_operator(environment: Mapping[str, str], address: str | None, given_token: str | None) -> bool:
+    """Whether this person may change the machine.
+
+    Args:
+        address: That the server listens on; None for all.
+        given_token: What the person has typed, if anything.
+    """
+    if token := usable_token(environment):
+        return given_token is not None and hmac.compare_digest(given_token.encode(), token.encode())
+    return "SPACE_ID" not in environment and not environment.get(TOKEN_VARIABLE) and is_loopback(address)
+
+
+def usable_token(environment: Mapping[str, str]) -> str | None:
+    """The operator's token; one that could be guessed counts as none, and then nobody is the operator."""
+    token = environment.get(TOKEN_VARIABLE, "")
+    return token if len(token) >= LEAST_TOKEN_CHARACTERS else None
+
+
+def problem_with_token(environment: Mapping[str, str]) -> str | None:
+    """Why the token that is set is not used, in one line."""
+    token = environment.get(TOKEN_VARIABLE)
+    if not token or len(token) >= LEAST_TOKEN_CHARACTERS:
+        return None
+    return f"{TOKEN_VARIABLE} has {len(token)} characters; set one of at least {LEAST_TOKEN_CHARACTERS}"
+
+
+def is_loopback(address: str | None) -> bool:
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address or "").is_loopback
+    except ValueError:
+        return False

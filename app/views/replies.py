@@ -1,0 +1,111 @@
+"""How replies are shown: side by side, as plain text, with their figures."""
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from app import runtime
+from app.conversation import Turn
+from app.diff import as_html, shared_share, word_diff
+from app.lanes import Lane
+from app.reply_facts import details, statistics_line, status_line
+from app.suite_prompts import find, grade_reply
+from app.views.settings import LETTERS
+
+VERDICTS = {1.0: ("Right", "green", ":material/check:"), 0.0: ("Wrong", "red", ":material/close:")}
+
+
+def show_turn(turn: Turn, key: str, *, place: int | None = None, stop: Callable[[int], None] | None = None) -> None:
+    """The replies to one prompt, a column each."""
+    for index, (column, model_id) in enumerate(zip(st.columns(len(turn.model_ids)), turn.model_ids, strict=True)):
+        with column, st.container(border=True):
+            show_reply(model_id, turn.lanes[index] if index < len(turn.lanes) else None, f"{key}_{index}", place=place)
+            if index < len(turn.lanes):
+                _show_buttons(turn, turn.lanes[index], f"{key}_{index}", index, stop)
+
+
+def show_reply(model_id: str, lane: Lane | None, key: str, *, place: int | None = None) -> None:
+    """One lane: whose it is, the text, and the statistics below it."""
+    st.markdown(f":small[{runtime.named(model_id)}]", unsafe_allow_html=True)
+    if lane is None:
+        st.caption("This comparison is gone; send the prompt again.")
+        return
+    if lane.text:
+        st.text(lane.text)
+    elif not lane.done:
+        st.caption(f":material/hourglass_empty: {status_line(lane, place)}")
+        if lane.stage == "fetching" and lane.total_bytes:
+            st.progress(min(1.0, lane.done_bytes / lane.total_bytes))
+    if lane.error:
+        st.error(lane.error, icon=":material/error:")
+    elif lane.done and not lane.text:
+        st.caption("No text: the model ended its turn at once." if lane.reason == "stop" else "No text.")
+    if line := statistics_line(lane):
+        st.caption(line)
+
+
+def _show_buttons(turn: Turn, lane: Lane, key: str, index: int, stop: Callable[[int], None] | None) -> None:
+    with st.container(horizontal=True, gap="small"):
+        if stop is not None and not lane.done:
+            name = f"Stop {LETTERS[index]}"
+            st.button(name, key=f"stop_{key}", icon=":material/stop:", on_click=stop, args=(index,), type="tertiary")
+        if lane.text or lane.done:
+            _show_details(lane, key)
+        if lane.done and lane.text and find(turn.prompt):
+            _show_grade(turn, lane, key)
+
+
+def _show_details(lane: Lane, key: str) -> None:
+    popover = st.popover(
+        "Details", icon=":material/query_stats:", type="tertiary", key=f"details_{key}", on_change="rerun"
+    )
+    if not popover.open:
+        return
+    with popover:
+        if len(lane.rates) > 1:
+            st.metric(
+                "Decode rate while writing",
+                f"{lane.decode_tok_per_s or lane.rates[-1]:.1f} tok/s",
+                chart_data=lane.rates,
+                chart_type="line",
+            )
+        st.table({"": details(lane)}, border="horizontal")
+
+
+def _show_grade(turn: Turn, lane: Lane, key: str) -> None:
+    if not st.session_state.get(f"graded_{key}"):
+        st.button(
+            "Grade", key=f"grade_{key}", icon=":material/rule:", type="tertiary", on_click=_ask_grade, args=(key,)
+        )
+        return
+    if (grade := grade_reply(turn.prompt, lane.text)) is not None:
+        verdict, colour, icon = VERDICTS.get(grade.value or 0.0, ("Partly", "orange", ":material/rule:"))
+        if grade.value is None:
+            verdict, colour, icon = "Not gradable", "gray", ":material/help:"
+        st.badge(verdict, color=colour, icon=icon)  # type: ignore[arg-type]
+        st.text(grade.reason)
+
+
+def _ask_grade(key: str) -> None:
+    st.session_state[f"graded_{key}"] = True
+
+
+def show_difference(lanes: Sequence[Lane], key: str) -> None:
+    """Two replies of one turn, word by word."""
+    expander = st.expander("Word by word", icon=":material/difference:", key=f"difference_{key}", on_change="rerun")
+    if not expander.open:
+        return
+    with expander:
+        names = {index: f"{LETTERS[index]}: {runtime.label(lane.model_id)}" for index, lane in enumerate(lanes)}
+        before, after = 0, 1
+        if len(lanes) > 2:
+            left, right = st.columns(2)
+            before = left.selectbox("From", list(names), format_func=names.__getitem__, key=f"from_{key}")
+            after = right.selectbox("To", list(names), 1, format_func=names.__getitem__, key=f"to_{key}")
+        segments = word_diff(lanes[before].text, lanes[after].text)
+        share = shared_share(segments)
+        st.html(f"<div dir='auto' style='white-space: pre-wrap'>{as_html(segments)}</div>")
+        st.caption(
+            f"Struck through: only in {names[before]}. Underlined: only in {names[after]}. "
+            + (f"{share:.0%} of the words are shared." if share is not None else "Both are empty.")
+        )

@@ -1,0 +1,142 @@
+"""Which models, and how they write: the controls above a comparison."""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+import streamlit as st
+
+from app import runtime
+from app.conversation import MAX_LANES, MIN_LANES
+from benchmarks.engine import Sampling
+from data.sources import local_path
+
+DEFAULTS: dict[str, Any] = {
+    "temperature": 0.6,
+    "top_p": 0.9,
+    "top_k": 0,
+    "min_p": 0.0,
+    "repeat_penalty": 1.0,
+    "max_tokens": 256,
+    "seed": 3407,
+    "stop": "",
+}
+LETTERS = "ABCD"
+
+
+def model_name(model_id: str) -> str:
+    """Label of a model in a list; says when it has to be fetched first."""
+    entry = runtime.registry()[model_id]
+    here = "" if local_path(entry, runtime.registry()) else " (to download)"
+    return f"{entry.label}{here}"
+
+
+def chosen_models() -> tuple[str, ...]:
+    """Ids of the lanes' models, left to right."""
+    state, count = st.session_state, st.session_state.get("lane_count", MIN_LANES)
+    known = [state.get(f"model_{lane}", default) for lane, default in enumerate(_defaults(count))]
+    return tuple(model if model in runtime.registry() else runtime.default_pair()[0] for model in known)
+
+
+def chosen_sampling() -> tuple[Sampling, ...]:
+    """One for each lane, shared or its own.
+
+    Raises:
+        ValueError: A setting that makes no sense.
+    """
+    count = st.session_state.get("lane_count", MIN_LANES)
+    shared = st.session_state.get("shared_sampling", True)
+    return tuple(_sampling(st.session_state, "" if shared else f"_{lane}") for lane in range(count))
+
+
+def chosen_system() -> str:
+    return str(st.session_state.get("system", ""))
+
+
+def show_models(*, disabled: bool) -> None:
+    """One selector a lane."""
+    options = list(runtime.registry())
+    count = st.session_state.setdefault("lane_count", MIN_LANES)
+    for lane, (column, default) in enumerate(zip(st.columns(count), _defaults(count), strict=True)):
+        if st.session_state.get(f"model_{lane}") not in (None, *options):
+            del st.session_state[f"model_{lane}"]  # removed meanwhile
+        column.selectbox(
+            f"Model {LETTERS[lane]}",
+            options,
+            index=options.index(default),
+            format_func=model_name,
+            key=f"model_{lane}",
+            persist_state="session",
+            disabled=disabled,
+        )
+
+
+def show_lane_buttons(*, disabled: bool) -> None:
+    count = st.session_state.lane_count
+    st.button(
+        "Add a model",
+        key="add_lane",
+        icon=":material/add_column_right:",
+        on_click=_change_lanes,
+        args=(1,),
+        disabled=disabled or count >= MAX_LANES,
+    )
+    if count > MIN_LANES:
+        st.button(
+            "Remove the last",
+            key="remove_lane",
+            icon=":material/remove:",
+            on_click=_change_lanes,
+            args=(-1,),
+            disabled=disabled,
+        )
+
+
+def show_settings() -> None:
+    """System prompt and sampling, for all lanes or each."""
+    with st.popover("Settings", icon=":material/tune:"):
+        st.text_area(
+            "System prompt",
+            key="system",
+            persist_state="session",
+            placeholder="Empty: the models' own default",
+            height=80,
+        )
+        shared = st.toggle("The same sampling for all", value=True, key="shared_sampling", persist_state="session")
+        if shared:
+            _show_sampling("")
+        else:
+            models = chosen_models()
+            for lane, tab in enumerate(st.tabs([f"Model {LETTERS[lane]}" for lane in range(len(models))])):
+                with tab:
+                    _show_sampling(f"_{lane}")
+
+
+def _show_sampling(end: str) -> None:
+    left, right = st.columns(2)
+    kept: dict[str, Any] = {"persist_state": "session"}
+    left.slider(
+        "Temperature", 0.0, 2.0, DEFAULTS["temperature"], 0.05, key=f"temperature{end}", help="0 is greedy", **kept
+    )
+    right.slider("Top-p", 0.05, 1.0, DEFAULTS["top_p"], 0.05, key=f"top_p{end}", **kept)
+    left.slider("Min-p", 0.0, 0.5, DEFAULTS["min_p"], 0.01, key=f"min_p{end}", **kept)
+    right.slider("Repeat penalty", 1.0, 2.0, DEFAULTS["repeat_penalty"], 0.05, key=f"repeat_penalty{end}", **kept)
+    left.number_input("Top-k (0: all)", 0, 1000, DEFAULTS["top_k"], key=f"top_k{end}", **kept)
+    right.number_input("Max tokens", 1, 4096, DEFAULTS["max_tokens"], key=f"max_tokens{end}", **kept)
+    left.number_input("Seed", 0, 2**32 - 1, DEFAULTS["seed"], key=f"seed{end}", **kept)
+    right.text_area("Stop strings, one a line", key=f"stop{end}", height=68, **kept)
+
+
+def _sampling(state: MutableMapping[Any, Any], end: str) -> Sampling:
+    values = {name: state.get(f"{name}{end}", default) for name, default in DEFAULTS.items()}
+    stop = tuple(line for line in values.pop("stop").splitlines() if line)
+    return Sampling(**values, stop=stop)
+
+
+def _defaults(count: int) -> list[str]:
+    pair = list(runtime.default_pair())
+    others = [model for model in runtime.registry() if model not in pair]
+    return (pair + others + pair * MAX_LANES)[:count]
+
+
+def _change_lanes(by: int) -> None:
+    st.session_state.lane_count = min(MAX_LANES, max(MIN_LANES, st.session_state.lane_count + by))

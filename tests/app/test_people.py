@@ -1,0 +1,34 @@
+import pytest
+
+from app.people import TOKEN_VARIABLE, is_operator, problem_with_token
+
+TOKEN = "a-long-enough-token"
+
+
+@pytest.mark.parametrize(
+    ("environment", "address", "given", "operator"),
+    [
+        ({}, "localhost", None, True),
+        ({}, "127.0.0.1", None, True),
+        ({}, "::1", None, True),
+        ({}, "0.0.0.0", None, False),
+        ({}, None, None, False),
+        ({"SPACE_ID": "me/space"}, "localhost", None, False),
+        ({"SPACE_ID": "me/space", TOKEN_VARIABLE: TOKEN}, "0.0.0.0", TOKEN, True),
+        ({"SPACE_ID": "me/space", TOKEN_VARIABLE: TOKEN}, "0.0.0.0", TOKEN + "x", False),
+        ({TOKEN_VARIABLE: TOKEN}, "localhost", None, False),
+        ({TOKEN_VARIABLE: TOKEN}, "localhost", "ünïcode", False),
+        ({TOKEN_VARIABLE: "short"}, "0.0.0.0", "short", False),
+        ({TOKEN_VARIABLE: "short"}, "localhost", None, False),
+    ],
+)
+def test_who_is_the_operator(
+    environment: dict[str, str], address: str | None, given: str | None, operator: bool
+) -> None:
+    assert is_operator(environment, address, given) is operator
+
+
+def test_a_token_that_could_be_guessed_is_named_and_never_used() -> None:
+    assert "5 characters" in (problem_with_token({TOKEN_VARIABLE: "short"}) or "")
+    assert problem_with_token({TOKEN_VARIABLE: TOKEN}) is None
+    assert problem_with_token({}) is None

@@ -1,0 +1,70 @@
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from app.vote_backup import FILE_NAME, REPO_VARIABLE, VoteBackup, banner
+from app.vote_store import Vote, VoteStore
+from tests.hub import Hub
+from tests.hub_upload import Account
+
+REPO = "me/votes"
+
+
+@pytest.fixture
+def account(hub: Hub) -> Hub:
+    hub.accounts["hf_write"] = Account(name="me")
+    return hub
+
+
+def store_with(path: Path, *ids: str) -> VoteStore:
+    store = VoteStore(path)
+    for battle_id in ids:
+        store.add(Vote(battle_id=battle_id, model_a="x", model_b="y", outcome="a", grade_a=1.0, grade_b=0.0))
+    return store
+
+
+def backup_of(store: VoteStore) -> VoteBackup:
+    return VoteBackup(store, REPO, "hf_write", pause_s=0)
+
+
+def test_votes_survive_a_lost_disk(account: Hub, tmp_path: Path) -> None:
+    store = store_with(tmp_path / "a.sqlite", "1", "2")
+    first = backup_of(store)
+    assert first.restore() == 0  # makes the private repository
+    first.push()
+    repo = account.repos[f"datasets/{REPO}"]
+    assert repo.access == "private" and len(repo.files[FILE_NAME].splitlines()) == 2
+    fresh = store_with(tmp_path / "b.sqlite", "3")
+    assert backup_of(fresh).restore() == 2
+    assert {vote.battle_id for vote in fresh.all()} == {"1", "2", "3"}
+    assert backup_of(fresh).restore() == 0
+
+
+def test_a_vote_is_pushed_in_the_background(account: Hub, tmp_path: Path) -> None:
+    store = store_with(tmp_path / "a.sqlite", "1")
+    backup = backup_of(store)
+    pushed = threading.Event()
+    push = backup.push
+    backup.push = lambda: (push(), pushed.set())[0]  # type: ignore[method-assign, func-returns-value]
+    backup.start()
+    backup.vote_added()
+    assert pushed.wait(20)
+    backup.close()
+    [line] = account.repos[f"datasets/{REPO}"].files[FILE_NAME].decode().splitlines()
+    assert json.loads(line)["battle_id"] == "1"
+    assert backup.problem is None
+
+
+def test_without_access_the_problem_is_one_line_and_nothing_is_replaced(hub: Hub, tmp_path: Path) -> None:
+    backup = backup_of(store_with(tmp_path / "a.sqlite", "1"))
+    backup._work()
+    assert backup.problem is not None and "cannot be kept on the Hub" in backup.problem and "\n" not in backup.problem
+    assert not hub.repos
+
+
+def test_a_space_without_a_token_warns_before_the_vote() -> None:
+    assert "vanish" in (banner({"SPACE_ID": "me/space"}) or "")
+    assert banner({"SPACE_ID": "me/space", REPO_VARIABLE: REPO, "HF_TOKEN": "hf"}) is None
+    assert banner({}) is None
