@@ -1,27 +1,21 @@
-"""Charts of runs for the app and the reports: Altair, no Streamlit. Rows are aggregated before they are drawn."""
+"""Speed against quality, for the app and the reports: Altair, no Streamlit. Rows are aggregated before drawing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.colours import colour_of
-from benchmarks.runs import Run
-from benchmarks.stats import Interval
-from benchmarks.summary import Summary, summarise
+from benchmarks.pareto import frontier
+from benchmarks.points import AXES, COLUMNS, joined_points, model_points
 
 if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
-SPEED_TITLE = "Decode speed (tokens/s)"
-QUALITY_TITLE = "Graded quality (share correct)"
+__all__ = ["AXES", "COLUMNS", "QUALITY_TITLE", "SPEED_TITLE", "joined_points", "model_points", "scatter"]
 
-_NAMES = ("run_id", "model", "label", "quantization", "condition")
-_MEASURED = (
-    *("decode_tok_per_s", "decode_low", "decode_high", "accuracy", "accuracy_low", "accuracy_high"),
-    *("prefill_tok_per_s", "ttft_s", "characters_per_s", "answer_s", "s_per_correct_answer", "peak_rss_bytes"),
-)
-_COUNTED = ("correct", "n", "truncated", "ungradable", "errors", "noisy", "samples")
-COLUMNS = (*_NAMES, *_MEASURED, *_COUNTED)
+SPEED_TITLE = AXES["decode_tok_per_s"].title
+QUALITY_TITLE = "Graded quality (share correct)"
+FRONTIER_COLOUR = "#808080"
 
 _NEAR_X, _NEAR_Y = 0.12, 0.05  # points nearer than this share of the axes get their labels on different sides
 _SIDES: tuple[tuple[Literal["left", "right"], int, int], ...] = (
@@ -32,98 +26,70 @@ _SIDES: tuple[tuple[Literal["left", "right"], int, int], ...] = (
 )
 
 
-def model_points(runs: Iterable[Run]) -> "pd.DataFrame":
-    """One row per run, model and condition, with the columns `COLUMNS`; NaN where something was not measured.
+def scatter(
+    points: "pd.DataFrame", palette: Mapping[str, str] | None = None, *, axis: str = "decode_tok_per_s"
+) -> "alt.LayerChart":
+    """One of `AXES` against graded quality: a mark per point, 95% intervals both ways, and the Pareto frontier.
 
-    Conditions are never mixed: a point's figures all come from one.
-    """
-    import pandas as pd
-
-    points = [_point(run, summary) for run in runs for summary in summarise(run)]
-    return pd.DataFrame(points, columns=list(COLUMNS)).astype(dict.fromkeys(_MEASURED, "float64"))
-
-
-def scatter(points: "pd.DataFrame", palette: Mapping[str, str] | None = None) -> "alt.LayerChart":
-    """Decode speed against graded quality, one mark per point, with 95% intervals both ways.
-
-    Points without a speed or a grade are left out.
+    Points without a figure on the axis or a grade are left out.
 
     Args:
         palette: Model id to colour; None takes `colour_of`.
+        axis: A key of `AXES`.
 
     Raises:
-        ValueError: No point has both a speed and a grade.
+        ValueError: No point has both, or the axis is not known.
     """
     import altair as alt
 
-    drawn = points.dropna(subset=["decode_tok_per_s", "accuracy"])
-    if drawn.empty:
-        raise ValueError("no model has both a decode speed and a graded answer yet")
+    if axis not in AXES:
+        raise ValueError(f"unknown axis {axis!r}; known: {', '.join(AXES)}")
+    along = AXES[axis]
+    drawn = _drawn(points, axis)
     colours = palette or colour_of(drawn["model"])
-    drawn = drawn.assign(
-        name=drawn["label"] + drawn["condition"].map(lambda it: "" if it == "timed-cold" else f" ({it})"),
-        peak_rss_mb=drawn["peak_rss_bytes"] / 1e6,
-        side=_label_sides(list(drawn["decode_tok_per_s"]), list(drawn["accuracy"])),
-    )
     models = list(dict.fromkeys(drawn["model"]))
     base = alt.Chart(drawn).encode(
         color=alt.Color(
             "model:N", scale=alt.Scale(domain=models, range=[colours[model] for model in models]), legend=None
         )
     )
-    speed = alt.X("decode_tok_per_s:Q", title=SPEED_TITLE, scale=alt.Scale(zero=False, nice=True, padding=40))
+    across = alt.X(f"{axis}:Q", title=along.title, scale=alt.Scale(zero=False, nice=True, padding=40))
     quality = alt.Y(
         "accuracy:Q", title=QUALITY_TITLE, axis=alt.Axis(format="%"), scale=alt.Scale(domain=_quality_domain(drawn))
     )
     bars = (
-        base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=speed, y=alt.Y("accuracy_low:Q"), y2="accuracy_high:Q"),
-        base.mark_rule(strokeWidth=2, opacity=0.55).encode(x="decode_low:Q", x2="decode_high:Q", y=quality),
+        base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=across, y=alt.Y("accuracy_low:Q"), y2="accuracy_high:Q"),
+        base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=f"{axis}_low:Q", x2=f"{axis}_high:Q", y=quality),
     )
-    marks = base.mark_point(filled=True, size=140, opacity=1).encode(x=speed, y=quality, tooltip=_tooltips())
+    line = alt.Chart(drawn[drawn["on_frontier"]]).mark_line(
+        interpolate="step-before" if along.more else "step-after", strokeDash=[4, 4], color=FRONTIER_COLOUR
+    )
+    marks = base.mark_point(filled=True, size=140, opacity=1).encode(x=across, y=quality, tooltip=_tooltips(axis))
+    words = _description(drawn, axis)
     return alt.LayerChart(
-        layer=[*bars, marks, *_labels(base, speed, quality)],
+        layer=[line.encode(x=across, y=quality), *bars, marks, *_labels(base, across, quality)],
         height=380,
         background="transparent",
-        description=_description(drawn),
-        usermeta={"alt": _description(drawn), "intervals": "95%"},
+        description=words,
+        usermeta={"alt": words, "intervals": "95%"},
         config=alt.Config(view=alt.ViewConfig(strokeOpacity=0)),
     )
 
 
-def _point(run: Run, summary: Summary) -> dict[str, object]:
-    facts = run.models.get(summary.model, {})
-    decode, accuracy = summary.decode_tok_per_s, summary.accuracy
-    share = accuracy.estimate if accuracy else None
-    return {
-        "run_id": run.id,
-        "model": summary.model,
-        "label": facts.get("label") or summary.model,
-        "quantization": facts.get("quantization"),
-        "condition": summary.condition,
-        "decode_tok_per_s": _estimate(decode),
-        "decode_low": decode.low if decode else None,
-        "decode_high": decode.high if decode else None,
-        "accuracy": share,
-        "accuracy_low": accuracy.low if accuracy else None,
-        "accuracy_high": accuracy.high if accuracy else None,
-        "correct": summary.correct,
-        "n": summary.graded,
-        "prefill_tok_per_s": _estimate(summary.prefill_tok_per_s),
-        "ttft_s": _estimate(summary.ttft_s),
-        "characters_per_s": _estimate(summary.characters_per_s),
-        "answer_s": _estimate(summary.answer_s),
-        "s_per_correct_answer": summary.mean_answer_s / share if summary.mean_answer_s and share else None,
-        "peak_rss_bytes": summary.peak_rss_bytes,
-        "truncated": summary.truncated,
-        "ungradable": summary.ungradable,
-        "errors": summary.errors,
-        "noisy": summary.noisy,
-        "samples": summary.samples,
-    }
-
-
-def _estimate(interval: Interval | None) -> float | None:
-    return interval.estimate if interval else None
+def _drawn(points: "pd.DataFrame", axis: str) -> "pd.DataFrame":
+    """The points that can be drawn, in the axis's unit, with their names, sides and place on the frontier."""
+    drawn = points.dropna(subset=[axis, "accuracy"])
+    along = AXES[axis]
+    if drawn.empty:
+        raise ValueError(f"no model has both a graded answer and a figure for {along.title.lower()} yet")
+    drawn = drawn.assign(
+        name=drawn["label"] + drawn["condition"].map(lambda it: "" if it == "timed-cold" else f" ({it})"),
+        peak_rss_mb=drawn["peak_rss_bytes"] / 1e6,
+        file_size_mb=drawn["file_size_bytes"] / 1e6,
+        on_frontier=frontier(drawn[axis].to_list(), drawn["accuracy"].to_list(), more=along.more),
+    )
+    scaled = {name: drawn[name] / along.unit for name in (axis, f"{axis}_low", f"{axis}_high")}
+    return drawn.assign(**scaled, side=_label_sides(list(drawn[axis]), list(drawn["accuracy"])))
 
 
 def _quality_domain(drawn: "pd.DataFrame") -> list[float]:
@@ -156,40 +122,47 @@ def _labels(base: "alt.Chart", speed: "alt.X", quality: "alt.Y") -> list["alt.Ch
     ]
 
 
-def _tooltips() -> list["alt.Tooltip"]:
+def _tooltips(axis: str) -> list["alt.Tooltip"]:
     import altair as alt
 
+    along = AXES[axis]
     shown = (
         ("label", "Model", ""),
-        ("run_id", "Run", ""),
-        ("condition", "Condition", ""),
+        ("note", "From", ""),
         ("quantization", "Quantization", ""),
-        ("decode_tok_per_s", "Decode, tokens/s", ".1f"),
-        ("decode_low", "  from (95%)", ".1f"),
-        ("decode_high", "  to (95%)", ".1f"),
+        (axis, along.title, along.form),
+        (f"{axis}_low", "  from (95%)", along.form),
+        (f"{axis}_high", "  to (95%)", along.form),
         ("accuracy", "Share correct", ".1%"),
         ("accuracy_low", "  from (95%)", ".1%"),
         ("accuracy_high", "  to (95%)", ".1%"),
         ("n", "Graded answers", "d"),
+        ("p_on_frontier", "On the frontier, probability", ".0%"),
+        ("decode_tok_per_s", "Decode, tokens/s", ".1f"),
         ("prefill_tok_per_s", "Prefill, tokens/s", ".0f"),
         ("ttft_s", "Time to first token, s", ".2f"),
         ("characters_per_s", "Characters/s", ".0f"),
         ("answer_s", "Seconds per answer", ".2f"),
         ("s_per_correct_answer", "Seconds per correct answer", ".2f"),
         ("peak_rss_mb", "Peak memory, MB", ".0f"),
+        ("file_size_mb", "File size, MB", ".0f"),
     )
     return [
         alt.Tooltip(name, title=title, format=form, type="quantitative")
         if form
         else alt.Tooltip(name, title=title, type="nominal")
-        for name, title, form in shown
+        for place, (name, title, form) in enumerate(shown)
+        if name != axis or place < 4
     ]
 
 
-def _description(drawn: "pd.DataFrame") -> str:
+def _description(drawn: "pd.DataFrame", axis: str) -> str:
     """The chart in words, for who cannot see it."""
-    columns = (drawn["name"], drawn["decode_tok_per_s"], drawn["accuracy"], drawn["n"])
+    along = AXES[axis]
+    columns = (drawn["name"], drawn[axis], drawn["accuracy"], drawn["n"], drawn["on_frontier"])
+    unit = along.title.partition("(")[2].rstrip(")") or along.title.lower()
     parts = [
-        f"{name}: {rate:.1f} tokens/s, {share:.0%} of {n} answers correct" for name, rate, share, n in zip(*columns)
+        f"{name}: {value:{along.form}} {unit}, {share:.0%} of {n} answers correct" + (", on the frontier" if on else "")
+        for name, value, share, n, on in zip(*columns)
     ]
-    return f"Decode speed against graded quality, with 95% intervals. {'; '.join(parts)}."
+    return f"{along.title} against graded quality, with 95% intervals. {'; '.join(parts)}."

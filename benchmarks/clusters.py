@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.random import Generator
 
-from benchmarks.stats import FloatArray, Interval, finite
+from benchmarks.stats import MANY, FloatArray, Interval, finite
 
 _BATCH_VALUES = 2_000_000  # resampled values in memory at once: 16 MB
 
@@ -58,6 +58,8 @@ def clustered_ratio(
     if bottoms.sum() <= 0 or below.size != above.size:
         raise ValueError(f"{above.size} over {below.size} values with the sum {bottoms.sum():g}: nothing to divide by")
     estimate = float(tops.sum() / bottoms.sum())
+    if count > MANY:
+        return _linearised(estimate, tops, bottoms, confidence, n=above.size)
     rows = max(1, _BATCH_VALUES // count)
     resamples = np.concatenate(
         [_resampled_ratios(tops, bottoms, rng, min(rows, draws - start)) for start in range(0, draws, rows)]
@@ -66,6 +68,15 @@ def clustered_ratio(
     # Without interpolation: between a finite ratio and an infinite one there is nothing.
     low, high = np.quantile(resamples, [tail, 1 - tail], method="inverted_cdf")
     return Interval(estimate=estimate, low=float(low), high=float(high), n=above.size)
+
+
+def _linearised(estimate: float, tops: FloatArray, bottoms: FloatArray, confidence: float, *, n: int) -> Interval:
+    """The normal interval that the bootstrap's tends to, and quicker with thousands of clusters."""
+    from scipy.stats import norm
+
+    residuals = tops - estimate * bottoms
+    reach = float(norm.ppf(0.5 + confidence / 2) * np.sqrt((residuals**2).sum()) / bottoms.sum())
+    return Interval(estimate=estimate, low=estimate - reach, high=estimate + reach, n=n)
 
 
 def _resampled_ratios(tops: FloatArray, bottoms: FloatArray, rng: Generator, draws: int) -> FloatArray:

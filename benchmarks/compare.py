@@ -1,56 +1,34 @@
-"""Paired comparison of a run's models: who answered more of the same prompts right, and by how much.
+"""Compare the models of one run with each other, or two runs with one another.
 
-    python -m benchmarks.compare results/embedded-20261124-051815 --base smollm2-135m
+    python -m benchmarks.compare RUN --base smollm2-135m          who answered more of the same prompts right
+    python -m benchmarks.compare RUN_A RUN_B                      what changed from A to B, in quality and in speed
 
-For each suite and each other model: the difference in share correct with its 95% interval, the prompts that only one of
-the two got right, and the exact McNemar p-value. With `--margin 5`, "non-inferior" means that the interval's low end
-(one-sided 97.5%) is above -5 points. Prompts are the unit: both models saw the same ones.
+With one run: for each suite and each other model, the difference in share correct with its 95% interval, the prompts
+that only one of the two got right, and the exact McNemar p-value, adjusted for all rows (Holm). With `--margin 5`,
+"non-inferior" means that the interval's low end (one-sided 97.5%) is above -5 points. Prompts are the unit: both models
+saw the same ones, and those that share a template are resampled together.
+
+With two: the models that both runs have, on what both asked; a run with one model each compares those two. The exit
+status is 3 where B is significantly worse than A in anything, after Holm's adjustment.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from benchmarks.pairs import PairComparison, compare_pair
+from benchmarks.runs import Run, RunError, read_run
+from benchmarks.stats import holm
 
-from benchmarks.runs import Row, Run, RunError, read_run
-from benchmarks.stats import mcnemar_exact, paired_difference
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """One model against another on one suite, under one condition.
-
-    Attributes:
-        slice: A kind of prompt, or "all".
-        prompts: Graded for both models; others are left out, and counted in `left_out`.
-        difference, low, high: Share correct of `model` less that of `base`, with its 95% interval.
-        base_only, model_only: Prompts that one of them alone got right.
-        p_value: Exact McNemar.
-    """
-
-    base: str
-    model: str
-    suite: str
-    condition: str
-    slice: str
-    prompts: int
-    left_out: int
-    base_share: float
-    model_share: float
-    difference: float
-    low: float
-    high: float
-    base_only: int
-    model_only: int
-    p_value: float
+REGRESSION = 3
 
 
-def compare(run: Run, base: str, *, by_kind: bool = False) -> list[Comparison]:
-    """Every other model of a run against `base`, by condition and suite.
+def compare(run: Run, base: str, *, by_kind: bool = False) -> list[PairComparison]:
+    """Every other model of a run against `base`, by condition and suite; the difference is the model's less the base's.
 
     Args:
         by_kind: Also each kind of prompt by itself.
@@ -58,104 +36,118 @@ def compare(run: Run, base: str, *, by_kind: bool = False) -> list[Comparison]:
     Raises:
         RunError: The base is not in the run, or is alone in it.
     """
-    models = list(dict.fromkeys(row.model for row in run.rows))
+    models = list(run.by_model)
     if base not in models:
         raise RunError(f"{run.id} has no model {base!r}; it has {', '.join(models) or 'no rows yet'}")
     if len(models) < 2:
         raise RunError(f"{run.id} has one model only; a comparison needs two")
     found = []
-    slices = dict.fromkeys((row.condition, row.suite) for row in run.rows if row.grade is not None)
-    for condition, suite in slices:
-        rows = [row for row in run.rows if (row.condition, row.suite) == (condition, suite)]
-        kinds = list(dict.fromkeys(row.kind for row in rows)) if by_kind else []
+    slices: dict[tuple[str, str], dict[str, None]] = {}
+    for row in run.rows:
+        if row.grade is not None:
+            slices.setdefault((row.condition, row.suite), {})[row.kind] = None
+    for (condition, suite), kinds in slices.items():
         for model in models:
-            if model != base:
-                found += [_compare(rows, base, model, kind) for kind in ("all", *kinds)]
+            for kept in ((), *((kind,) for kind in kinds if by_kind)):
+                if model != base:
+                    found.append(_pair(run, model, base, condition, suite, kept))
     return [comparison for comparison in found if comparison is not None]
 
 
-def _compare(rows: Sequence[Row], base: str, model: str, kind: str) -> Comparison | None:
-    mine = [row for row in rows if kind in ("all", row.kind)]
-    before, after = _scores(mine, base), _scores(mine, model)
-    prompts = [prompt for prompt in before if prompt in after]
-    if len(prompts) < 2:
+def _pair(run: Run, model: str, base: str, condition: str, suite: str, kinds: tuple[str, ...]) -> PairComparison | None:
+    try:
+        return compare_pair(run, model, base, suite=suite, kinds=kinds, condition=condition)
+    except RunError:  # fewer than two prompts of this slice are graded for both
         return None
-    left = np.array([before[prompt] for prompt in prompts])
-    right = np.array([after[prompt] for prompt in prompts])
-    seed = np.random.default_rng(len(prompts))
-    interval = paired_difference(left, right, rng=seed)
-    base_only, model_only = int(((left >= 1) & (right < 1)).sum()), int(((right >= 1) & (left < 1)).sum())
-    return Comparison(
-        base=base,
-        model=model,
-        suite=mine[0].suite,
-        condition=mine[0].condition,
-        slice=kind,
-        prompts=len(prompts),
-        left_out=len({row.prompt_id for row in mine if row.model in (base, model)}) - len(prompts),
-        base_share=float(left.mean()),
-        model_share=float(right.mean()),
-        difference=interval.estimate,
-        low=interval.low,
-        high=interval.high,
-        base_only=base_only,
-        model_only=model_only,
-        p_value=mcnemar_exact(base_only, model_only),
-    )
 
 
-def _scores(rows: Iterable[Row], model: str) -> dict[str, float]:
-    """Mean grade by prompt, over repetitions; ungraded answers and failed samples are left out."""
-    grades: dict[str, list[float]] = {}
-    for row in rows:
-        if row.model == model and row.grade is not None and row.error is None:
-            grades.setdefault(row.prompt_id, []).append(row.grade)
-    return {prompt: sum(values) / len(values) for prompt, values in grades.items()}
-
-
-def table(comparisons: Sequence[Comparison], margin: float | None = None) -> str:
+def table(comparisons: Sequence[PairComparison], margin: float | None = None) -> str:
     """The comparisons as a Markdown table; `margin` in share of prompts."""
-    head = ["suite", "slice", "model", "base", "model ", "difference, points [95%]", "only base", "only model", "p"]
+    head = ["condition", "suite", "slice", "model", "base", "model ", "difference, points [95%]"]
+    head += ["only base", "only model", "p", "p (Holm)", "detectable"]
     head += ["non-inferior"] if margin is not None else []
-    rows = []
-    for each in comparisons:
-        cells = [
-            each.suite,
-            each.slice,
-            each.model,
-            f"{each.base_share:.1%}",
-            f"{each.model_share:.1%}",
-            f"{100 * each.difference:+.1f} [{100 * each.low:+.1f}, {100 * each.high:+.1f}]",
-            str(each.base_only),
-            str(each.model_only),
-            f"{each.p_value:.2g}",
-        ]
-        cells += ["yes" if each.low > -margin else "no"] if margin is not None else []
-        rows.append(cells)
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    adjusted = holm([each.p_value for each in comparisons])
+    rows = [_cells(each, p_value, margin) for each, p_value in zip(comparisons, adjusted, strict=True)]
+    return markdown([head, *rows])
+
+
+def _cells(each: PairComparison, adjusted: float, margin: float | None) -> list[str]:
+    return [
+        each.condition,
+        each.suite or "all",
+        ", ".join(each.kinds) or "all",
+        each.a,
+        f"{each.share_b:.1%}",
+        f"{each.share_a:.1%}",
+        f"{100 * each.difference:+.1f} [{100 * each.low:+.1f}, {100 * each.high:+.1f}]",
+        str(each.only_b),
+        str(each.only_a),
+        f"{each.p_value:.2g}",
+        f"{adjusted:.2g}",
+        "–" if each.detectable is None else f"{100 * each.detectable:.1f}",
+        *([] if margin is None else ["yes" if each.low > -margin else "no"]),
+    ]
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """A table whose first line is its head."""
+    head, *rows = lines
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
+
+
+def comparison_json(each: PairComparison) -> dict[str, Any]:
+    """A comparison with what follows from it, for JSON."""
+    return {**asdict(each), "detectable": each.detectable, "separable": each.separable}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run's directory")
-    parser.add_argument("--base", required=True, metavar="ID", help="the model that the others are compared with")
-    parser.add_argument("--by-kind", action="store_true", help="each kind of prompt by itself, too")
-    parser.add_argument("--margin", type=float, metavar="POINTS", help="of non-inferiority, such as 5")
-    parser.add_argument("--json", action="store_true", help="print one JSON array as the last line of stdout")
-    options = parser.parse_args(arguments)
+    """Exit status: 0 no regression, 1 a run cannot be read or compared, 3 a significant regression."""
+    options = _parse(arguments)
     try:
-        comparisons = compare(read_run(options.run), options.base, by_kind=options.by_kind)
+        runs = [read_run(directory) for directory in options.runs]
+        return _two(runs[0], runs[1], options) if len(runs) == 2 else _one(runs[0], options)
     except RunError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"base: {options.base}; condition: {', '.join(dict.fromkeys(each.condition for each in comparisons))}\n")
+
+
+def _one(run: Run, options: argparse.Namespace) -> int:
+    comparisons = compare(run, options.base, by_kind=options.by_kind)
+    if not comparisons:
+        raise RunError(f"{run.id}: nothing is graded for {options.base!r} and another model; let the run finish first")
+    print(f"base: {options.base}\n")
     print(table(comparisons, None if options.margin is None else options.margin / 100))
     if options.json:
-        print(json.dumps([asdict(each) for each in comparisons]))
+        print(json.dumps([comparison_json(each) for each in comparisons]))
     return 0
+
+
+def _two(a: Run, b: Run, options: argparse.Namespace) -> int:
+    from benchmarks.compare_runs import changes_json, compare_runs, report_lines
+
+    found = compare_runs(a, b, suite=options.suite)
+    print("\n".join(report_lines(found)))
+    if options.json:
+        print(json.dumps(changes_json(found), allow_nan=False))
+    return REGRESSION if found.regressions else 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="one run's directory, or two")
+    parser.add_argument("--base", metavar="ID", help="with one run: the model that the others are compared with")
+    parser.add_argument("--by-kind", action="store_true", help="with one run: each kind of prompt by itself, too")
+    parser.add_argument("--margin", type=float, metavar="POINTS", help="of non-inferiority, such as 5")
+    parser.add_argument("--suite", metavar="NAME", help="with two runs: this suite alone")
+    parser.add_argument("--json", action="store_true", help="print one JSON value as the last line of stdout")
+    options = parser.parse_args(arguments)
+    if len(options.runs) > 2:
+        parser.error(f"{len(options.runs)} runs; give one with --base, or two")
+    if len(options.runs) == 1 and not options.base:
+        parser.error("one run needs --base ID; two runs are compared without")
+    return options
 
 
 if __name__ == "__main__":

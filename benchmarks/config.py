@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.runs import AGAIN, CONDITIONS
 
-RUNNABLE_CONDITIONS = ("timed-cold", "batched")
+RUNNABLE_CONDITIONS = ("timed-cold", "warm", "batched")
 ENGINES = ("llama_cpp", "scripted")
 
 
@@ -32,12 +32,15 @@ class Config:
         name: Of the run's directory, with the time.
         models: Ids in `data/models.toml`; paths of scripts for the scripted engine. With "ID@again" beside "ID", the
             same file is measured twice in a process of its own each: the A/A arm, whose difference is noise alone.
-        suites: Names in `data/prompts`, or paths of JSONL files.
+        suites: Names in `data/prompts`, or paths of JSONL files; may be empty where only fixed shapes are timed.
         kinds: Kinds of prompts to keep; empty keeps all.
         limit: Prompts of each suite, taken in turn from its kinds; 0 takes all.
-        conditions: "timed-cold": one sequence, nothing else running, the whole prompt read again. "batched": several
-            prompts of one model at once, for its answers; its timings are not those of single answers.
+        conditions: "timed-cold": one sequence, nothing else running, the whole prompt read again. "warm": the same,
+            with the prompt in the cache already, as in a chat that goes on. "batched": several prompts of one model
+            at once, for its answers; its timings are not those of single answers.
         batch_sequences: Prompts at once in "batched".
+        alone_prompts: Of each suite, so many prompts of a "batched" run are also asked one at a time, to count the
+            answers that differ; none where "timed-cold" is run anyway, or at a temperature.
         jobs: Models at once in "batched", each in a worker with `threads` threads of its own; timed samples are always
             made alone.
         warmups: Answers made before the first sample and thrown away, per model.
@@ -49,6 +52,7 @@ class Config:
         max_tokens: Upper bound of every reply besides the prompt's own; 0 sets none.
         fixed_prefill_tokens, fixed_decode_tokens, fixed_repetitions: Fixed-shape timing besides the prompts, as
             llama-bench's pp and tg; 0 repetitions leave it out.
+        depths: Tokens of context after which decoding is timed too, at each of the fixed repetitions: [0, 512, 2048].
         engine: "llama_cpp", or "scripted", a fake for tests.
     """
 
@@ -59,6 +63,7 @@ class Config:
     limit: int = 0
     conditions: tuple[str, ...] = ("timed-cold",)
     batch_sequences: int = 8
+    alone_prompts: int = 8
     jobs: int = 1
     warmups: int = 2
     repetitions: int = 1
@@ -70,12 +75,13 @@ class Config:
     fixed_prefill_tokens: int = 512
     fixed_decode_tokens: int = 128
     fixed_repetitions: int = 0
+    depths: tuple[int, ...] = ()
     engine: str = "llama_cpp"
 
     def __post_init__(self) -> None:
         for name in ("models", "suites", "conditions"):
             values = getattr(self, name)
-            if not values:
+            if not values and not (name == "suites" and self.fixed_repetitions):
                 raise ConfigError(f"{name} is empty; give at least one")
             if twice := [value for value in values if values.count(value) > 1]:
                 raise ConfigError(f"{name} has {twice[0]!r} twice")
@@ -103,7 +109,9 @@ class Config:
             value = getattr(self, field.name)
             if isinstance(value, int) and not least.get(field.name, 0) <= value <= 2**32 - 1:
                 raise ConfigError(f"{field.name} is {value}; the least is {least.get(field.name, 0)}")
-        shape = self.fixed_prefill_tokens + self.fixed_decode_tokens + 1
+        if self.depths and (min(self.depths) < 0 or not self.fixed_repetitions):
+            raise ConfigError(f"depths is {list(self.depths)}; they are 0 or more, and need fixed_repetitions")
+        shape = max(self.fixed_prefill_tokens, *self.depths, 0) + self.fixed_decode_tokens + 1
         if self.fixed_repetitions and shape > self.context_tokens:
             raise ConfigError(f"context_tokens is {self.context_tokens}; the fixed shape needs at least {shape}")
         if not 0 <= self.temperature <= 2:
@@ -145,11 +153,13 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
 
 def _fits(value: object, kind: Any) -> bool:
     if isinstance(kind, types.GenericAlias):
-        return isinstance(value, list) and all(isinstance(item, str) and item for item in value)
+        item_kind = typing.get_args(kind)[0]
+        return isinstance(value, list) and all(_fits(item, item_kind) and item != "" for item in value)
     return isinstance(value, int | float if kind is float else kind) and not isinstance(value, bool)
 
 
 def _wanted(kind: Any) -> str:
     if isinstance(kind, types.GenericAlias):
-        return 'a list of texts, such as ["smollm2-135m"]'
+        numbers = typing.get_args(kind)[0] is int
+        return "a list of whole numbers" if numbers else 'a list of texts, such as ["smollm2-135m"]'
     return {int: "a whole number", float: "a number", str: "a text"}[kind]

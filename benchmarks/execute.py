@@ -15,7 +15,8 @@ from benchmarks.config import Config, ConfigError, original
 from benchmarks.measure import ModelUnderTest, measure, request_for
 from benchmarks.progress import RunProgress
 from benchmarks.run_manifest import differences, new_manifest, now
-from benchmarks.runs import AGAIN, Key, Row, RunError, RunWriter, read_run, sample_key, write_manifest
+from benchmarks.run_writer import RunWriter, write_manifest
+from benchmarks.runs import AGAIN, DEPTH, FIXED_SHAPE, Key, Row, RunError, read_run, sample_key
 from benchmarks.schedule import Sample, schedule
 from benchmarks.subjects import Subject, model_facts, under_test
 from data.suites import Suite
@@ -86,6 +87,8 @@ def _check_distinct(config: Config, suites: Sequence[Suite], subjects: Sequence[
     names = [suite.name for suite in suites]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ConfigError(f"suites: two are named {twice[0]!r}; rename a file")
+    if reserved := [name for name in names if name in (FIXED_SHAPE, DEPTH)]:
+        raise ConfigError(f"suites: {reserved[0]!r} is the name of timed shapes; rename the file")
     known = list(dict.fromkeys(kind for suite in suites for kind in suite.kinds))
     if unknown := [kind for kind in config.kinds if kind not in known]:
         raise ConfigError(f"kinds: unknown kind {unknown[0]!r}; known: {', '.join(known)}")

@@ -113,7 +113,16 @@ def gather(runs: Sequence[Run], *, machine: str | None = None) -> list[ModelFigu
         for summary in summarise(run):
             if not summary.model.endswith(AGAIN):
                 found.setdefault(_sha256(run, summary.model), []).append(Source(run=run, summary=summary))
-    return [_figures(sha256, sources, where) for sha256, sources in found.items()]
+    return [_figures(sources, where) for sources in found.values()]
+
+
+def per_condition(run: Run) -> list[ModelFigures]:
+    """One record per model and condition of one run; second arms are there too."""
+    found = []
+    for summary in summarise(run):
+        source = Source(run=run, summary=summary)
+        found.append(_from_sources(summary.model, source, source, [source]))
+    return found
 
 
 def newest_first(runs: Iterable[Run]) -> list[Run]:
@@ -132,7 +141,7 @@ def rates_of(rows: Iterable[Row]) -> Rates | None:
     """Of timed rows: over the prompts' answers, else over the fixed shape; None where neither is there."""
     good = [row for row in rows if row.error is None and row.condition in SINGLE_SEQUENCE]
     for fixed in (False, True):
-        mine = [row for row in good if (row.suite == FIXED_SHAPE) == fixed]
+        mine = [row for row in good if (row.suite == FIXED_SHAPE if fixed else row.is_answer)]
         prefill = [rate for row in mine if (rate := row.prefill_tok_per_s)]
         decode = [rate for row in mine if (rate := decode_rate(row))]
         if prefill and decode:
@@ -170,21 +179,24 @@ def answer_seconds(row: Row, speed: Rates | None) -> float | None:
     return row.prompt_tokens / speed.prefill_tok_per_s + row.decode_tokens / speed.decode_tok_per_s
 
 
-def _figures(sha256: str, sources: list[Source], machine: str | None) -> ModelFigures:
+def _figures(sources: list[Source], machine: str | None) -> ModelFigures:
     timed = [
         source for source in sources if source.summary.condition == SPEED_CONDITION and source.run.machine == machine
     ]
     speed = max(timed, key=lambda source: source.summary.samples - source.summary.errors, default=None)
     graded = [source for source in sources if source.summary.graded]
     quality = max(graded, key=lambda source: source.summary.graded, default=None)
-    first = (speed or quality or sources[0]).summary.model
+    return _from_sources((speed or quality or sources[0]).summary.model, speed, quality, sources)
+
+
+def _from_sources(model: str, speed: Source | None, quality: Source | None, sources: Sequence[Source]) -> ModelFigures:
     facts = {key: value for source in reversed(sources) for key, value in _facts(source).items() if value is not None}
     rates = rates_of(_rows(speed)) if speed else None
     answer, per_correct = seconds_per_correct(_rows(quality) if quality else (), rates)
     return ModelFigures(
-        model=first,
-        sha256=sha256,
-        label=str(facts.get("label") or first),
+        model=model,
+        sha256=_sha256(sources[0].run, sources[0].summary.model),
+        label=str(facts.get("label") or model),
         quantization=facts.get("quantization"),
         size=facts.get("size"),
         rank=facts.get("rank"),

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.config import Config
-from benchmarks.engine import Engine, EngineError, Finished, Message, Request, Sampling, Started
+from benchmarks.engine import Engine, EngineError, Finished, Message, Request, Sampling, Started, Timings
 from benchmarks.graders import grade
 from benchmarks.machine_state import Noise, Snapshot, noise_between, snapshot
 from benchmarks.runs import Row
 from benchmarks.schedule import Sample
 
 MAX_RESTARTS = 2
+WARM = "warm"
 _STEP_S = 1.0
 
 
@@ -99,15 +100,16 @@ class ModelUnderTest:
 
 
 def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request:
-    """The request of one sample, always cold: the whole prompt is read again."""
+    """The request of one sample; cold, but under "warm": the whole prompt is read again."""
     limits = [limit for limit in (config.max_tokens, sample.prompt.max_tokens if sample.prompt else 0) if limit]
     if sample.prompt is None:
-        tokens = np.random.default_rng(sample.seed).integers(0, vocabulary_size, config.fixed_prefill_tokens)
-        timed = Sampling(max_tokens=config.fixed_decode_tokens + 1, seed=sample.seed, ignore_eos=True)
+        read, written = sample.shape or (config.fixed_prefill_tokens, config.fixed_decode_tokens)
+        tokens = np.random.default_rng(sample.seed).integers(0, vocabulary_size, max(1, read))
+        timed = Sampling(max_tokens=written + 1, seed=sample.seed, ignore_eos=True)
         return Request(prompt_tokens=tuple(tokens.tolist()), sampling=timed, cold=True)
     messages = tuple(Message(role=turn.role, content=turn.content) for turn in sample.prompt.messages)
     sampling = Sampling(temperature=config.temperature, max_tokens=min(limits), seed=sample.seed)
-    return Request(messages=messages, sampling=sampling, cold=True)
+    return Request(messages=messages, sampling=sampling, cold=sample.condition != WARM)
 
 
 def measure(
@@ -115,10 +117,18 @@ def measure(
 ) -> Row:
     """Make one sample. What goes wrong is in the row's `error`; nothing is raised."""
     pid = model.pid
+    if sample.condition == WARM and model.engine:
+        model.ask(_primer(sample, config))
     before, started_at = look(pid), datetime.now(UTC)
     vocabulary_size = model.engine.info.vocabulary_size if model.engine else 1
     reply = model.ask(request_for(sample, config, vocabulary_size))
     return row_of(sample, model, reply, noise_between(before, look(pid)), started_at)
+
+
+def _primer(sample: Sample, config: Config) -> Request:
+    """Brings the prompt into the cache, and nothing else."""
+    request = request_for(sample, config, 1)
+    return replace(request, sampling=replace(request.sampling, max_tokens=1), cold=True)
 
 
 def row_of(sample: Sample, model: ModelUnderTest, reply: Reply, noise: Noise, started_at: datetime) -> Row:
@@ -163,17 +173,20 @@ def _answer(reply: Reply, sample: Sample) -> dict[str, Any]:
         "itl_p95_s": timings.itl_p95_s,
         "max_batch": timings.max_batch,
     }
-    found["error"] = reply.error or _not_cold(timings.prefill_tokens, timings.prompt_tokens)
+    found["error"] = reply.error or _wrong_cache(sample, timings)
     if found["error"] is None and sample.prompt is not None:
         verdict = grade(sample.prompt, reply.finished.text)
         found |= {"grade": verdict.value, "grade_reason": verdict.reason}
     return found
 
 
-def _not_cold(prefill_tokens: int | None, prompt_tokens: int) -> str | None:
-    if prefill_tokens is None or prefill_tokens == prompt_tokens:
+def _wrong_cache(sample: Sample, timings: Timings) -> str | None:
+    """What is wrong with what the engine had in its cache; None where it is as the condition says."""
+    computed, all_tokens = timings.prefill_tokens, timings.prompt_tokens
+    if computed is None or (computed < max(2, all_tokens) if sample.condition == WARM else computed == all_tokens):
         return None
-    return f"not cold: {prefill_tokens} of {prompt_tokens} prompt tokens were computed; this is a fault of the engine"
+    wanted = "warm" if sample.condition == WARM else "cold"
+    return f"not {wanted}: {computed} of {all_tokens} prompt tokens were computed; this is a fault of the engine"
 
 
 def _noise(noise: Noise) -> dict[str, Any]:

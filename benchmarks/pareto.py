@@ -9,7 +9,7 @@ from numpy.random import Generator
 
 from benchmarks.figures import ModelFigures, Source
 from benchmarks.pairs import PromptKey, Scores, scores
-from benchmarks.runs import FIXED_SHAPE, Row
+from benchmarks.runs import Row
 from benchmarks.stats import FloatArray, Interval
 
 
@@ -116,7 +116,7 @@ def _timed(source: Source | None) -> tuple[Row, ...]:
         return ()
     mine = source.run.by_model[source.summary.model]
     rows = tuple(row for row in mine if row.condition == source.summary.condition and row.error is None)
-    return tuple(row for row in rows if row.suite != FIXED_SHAPE) or rows
+    return tuple(row for row in rows if row.is_answer) or rows
 
 
 def _unbeaten(costs: FloatArray, qualities: FloatArray, *, more: bool) -> npt.NDArray[np.bool_]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.runs import Run
 
 DEFAULT_OUT = Path("results")
+_OVERRIDES = ("limit", "jobs", "threads")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,6 +57,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--jobs", type=_positive, metavar="N", help="models at once in batched, instead of the config's"
     )
+    parser.add_argument("--threads", type=_positive, metavar="N", help="of each worker, instead of the config's")
     parser.add_argument("--resume", action="store_true", help="go on with the newest unfinished run of this config")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")
     return parser.parse_args(arguments)
@@ -75,7 +77,7 @@ def _run(options: argparse.Namespace) -> "Run":
     from data.suites import load_suite
 
     config = load_config(options.config)
-    given = {name: value for name in ("limit", "jobs") if (value := getattr(options, name))}
+    given = {name: value for name in _OVERRIDES if (value := getattr(options, name))}
     config = dataclasses.replace(config, **given)
     suites = [load_suite(name) for name in config.suites]
     for suite in suites:
@@ -103,12 +105,15 @@ def _unfinished_run(out: Path, config: "Config") -> Path:
 
 
 def _report(run: "Run", *, as_json: bool) -> int:
+    from benchmarks.consistency import batch_effect_text, batch_effects
     from benchmarks.summary import as_json as flat
     from benchmarks.summary import summarise, table
 
     summaries = summarise(run)
     print(table(summaries))
     print("decode: median over answers of at least 8 decoded tokens; intervals: 95%; noisy: others used the CPU, too")
+    if effects := batch_effects(run):
+        print(batch_effect_text(effects))
     print(f"rows: {run.directory}/samples.jsonl; charts: the Results page of the app (`make app`)")
     failed = {model: facts["error"] for model, facts in run.models.items() if facts.get("error")}
     failed |= {row.model: row.error for row in run.rows if row.error and row.model not in failed}
@@ -123,8 +128,8 @@ def _report(run: "Run", *, as_json: bool) -> int:
 def _resume_command(options: argparse.Namespace) -> str:
     parts = ["python", "-m", "benchmarks.run", str(options.config), "--resume"]
     parts += ["--out", str(options.out)] if options.out != DEFAULT_OUT else []
-    parts += ["--limit", str(options.limit)] if options.limit else []
-    parts += ["--jobs", str(options.jobs)] if options.jobs else []
+    for name in _OVERRIDES:
+        parts += [f"--{name}", str(value)] if (value := getattr(options, name)) else []
     return shlex.join(parts)
 
 

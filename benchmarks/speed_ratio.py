@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.figures import SPEED_CONDITION, newest_first
-from benchmarks.runs import AGAIN, FIXED_SHAPE, Row, Run
+from benchmarks.runs import AGAIN, DEPTH, FIXED_SHAPE, Row, Run
 from benchmarks.stats import Interval, median_interval, ratio_of_medians
 from benchmarks.summary import decode_rate
 
@@ -71,16 +71,29 @@ def speed_ratio(
     return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class SelfRatio:
+    """A file's decode rate in its second arm over that in its first: 1, but for noise."""
+
+    model: str
+    ratio: Interval
+
+
+def self_ratios(run: Run, *, condition: str = SPEED_CONDITION) -> list[SelfRatio]:
+    """One for each A/A arm of a run."""
+    found = []
+    for model in (again.removesuffix(AGAIN) for again in run.by_model if again.endswith(AGAIN)):
+        ratios = _paired_rates(run, model + AGAIN, model, condition) if model in run.by_model else []
+        if len(ratios) > 1:
+            interval = median_interval(ratios, rng=np.random.default_rng(len(ratios)))
+            found.append(SelfRatio(model=model, ratio=interval))
+    return found
+
+
 def noise_floor(run: Run, *, condition: str = SPEED_CONDITION) -> float | None:
     """Largest deviation from 1, intervals included, of a file's rate against its own; None without an A/A arm."""
-    found = []
-    for model in run.by_model:
-        if model.endswith(AGAIN) and model.removesuffix(AGAIN) in run.by_model:
-            ratios = _paired_rates(run, model.removesuffix(AGAIN), model, condition)
-            if len(ratios) > 1:
-                interval = median_interval(ratios, rng=np.random.default_rng(len(ratios)))
-                found.append(max(abs(interval.low - 1), abs(interval.high - 1)))
-    return max(found, default=None)
+    ratios = [each.ratio for each in self_ratios(run, condition=condition)]
+    return max((max(abs(ratio.low - 1), abs(ratio.high - 1)) for ratio in ratios), default=None)
 
 
 def _neighbour_ratios(run: Run, sha256_a: str, sha256_b: str, condition: str) -> list[float] | None:
@@ -97,7 +110,7 @@ def _paired_rates(run: Run, a: str, b: str, condition: str) -> list[float]:
         {
             (row.suite, row.prompt_id, row.repetition): rate
             for row in run.by_model[model]
-            if row.condition == condition and (rate := _rate(row)) is not None
+            if row.condition == condition and row.suite != DEPTH and (rate := _rate(row)) is not None
         }
         for model in (a, b)
     ]
@@ -110,7 +123,7 @@ def _paired_rates(run: Run, a: str, b: str, condition: str) -> list[float]:
 def _rates(run: Run, sha256: str, condition: str) -> list[float]:
     name = _name_in(run, sha256)
     rows = [row for row in run.by_model.get(name or "", ()) if row.condition == condition]
-    answers = [rate for row in rows if row.suite != FIXED_SHAPE and (rate := _rate(row)) is not None]
+    answers = [rate for row in rows if row.is_answer and (rate := _rate(row)) is not None]
     fixed = [rate for row in rows if row.suite == FIXED_SHAPE and (rate := _rate(row)) is not None]
     return answers if len(answers) >= _FEWEST_PAIRS or not fixed else fixed
 

@@ -60,8 +60,37 @@ def _find(config: Config, say: Say) -> list[Subject]:
     from data.registry import get, load_registry
 
     registry = load_registry()
-    entries = [get(registry, model) for model in _files(config)]  # unknown ids fail before anything is fetched
-    return [_fetched(entry, registry, say) for entry in entries]
+    entries = {model: get(registry, model) for model in _files(config) if not _is_path(model)}  # unknown ids fail first
+    return [
+        _fetched(entries[model], registry, say) if model in entries else _file(Path(model)) for model in _files(config)
+    ]
+
+
+def _is_path(model: str) -> bool:
+    return model.endswith(".gguf")
+
+
+def _file(path: Path) -> Subject:
+    """A GGUF that is in no registry, such as one of random weights; its own name is its label."""
+    from data.checksums import sha256_of
+    from data.gguf_header import GGUFError, read_header
+
+    facts: dict[str, Any] = {"label": path.stem, "base": "file", "size": None, "rank": None, "quantization": None}
+    try:
+        metadata, sha256 = read_header(path).metadata, sha256_of(path)
+    except (GGUFError, OSError) as error:
+        reason = f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})"
+        return Subject(id=path.stem, sha256=f"unknown:{path.stem}", facts=facts, error=reason)
+    facts |= {"file_size_bytes": path.stat().st_size, "quantization": _quantization(metadata.get("general.file_type"))}
+    if name := metadata.get("general.name"):
+        facts["label"] = f"{path.stem} ({name})"
+    return Subject(id=path.stem, sha256=sha256, facts=facts, path=path.absolute())
+
+
+def _quantization(file_type: object) -> str | None:
+    from data.quantize import QUANTIZATIONS
+
+    return next((name for name, (number, _) in QUANTIZATIONS.items() if number == file_type), None)
 
 
 def under_test(subject: Subject, config: Config, *, sequences: int = 1) -> ModelUnderTest:

@@ -25,6 +25,7 @@ class Summary:
     Attributes:
         decode_tok_per_s: Median over the graded prompts' answers of at least 8 decoded tokens.
         fixed_decode_tok_per_s, fixed_prefill_tok_per_s: Median over the fixed-shape samples.
+        itl_p50_s, itl_p95_s: Medians over the answers of their inter-token quantiles.
         characters_per_s: Median; compares across tokenizers, which tokens do not.
         answer_s: Median wall seconds per answer; of single-sequence conditions only.
         mean_answer_s: Mean of the same; divided by the share correct it gives seconds per correct answer.
@@ -39,6 +40,8 @@ class Summary:
     decode_tok_per_s: Interval | None
     prefill_tok_per_s: Interval | None
     ttft_s: Interval | None
+    itl_p50_s: Interval | None
+    itl_p95_s: Interval | None
     characters_per_s: Interval | None
     answer_s: Interval | None
     mean_answer_s: float | None
@@ -70,15 +73,15 @@ def summarise(run: Run) -> list[Summary]:
 
 def _summary(run: Run, model: str, condition: str, all_rows: Sequence[Row]) -> Summary:
     good = [row for row in all_rows if row.error is None]
-    rows = [row for row in good if row.kind != FIXED_SHAPE]
-    fixed = [row for row in good if row.kind == FIXED_SHAPE]
+    rows = [row for row in good if row.is_answer]
+    fixed = [row for row in good if row.suite == FIXED_SHAPE]
     timed = rows if condition != "batched" else []  # a step there is shared, and so is no answer's own speed
     grades = [row.grade for row in rows if row.grade is not None]
     correct = sum(1 for grade in grades if grade >= 1)
     seconds = [row.total_s for row in rows if row.total_s is not None] if condition in SINGLE_SEQUENCE else []
 
     def median(values: Iterable[float | None], name: str) -> Interval | None:
-        return _median(values, f"{run.id} {model} {condition} {name}")
+        return median_of(values, f"{run.id} {model} {condition} {name}")
 
     return Summary(
         model=model,
@@ -87,7 +90,9 @@ def _summary(run: Run, model: str, condition: str, all_rows: Sequence[Row]) -> S
         decode_tok_per_s=median(map(decode_rate, timed), "decode"),
         prefill_tok_per_s=median((row.prefill_tok_per_s for row in timed), "prefill"),
         ttft_s=median((row.ttft_s for row in timed), "ttft"),
-        characters_per_s=median(map(_character_rate, timed), "characters"),
+        itl_p50_s=median((row.itl_p50_s for row in timed), "itl p50"),
+        itl_p95_s=median((row.itl_p95_s for row in timed), "itl p95"),
+        characters_per_s=median(map(character_rate, timed), "characters"),
         answer_s=median(seconds, "answer"),
         mean_answer_s=statistics.fmean(seconds) if seconds else None,
         fixed_decode_tok_per_s=median(map(decode_rate, fixed), "fixed decode"),
@@ -108,7 +113,7 @@ def decode_rate(row: Row) -> float | None:
     return row.decode_tok_per_s if (row.decode_tokens or 0) >= MIN_DECODE_TOKENS else None
 
 
-def _character_rate(row: Row) -> float | None:
+def character_rate(row: Row) -> float | None:
     """Characters per second of decoding; the first token's, which the prefill gave, are taken off by its share."""
     if (row.decode_tokens or 0) < MIN_DECODE_TOKENS or not row.decode_s or not row.completion_tokens:
         return None
@@ -116,7 +121,7 @@ def _character_rate(row: Row) -> float | None:
     return (row.completion_characters or 0) * min(1.0, share) / row.decode_s
 
 
-def _median(values: Iterable[float | None], seed: str) -> Interval | None:
+def median_of(values: Iterable[float | None], seed: str) -> Interval | None:
     """Median and interval, the same at every reading; a single value has no interval, and NaN for its ends."""
     known = [value for value in values if value is not None]
     if not known:
@@ -157,6 +162,8 @@ def as_json(summary: Summary) -> dict[str, float | int | str | None]:
         "decode_tok_per_s": _estimate(summary.decode_tok_per_s),
         "prefill_tok_per_s": _estimate(summary.prefill_tok_per_s),
         "ttft_s": _estimate(summary.ttft_s),
+        "itl_p50_s": _estimate(summary.itl_p50_s),
+        "itl_p95_s": _estimate(summary.itl_p95_s),
         "accuracy": _estimate(accuracy),
         "accuracy_low": accuracy.low if accuracy else None,
         "accuracy_high": accuracy.high if accuracy else None,

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.charts import COLUMNS, QUALITY_TITLE, SPEED_TITLE, model_points, scatter
+from benchmarks.charts import AXES, COLUMNS, QUALITY_TITLE, SPEED_TITLE, joined_points, model_points, scatter
 from benchmarks.colours import PALETTE, colour_of
-from benchmarks.runs import Row, Run
+from benchmarks.runs import Row, Run, read_run
 from data.registry import load_registry
+from tests.benchmarks.made_runs import graded_rows, made_run
 
 ROW = Row(
     model="a",
@@ -100,7 +101,7 @@ def test_there_is_one_point_per_run_model_and_condition() -> None:
 
 def test_a_point_holds_figures_and_intervals() -> None:
     point = model_points([run("a")]).iloc[0]
-    assert point["decode_low"] <= point["decode_tok_per_s"] <= point["decode_high"]
+    assert point["decode_tok_per_s_low"] <= point["decode_tok_per_s"] <= point["decode_tok_per_s_high"]
     assert point["accuracy_low"] < point["accuracy"] == 0.5 < point["accuracy_high"]
     assert (point["label"], point["n"], point["correct"], point["peak_rss_bytes"]) == ("A", 6, 3, 100)
     assert point["s_per_correct_answer"] == pytest.approx(1.0)
@@ -158,14 +159,46 @@ def test_points_without_a_grade_or_a_speed_are_left_out_and_none_at_all_is_an_er
 def test_a_single_sample_is_drawn_without_an_interval() -> None:
     alone = Run(directory=Path("r"), manifest={"models": {"a": {}}}, rows=(ROW,))
     points = model_points([alone])
-    assert math.isnan(points.iloc[0]["decode_low"])
+    assert math.isnan(points.iloc[0]["decode_tok_per_s_low"])
     json.dumps(scatter(points).to_dict(), allow_nan=False)
 
 
-def test_ten_thousand_samples_become_few_points_quickly() -> None:
-    many = Run(directory=Path("r"), manifest={"models": {"a": {}}}, rows=tuple(rows("a", 10_000)))
-    start = time.monotonic()
-    points = model_points([many])
-    assert len(points) == 1
+@pytest.mark.slow
+def test_a_hundred_thousand_samples_are_read_aggregated_and_drawn_in_under_five_seconds(tmp_path: Path) -> None:
+    facts = {"schema_version": "1.1", "models": {"a": {}, "b": {}}}
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+    long = dataclasses.asdict(ROW) | {"answer": "word " * 60, "grade_reason": "says 'a'", "prompt_sha256": "c" * 64}
+    with (tmp_path / "samples.jsonl").open("w") as file:
+        for place in range(100_000):
+            changes = {"model": "ab"[place % 2], "prompt_id": f"p{place}", "grade": float(place % 3 == 0)}
+            file.write(json.dumps(long | changes) + "\n")
+    scatter(model_points([run("a")])).to_dict()  # imports are not what is timed
+    start = time.process_time()
+    points = model_points([read_run(tmp_path)])
+    assert list(points["samples"]) == [50_000, 50_000]
     scatter(points).to_dict()
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 5  # of this process: another's load is not ours
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_every_axis_can_be_drawn_against_quality_with_its_title_and_the_frontier(axis: str) -> None:
+    facts = {"file_size_bytes": 9, "peak_rss_bytes": 7}
+    both = made_run(
+        graded_rows("a", "1110" * 5, condition="timed-cold"),
+        graded_rows("b", "1000" * 5, condition="timed-cold", decode_s=0.1, ttft_s=0.05, total_s=0.2),
+        facts={"a": facts, "b": facts},
+    )
+    spec = scatter(joined_points([both], axis=axis), axis=axis).to_dict()
+    assert AXES[axis].title in json.dumps(spec)
+    (data,) = [data for data in spec["datasets"].values() if len(data) == 2]
+    assert {point["model"]: point["on_frontier"] for point in data}["a"]
+    assert any(layer["mark"]["type"] == "line" for layer in spec["layer"])
+    assert all(0 <= point["p_on_frontier"] <= 1 for point in data)
+
+
+def test_an_axis_that_is_not_known_or_was_not_measured_is_one_line() -> None:
+    points = model_points([run("a")])
+    with pytest.raises(ValueError, match="unknown axis 'joules'; known: decode_tok_per_s"):
+        scatter(points, axis="joules")
+    with pytest.raises(ValueError, match=r"a figure for file size \(mb\) yet"):
+        scatter(points, axis="file_size_bytes")

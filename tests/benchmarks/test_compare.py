@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import compare
-from benchmarks.runs import Row, RunError, RunWriter, read_run, write_manifest
+from benchmarks.run_writer import RunWriter, write_manifest
+from benchmarks.runs import Row, RunError, read_run
 
 
 def a_run(directory: Path, grades: dict[str, list[float | None]]) -> Path:
@@ -33,7 +34,7 @@ def a_run(directory: Path, grades: dict[str, list[float | None]]) -> Path:
 def test_models_are_compared_on_the_prompts_that_both_were_graded_on(tmp_path: Path) -> None:
     directory = a_run(tmp_path / "r", {"base": [0, 0, 1, None, 1, 0], "tuned": [1, 1, 1, 1, 0, 0]})
     (found,) = compare.compare(read_run(directory), "base")
-    assert (found.prompts, found.left_out, found.base_only, found.model_only) == (5, 1, 1, 2)
+    assert (found.n, found.left_out, found.only_b, found.only_a) == (5, 1, 1, 2)
     assert found.difference == pytest.approx(0.2)
     assert found.low < 0.2 < found.high
 
@@ -41,7 +42,7 @@ def test_models_are_compared_on_the_prompts_that_both_were_graded_on(tmp_path: P
 def test_kinds_are_compared_apart_when_asked(tmp_path: Path) -> None:
     directory = a_run(tmp_path / "r", {"base": [0, 1, 0, 1], "tuned": [1, 1, 1, 1]})
     found = compare.compare(read_run(directory), "base", by_kind=True)
-    assert {each.slice: each.difference for each in found} == {"all": 0.5, "logic": 1.0, "facts": 0.0}
+    assert {each.kinds: each.difference for each in found} == {(): 0.5, ("logic",): 1.0, ("facts",): 0.0}
 
 
 def test_the_table_says_who_is_non_inferior_within_the_margin(
@@ -59,5 +60,11 @@ def test_a_model_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.Ca
     directory = a_run(tmp_path / "r", {"base": [1.0], "tuned": [1.0]})
     assert compare.main([str(directory), "--base", "nope"]) == 1
     assert "no model 'nope'; it has base, tuned" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        compare.main([str(directory)])
+    assert "one run needs --base ID" in capsys.readouterr().err
+    ungraded = a_run(tmp_path / "u", {"base": [None, None], "tuned": [1.0, 0.0]})
+    assert compare.main([str(ungraded), "--base", "base"]) == 1
+    assert "nothing is graded for 'base' and another model" in capsys.readouterr().err
     with pytest.raises(RunError, match="one model only"):
         compare.compare(read_run(a_run(tmp_path / "s", {"base": [1.0]})), "base")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.config import Config, ConfigError, load_config
+from benchmarks.config import Config, ConfigError, load_config, original
 from benchmarks.graders import check_suite
 from data.registry import get, load_registry
 from data.suites import load_suite
@@ -23,7 +23,8 @@ def write(directory: Path, text: str) -> Path:
 def test_every_shipped_config_loads_and_names_what_exists(path: Path) -> None:
     config = load_config(path)
     registry = load_registry()
-    assert [get(registry, model).id for model in config.models] == list(config.models)
+    models = [original(model) for model in config.models if not model.endswith(".gguf")]
+    assert [get(registry, model).id for model in models] == models
     for suite in config.suites:
         check_suite(load_suite(suite))
     assert path.read_text().startswith(f"# python -m benchmarks.run {path.relative_to(ROOT)}\n")
@@ -65,7 +66,11 @@ def test_every_key_can_be_set_in_the_file(tmp_path: Path) -> None:
         (MINIMAL + "temperature = 3.0", "temperature is 3.0"),
         (MINIMAL + "temperature = nan", "temperature is nan"),
         (MINIMAL + 'kinds = "facts"', "kinds is 'facts'; expected a list of texts"),
-        (MINIMAL + 'conditions = ["warm"]', "conditions: 'warm' cannot be run yet; known: timed-cold, batched"),
+        (MINIMAL + 'conditions = ["shared-lane"]', "'shared-lane' cannot be run yet; known: timed-cold, warm, batched"),
+        (MINIMAL + "depths = [512]", "depths is [512]; they are 0 or more, and need fixed_repetitions"),
+        (MINIMAL + 'depths = ["deep"]', "expected a list of whole numbers"),
+        (MINIMAL + "fixed_repetitions = 1\ndepths = [4096]", "the fixed shape needs at least 4225"),
+        (MINIMAL.replace('["core"]', "[]"), "suites is empty"),
         (MINIMAL + 'conditions = ["hot"]', "conditions: 'hot' cannot be run; known"),
         (MINIMAL + 'engine = "gpu"', "engine: 'gpu' cannot be run; known: llama_cpp, scripted"),
         (MINIMAL + "fixed_repetitions = 1\ncontext_tokens = 512", "the fixed shape needs at least 641"),

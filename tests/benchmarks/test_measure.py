@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,29 @@ def test_a_worker_that_dies_is_started_again_and_the_next_sample_works(tmp_path:
     assert (second.error, second.grade, model.restarts) == (None, 1, 1)
     assert first.pid != second.pid
     assert model.peak_rss_bytes is not None and model.peak_rss_bytes > 1e6
+
+
+def test_a_depth_reads_so_many_tokens_before_it_times_decoding(tmp_path: Path) -> None:
+    model = loaded(tmp_path, decode_tok_per_s=50, prefill_tok_per_s=500)
+    for depth, read in ((0, 1), (40, 40)):
+        row = measure(dataclasses.replace(FIXED, suite="depth", shape=(depth, 8)), model, CONFIG)
+        assert (row.prefill_tokens, row.decode_tokens, row.error) == (read, 8, None)
+
+
+def test_a_warm_sample_finds_its_prompt_in_the_cache(tmp_path: Path) -> None:
+    warm = dataclasses.replace(ASKED, condition="warm")
+    row = measure(warm, loaded(tmp_path, reply="Paris", decode_tok_per_s=50, prefill_tok_per_s=500), CONFIG)
+    assert (row.prompt_tokens, row.prefill_tokens, row.grade, row.error) == (5, 1, 1, None)
+    assert row.condition == "warm"
+
+
+def test_a_warm_sample_whose_prompt_was_read_again_is_an_error(tmp_path: Path) -> None:
+    class Forgetful(ScriptedEngine):
+        def submit(self, request: Any) -> int:
+            return super().submit(dataclasses.replace(request, cold=True))
+
+    path = script(tmp_path, reply="Paris")
+    model = ModelUnderTest(id="m", sha256="ab", open_engine=lambda: Forgetful(path, LoadOptions()))
+    model.load()
+    row = measure(dataclasses.replace(ASKED, condition="warm"), model, CONFIG)
+    assert row.error is not None and row.error.startswith("not warm: 5 of 5 prompt tokens")

@@ -1,18 +1,27 @@
+import contextlib
 import errno
+import io
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import execute, run
-from benchmarks.runs import Run, RunWriter, read_run
+from benchmarks.config import load_config
+from benchmarks.run_writer import RunWriter
+from benchmarks.runs import Run, read_run
+from benchmarks.subjects import find_subjects
+from data.suites import load_suite
+from tests.gguf_bytes import gguf_bytes
 
 ROOT = Path(__file__).parents[2]
 KEYS = {"id", "decode_tok_per_s", "prefill_tok_per_s", "ttft_s", "accuracy", "n", "peak_rss_bytes"}
@@ -53,6 +62,7 @@ def config(*models: str, **changes: Any) -> None:
         "models": [f"{name}.json" for name in models or ("fast", "slow")],
         "suites": ["./mine.jsonl"],
         "warmups": 1,
+        "alone_prompts": 0,
         **changes,
     }
     Path("test.toml").write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in facts.items()))
@@ -229,13 +239,15 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(
         (lambda: Path("slow.json").write_bytes(Path("fast.json").read_bytes()), "'fast' and 'slow' are the same file"),
         (lambda: config("slow", models=["fast.json@again"]), "'fast.json@again' without 'fast.json'"),
         (lambda: config(jobs=0), "jobs is 0; the least is 1"),
+        (lambda: config(suites=["./depth.jsonl"]), "suites: 'depth' is the name of timed shapes; rename the file"),
         (lambda: Path("mine.jsonl").write_text("{\n"), "mine.jsonl, line 1: not JSON"),
         (lambda: Path("mine.jsonl").write_text(broken_suite()), "suite mine, prompt 'p0': unknown grader 'keyword'"),
     ],
 )
 def test_a_mistake_is_one_line_before_any_work(capsys: pytest.CaptureFixture[str], change: Any, wanted: str) -> None:
     Path("other").mkdir()
-    Path("other/mine.jsonl").write_text(Path("mine.jsonl").read_text())
+    for name in ("other/mine.jsonl", "depth.jsonl"):
+        Path(name).write_text(Path("mine.jsonl").read_text())
     change()
     assert run.main(["test.toml"]) == 2
     said = capsys.readouterr().err
@@ -268,6 +280,30 @@ def wait_for_rows(count: int) -> None:
             return
         os.sched_yield()
     raise AssertionError(f"there were never {count} rows")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("condition", ["timed-cold", "batched"])
+def test_killed_again_and_again_at_random_points_a_run_ends_with_the_same_rows_none_twice(condition: str) -> None:
+    for name in ("fast", "slow"):
+        model(name, reply=f"{name} one two three four five Paris", pace_s=0.02)
+    config(conditions=[condition], batch_sequences=2, jobs=2, repetitions=2, warmups=0)
+    rng, kept = random.Random(condition), 0
+    for kill in range(4):
+        process = start(*(["--resume"] if kill else []))
+        wait_for_rows(kept + 1)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=rng.uniform(0, 0.2))
+        process.kill()
+        process.communicate()
+        kept, before = len(only_run().rows), kept
+        assert before < kept < 16  # what was on disk stays
+    resumed = start("--resume")
+    _, said = resumed.communicate(timeout=60)
+    assert resumed.returncode == 0, said
+    done = only_run()
+    assert done.finished and len({row.key for row in done.rows}) == len(done.rows) == 16
+    assert {row.error for row in done.rows} == {None}
 
 
 @pytest.mark.parametrize(("end", "status"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
@@ -379,3 +415,54 @@ def test_an_interrupt_among_several_batched_models_ends_them_all_and_resumes_wit
     assert all(row.error is None for row in first.rows)
     assert run.main(["test.toml", "--resume"]) == 0
     assert len({row.key for row in only_run().rows}) == len(only_run().rows) == 8
+
+
+def test_shapes_and_depths_can_be_timed_without_any_prompt() -> None:
+    for name, rate in (("fast", 50), ("slow", 20)):
+        model(name, decode_tok_per_s=rate, prefill_tok_per_s=500)
+    config(suites=[], fixed_repetitions=2, fixed_prefill_tokens=16, fixed_decode_tokens=10, depths=[0, 32])
+    assert run.main(["test.toml"]) == 0
+    assert sorted({row.prompt_id for row in only_run().rows}) == ["d0-tg10", "d32-tg10", "pp16-tg10"]
+    assert len(only_run().rows) == 12
+
+
+def test_memory_does_not_grow_with_the_number_of_prompts() -> None:
+    """Rows go to disk as they are made; what stays is one key a sample."""
+    config("fast", suites=["./many.jsonl"], conditions=["batched"])
+    line = json.loads(Path("mine.jsonl").read_text().splitlines()[0])
+    peaks = []
+    for count in (20, 170):
+        many = [line | {"id": f"q{place}", "max_tokens": 60} for place in range(count)]
+        Path("many.jsonl").write_text("".join(json.dumps(each) + "\n" for each in many))
+        model("fast", reply=f"{'Paris' * 20} " * 60)  # 6 kB an answer
+        settings = load_config(Path("test.toml"))
+        suites = [load_suite("./many.jsonl")]
+        subjects = find_subjects(settings, lambda line: None)
+        tracemalloc.start()
+        execute.execute(settings, suites, subjects, out=Path("out"), progress_to=io.StringIO())
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 150 * 2_000  # bytes a prompt, its key and its place in the schedule
+
+
+def test_a_gguf_can_be_named_by_its_path_and_says_what_it_is(here: Path) -> None:
+    config("x", engine="llama_cpp", models=["./shape.gguf"])
+    Path("shape.gguf").write_bytes(
+        gguf_bytes({"general.name": "Llama-3.2 1b shape, random weights", "general.file_type": 15})
+    )
+    (subject,) = find_subjects(load_config(Path("test.toml")), lambda line: None)
+    assert (subject.id, subject.error, subject.facts["quantization"]) == ("shape", None, "q4_k_m")
+    assert subject.facts["label"] == "shape (Llama-3.2 1b shape, random weights)"
+    Path("shape.gguf").write_bytes(b"nothing")
+    (broken,) = find_subjects(load_config(Path("test.toml")), lambda line: None)
+    assert broken.path is None and broken.error is not None and "shape.gguf: cannot be read" in broken.error
+
+
+def test_a_batched_run_asks_a_few_prompts_alone_too_and_reports_how_many_answers_differ(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config(conditions=["batched"], alone_prompts=3)
+    assert run.main(["test.toml"]) == 0
+    rows = only_run().rows
+    assert [sum(row.condition == name for row in rows) for name in ("timed-cold", "batched")] == [6, 8]
+    assert "answers that differ between batched and alone: " in capsys.readouterr().out

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.runs import Row, RunError, RunWriter, find_runs, read_manifest, read_run, write_manifest
+from benchmarks.run_writer import RunWriter, write_manifest
+from benchmarks.runs import Row, RunError, find_runs, read_manifest, read_run
 
 MANIFEST: dict[str, Any] = {
     "schema_version": "1.0",

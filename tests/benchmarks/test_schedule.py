@@ -40,3 +40,19 @@ def test_the_limit_and_kinds_hold_for_each_suite() -> None:
     config = dataclasses.replace(CONFIG, kinds=("facts", "logic"), limit=5, repetitions=1, fixed_repetitions=0)
     samples = schedule(config, SUITES)
     assert Counter(each.kind for each in samples if each.model == "a") == {"facts": 2, "logic": 3}
+
+
+def test_depths_are_timed_at_each_fixed_repetition_and_only_from_a_cold_cache() -> None:
+    config = dataclasses.replace(CONFIG, depths=(0, 512), conditions=("timed-cold", "warm", "batched"))
+    shapes = [each for each in schedule(config, SUITES) if each.prompt is None and each.model == "a"]
+    assert Counter(each.prompt_id for each in shapes) == {"pp512-tg128": 3, "d0-tg128": 3, "d512-tg128": 3}
+    assert {each.condition for each in shapes} == {"timed-cold"}
+    assert {each.shape for each in shapes if each.suite == "depth"} == {(0, 128), (512, 128)}
+
+
+def test_repetitions_draw_other_seeds_only_where_there_is_something_to_draw() -> None:
+    def seeds(temperature: float) -> set[int]:
+        config = dataclasses.replace(CONFIG, temperature=temperature, fixed_repetitions=0)
+        return {each.seed for each in schedule(config, SUITES)}
+
+    assert seeds(0.0) == {3407} and seeds(0.7) == {3407, 3408}

@@ -1,0 +1,71 @@
+"""A report on one run or several: who answers better, who is faster, what it costs, and what that rests on.
+
+    python -m benchmarks.report RUN… --format html --out report.html      one file with its charts, for any browser
+    python -m benchmarks.report RUN… --format md                          the same as Markdown, without charts
+    python -m benchmarks.report RUN… --format csv|json                    the figures, for other tools
+
+Speed and quality of one file may come from different runs; the report says which. HTML holds everything that it shows:
+it asks no server for anything.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.report_content import Report
+
+FORMATS = ("md", "html", "csv", "json")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 a run cannot be read or reported on."""
+    options = _parse(arguments)
+    from benchmarks.report_content import collect
+    from benchmarks.runs import RunError, read_run
+
+    try:
+        text = _renderers()[options.format](collect([read_run(run) for run in options.runs], base=options.base))
+        _write(text, options.out)
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {options.out}: cannot be written ({error.strerror})", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _renderers() -> "dict[str, Callable[[Report], str]]":
+    from benchmarks import report_html, report_text
+
+    return {
+        "md": report_text.markdown_report,
+        "html": report_html.html_report,
+        "csv": report_text.csv_report,
+        "json": report_text.json_report,
+    }
+
+
+def _write(text: str, out: Path | None) -> None:
+    if out is None:
+        print(text, end="")
+    else:
+        out.write_text(text, encoding="utf-8")
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="directories of runs")
+    parser.add_argument("--format", choices=FORMATS, default="md", help="default: md")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: stdout")
+    parser.add_argument("--base", metavar="ID", help="the model that the others are compared with (default: the first)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from benchmarks.report_content import collect
+from benchmarks.report_html import html_report
+from tests.benchmarks.test_report import quality, speed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_html_report_draws_its_charts_without_any_request(browser: Browser, tmp_path: Path, scheme: str) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(html_report(collect([quality(), speed()])), encoding="utf-8")
+    page = browser.new_page(color_scheme=scheme)  # type: ignore[arg-type]
+    asked: list[str] = []
+    problems: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(path.as_uri())
+    page.wait_for_function("document.querySelectorAll('figure svg').length === 5")
+    assert asked == [path.as_uri()] and problems == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    axis = page.locator("figure svg text").first.get_attribute("fill")
+    assert axis == {"light": "#222222", "dark": "#e6e6e6"}[scheme]
+    page.close()
