@@ -176,6 +176,10 @@ with st.container(horizontal=True):
     )
 
 if not turns:
+    if verdict := runtime.headline().sentence:
+        with st.container(border=True):
+            st.text(f"Measured: {verdict}")
+            st.page_link("app_pages/results.py", label="The evidence", icon=":material/scatter_plot:")
     st.caption(
         "One prompt, all models. They share the processor in equal time, and each rate counts its own time only. "
         "These two are the prompts that the project began with:"

@@ -12,7 +12,7 @@ from tests.e2e.conftest import OPERATOR_TOKEN
 pytestmark = pytest.mark.slow
 Visit = Callable[..., Page]
 
-PAGES = ("/", "/results", "/arena", "/models")
+PAGES = ("/", "/results", "/arena", "/models", "/method")
 
 
 def findings(page: Page) -> list[str]:
