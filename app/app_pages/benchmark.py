@@ -10,6 +10,7 @@ from app.benchmark_jobs import Job, JobError
 from benchmarks.charts import model_points, scatter
 from benchmarks.colours import colour_of
 from benchmarks.runs import RunError, read_run
+from data.registry import load_registry
 from data.sources import local_path
 from data.suites import shipped_suites
 
@@ -44,7 +45,8 @@ def act(name: str, verb: str) -> None:
 
 
 def show_form() -> None:
-    here = [model_id for model_id, entry in registry.items() if local_path(entry, registry)]
+    measurable = load_registry()  # what `benchmarks.run` knows; a model added on the Models page is not in it
+    here = [model_id for model_id, entry in measurable.items() if local_path(entry, measurable)]
     with st.container(border=True):
         usual = [each for each in runtime.default_pair() if each in here]
         several: dict[str, Any] = {"selection_mode": "multi"}

@@ -144,6 +144,15 @@ def show_running(turn: Turn, key: str) -> None:
     show_turn(turn, key, place=snapshot.place, stop=lambda lane: service.cancel(snapshot.id, lane))
 
 
+@st.fragment(run_every=None if runtime.headline().finished.is_set() else 1.0)
+def show_headline() -> None:
+    """What was measured of the default pair; worked out while the first visitor of this server looks at the page."""
+    if sentence := runtime.headline().sentence:
+        with st.container(border=True):
+            st.text(f"Measured: {sentence}")
+            st.page_link("app_pages/results.py", label="The evidence", icon=":material/scatter_plot:")
+
+
 def show_last_actions(last: Turn) -> None:
     with st.container(horizontal=True):
         st.button("Regenerate", key="again", icon=":material/refresh:", on_click=again, args=(0,))
@@ -176,10 +185,7 @@ with st.container(horizontal=True):
     )
 
 if not turns:
-    if verdict := runtime.headline().sentence:
-        with st.container(border=True):
-            st.text(f"Measured: {verdict}")
-            st.page_link("app_pages/results.py", label="The evidence", icon=":material/scatter_plot:")
+    show_headline()
     st.caption(
         "One prompt, all models. They share the processor in equal time, and each rate counts its own time only. "
         "These two are the prompts that the project began with:"

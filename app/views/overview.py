@@ -8,7 +8,7 @@ from app import runtime
 from app.result_filters import Choice, options
 from app.results_cache import State, factorial_of, points_of
 from app.views.charts import show_chart, show_selectable
-from app.views.samples import show_samples
+from app.views.samples import show_method, show_samples
 from benchmarks.colours import colour_of
 from benchmarks.runs import Run
 
@@ -29,6 +29,7 @@ def show_overview(state: State, runs: tuple[Run, ...]) -> None:
             "Against quality", list(AXES), format_func=lambda it: AXES[it].title, key="results_axis", width=320
         )
         choice = show_filters(runs)
+        show_method(runs[:20], "overview")
     points = points_of(state, choice, str(axis), runs)
     colours = colour_of(points["model"], order=list(runtime.registry()))
     picked: list[str] = []
@@ -115,7 +116,7 @@ def show_picked(points: Any, picked: list[str], runs: tuple[Run, ...]) -> None:
     by_id = {run.id: run for run in runs}
     names = dict(zip(points["model"], points["label"], strict=True))
     chosen = st.pills("Answers of", list(names), format_func=lambda it: names.get(it, it), key="answers_of")
-    for model in dict.fromkeys([*picked, *([chosen] if chosen in names else [])]):
+    for model in dict.fromkeys([*picked, *([str(chosen)] if chosen in names else [])]):
         for run_id in points.loc[points["model"] == model, "run_id"]:
             if run_id in by_id:
                 st.subheader(f"Answers of {names[model]}", anchor=False)

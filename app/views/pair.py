@@ -6,6 +6,7 @@ from app import runtime
 from app.results_cache import State, verdict_of, waterfall_of
 from app.suite_prompts import prompt_text
 from app.views.charts import show_chart
+from app.views.samples import show_method
 from benchmarks.pairs import Flip, flip_table
 from benchmarks.runs import Run, RunError
 from benchmarks.stats import Interval
@@ -35,6 +36,7 @@ def show_pair(state: State, runs: tuple[Run, ...]) -> None:
         st.info(found, icon=":material/info:")
         return
     show_verdict(found)
+    show_method([run for run in runs if run.id == found.quality_run], "pair")
     show_flips(found, wanted, runs)
     show_waterfall(state, a, wanted, runs)
 
