@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.e2e.actions import become_operator, finish
+from tests.e2e.actions import become_operator, finish, settled
 from tests.e2e.conftest import OPERATOR_TOKEN
 
 pytestmark = pytest.mark.slow
@@ -24,12 +24,6 @@ def findings(page: Page) -> list[str]:
         if each["impact"] in ("serious", "critical")
         for node in each["nodes"]
     ]
-
-
-def settled(page: Page) -> Page:
-    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')", timeout=30_000)
-    page.wait_for_timeout(700)
-    return page
 
 
 @pytest.mark.parametrize("path", PAGES)
