@@ -1,21 +1,26 @@
 """Prompt suites: JSON Lines files, one prompt a line, each with its grader's configuration and two example answers.
 
-Standard library only. What a grader's configuration may say is checked by `benchmarks.graders`, which knows them.
+A person's own suite may also be a CSV file (`data/csv_suite.py`); two come from the Hub (`data/hub_suites.py`). What a
+grader's configuration may say is checked by `benchmarks.graders`, which knows them.
 """
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from data.csv_suite import CsvError, read_csv
+from data.hub_suites import HUB_SUITES, HubSuiteError, digest, fetch_rows
+
 PROMPTS_DIR = Path(__file__).parent / "prompts"
 
 Role = Literal["system", "user", "assistant"]
 _ROLES: tuple[Role, ...] = get_args(Role)
-_REQUIRED = ("id", "kind", "grader", "max_tokens", "right", "wrong")
+_REQUIRED = ("id", "kind", "grader", "max_tokens")
+_EXAMPLES = ("right", "wrong")
 _KNOWN = ("id", "kind", "prompt", "system", "messages", "grader", "max_tokens", "template", "right", "wrong")
 
 
@@ -42,7 +47,7 @@ class Prompt:
         grader: `name` and options of a grader in `benchmarks.graders.GRADERS`.
         max_tokens: Upper bound of the reply.
         template: Name of the pattern that it shares with others, for clustered standard errors; None where alone.
-        right, wrong: Example answers that the grader must tell apart; the tests run them.
+        right, wrong: Example answers that the grader must tell apart; the tests run them. Shipped suites have both.
     """
 
     id: str
@@ -51,8 +56,8 @@ class Prompt:
     grader: dict[str, Any]
     max_tokens: int
     template: str | None = None
-    right: str
-    wrong: str
+    right: str | None = None
+    wrong: str | None = None
 
     @property
     def text(self) -> str:
@@ -80,33 +85,59 @@ def shipped_suites() -> list[str]:
 
 
 def load_suite(name_or_path: str | Path) -> Suite:
-    """Read a shipped suite by its name, or any JSONL file by its path.
+    """Read a shipped suite or one of the Hub's by its name, or a JSONL or CSV file by its path.
 
     Raises:
         SuiteError: No such suite, or a line that is not a prompt; one line with the file and the line number.
     """
+    if str(name_or_path) in HUB_SUITES:
+        return _from_hub(str(name_or_path))
     path = _locate(str(name_or_path))
     try:
         content = path.read_bytes()
-        lines = content.decode().split("\n")  # not splitlines(): JSON text may hold U+2028
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise SuiteError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise SuiteError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    shipped = path.parent == PROMPTS_DIR
+    try:
+        rows = read_csv(text) if path.suffix == ".csv" else _json_lines(text)
+        prompts = _prompts(rows, str(path), required=(*_REQUIRED, *_EXAMPLES) if shipped else _REQUIRED)
+    except CsvError as error:
+        raise SuiteError(f"{path}: {error}") from None
+    if not prompts:
+        raise SuiteError(f"{path}: no prompt in it; write one JSON object a line")
+    return Suite(name=path.stem, prompts=prompts, sha256=hashlib.sha256(content).hexdigest())
+
+
+def _from_hub(name: str) -> Suite:
+    try:
+        rows = fetch_rows(name)
+    except HubSuiteError as error:
+        raise SuiteError(str(error)) from None
+    prompts = _prompts(enumerate(rows, start=1), name, required=_REQUIRED)
+    return Suite(name=name, prompts=prompts, sha256=digest(rows))
+
+
+def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(text.split("\n"), start=1):  # not splitlines(): JSON text may hold U+2028
+        if line.strip():
+            yield number, line
+
+
+def _prompts(rows: Iterable[tuple[int, Any]], where: str, *, required: Sequence[str]) -> tuple[Prompt, ...]:
+    """The prompts of numbered rows: JSON text, or fields that are read already."""
     prompts: dict[str, Prompt] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, row in rows:
         try:
-            prompt = _parse(line)
+            prompt = _prompt(_parsed(row) if isinstance(row, str) else row, required)
             if prompt.id in prompts:
                 raise _Malformed(f"id {prompt.id!r} is used before; give each prompt its own")
         except _Malformed as error:
-            raise SuiteError(f"{path}, line {number}: {error}") from None
+            raise SuiteError(f"{where}, line {number}: {error}") from None
         prompts[prompt.id] = prompt
-    if not prompts:
-        raise SuiteError(f"{path}: no prompt in it; write one JSON object a line")
-    return Suite(name=path.stem, prompts=tuple(prompts.values()), sha256=hashlib.sha256(content).hexdigest())
+    return tuple(prompts.values())
 
 
 def balanced(prompts: Iterable[Prompt], limit: int | None, kinds: Collection[str] = ()) -> tuple[Prompt, ...]:
@@ -132,26 +163,31 @@ class _Malformed(Exception):
 
 
 def _locate(name: str) -> Path:
-    if name.endswith(".jsonl") or "/" in name:
+    if name.endswith((".jsonl", ".csv")) or "/" in name:
         path = Path(name)
         if not path.is_file():
             raise SuiteError(f"{path}: no such file")
         return path
     if name not in shipped_suites():
-        raise SuiteError(f"unknown suite {name!r}; known: {', '.join(shipped_suites())}, or a path ending in .jsonl")
+        known = ", ".join((*shipped_suites(), *HUB_SUITES))
+        raise SuiteError(f"unknown suite {name!r}; known: {known}, or a path ending in .jsonl or .csv")
     return PROMPTS_DIR / f"{name}.jsonl"
 
 
-def _parse(line: str) -> Prompt:
+def _parsed(line: str) -> object:
     try:
-        fields = json.loads(line)
+        fields: object = json.loads(line)
     except ValueError as error:
         raise _Malformed(f"not JSON ({error})") from None
     except RecursionError:
         raise _Malformed("JSON nested too deeply") from None
+    return fields
+
+
+def _prompt(fields: object, required: Sequence[str]) -> Prompt:
     if not isinstance(fields, dict):
-        raise _Malformed(f"a JSON {type(fields).__name__}; expected an object with {', '.join(_REQUIRED)}")
-    _check_keys(fields)
+        raise _Malformed(f"a JSON {type(fields).__name__}; expected an object with {', '.join(required)}")
+    _check_keys(fields, required)
     max_tokens = fields["max_tokens"]
     if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
         raise _Malformed(f"max_tokens is {max_tokens!r}; expected a whole number of at least 1")
@@ -165,18 +201,18 @@ def _parse(line: str) -> Prompt:
         grader=_grader(fields["grader"]),
         max_tokens=max_tokens,
         template=template,
-        right=_text(fields, "right"),
-        wrong=_text(fields, "wrong", may_be_empty=True),
+        right=_text(fields, "right") if "right" in fields else None,
+        wrong=_text(fields, "wrong", may_be_empty=True) if "wrong" in fields else None,
     )
 
 
-def _check_keys(fields: dict[str, Any]) -> None:
+def _check_keys(fields: dict[str, Any], required: Sequence[str]) -> None:
     for key in fields:
         if key not in _KNOWN:
             close = get_close_matches(key, _KNOWN, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise _Malformed(f"unknown key {key!r}; known keys: {', '.join(_KNOWN)}{hint}")
-    if missing := [key for key in _REQUIRED if key not in fields]:
+    if missing := [key for key in required if key not in fields]:
         raise _Malformed(f"missing {', '.join(missing)}")
     if ("prompt" in fields) == ("messages" in fields):
         raise _Malformed("needs either 'prompt' or 'messages', and not both")

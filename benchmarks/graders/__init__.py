@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from benchmarks.graders import form, numbers, structure, words
+from benchmarks.graders import form, ifeval, numbers, structure, words
 from benchmarks.graders.grade import Grade, Grader, GraderError
 from data.suites import Prompt, Suite
 
@@ -36,6 +36,7 @@ GRADERS: dict[str, Grader] = {
     "contains": structure.contains,
     "exact": words.exact,
     "format": form.form,
+    "ifeval": ifeval.ifeval,
     "json_schema": structure.json_schema,
     "keywords": words.keywords,
     "numeric": numbers.numeric,

@@ -23,7 +23,7 @@ def write(directory: Path, text: str) -> Path:
 def test_every_shipped_config_loads_and_names_what_exists(path: Path) -> None:
     config = load_config(path)
     registry = load_registry()
-    models = [original(model) for model in config.models if not model.endswith(".gguf")]
+    models = [model for model in map(original, config.models) if not model.endswith(".gguf")]
     assert [get(registry, model).id for model in models] == models
     for suite in config.suites:
         check_suite(load_suite(suite))

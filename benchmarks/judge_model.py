@@ -1,0 +1,78 @@
+"""The judge as a model in a worker of its own, and the questions that it needs from the run's suites."""
+
+import argparse
+import sys
+
+from benchmarks.config import Config, ConfigError
+from benchmarks.engine import Message, Request, Sampling
+from benchmarks.judge import Ask, JudgeReport, judge_run
+from benchmarks.measure import ModelUnderTest
+from benchmarks.runs import Run, read_run
+from benchmarks.subjects import Subject, find_subjects, under_test
+from data.suites import load_suite
+
+_CONTEXT_TOKENS = 4096
+_REPLY_TOKENS = 24
+
+
+class JudgeError(Exception):
+    """The judge cannot judge this; one line."""
+
+
+def judge_by_model(options: argparse.Namespace) -> JudgeReport:
+    """Carry out the command.
+
+    Raises:
+        JudgeError: The judge is one of the judged, cannot be loaded, or a suite has changed since the run.
+        RunError, SuiteError, ModelError: As their readers.
+    """
+    run = read_run(options.run)
+    questions = _questions(run, options.suite)
+    try:
+        config = Config(
+            name="judge", models=(options.judge,), suites=("-",), engine=options.engine, context_tokens=_CONTEXT_TOKENS
+        )
+    except ConfigError as error:
+        raise JudgeError(str(error)) from None
+    (subject,) = find_subjects(config, lambda line: print(line, file=sys.stderr, flush=True))
+    _check_apart(subject, run, (options.a, options.b))
+    model = under_test(subject, config)
+    model.load()
+    if model.engine is None:
+        raise JudgeError(f"the judge {subject.id} cannot be loaded: {model.error}")
+    try:
+        return judge_run(run, options.a, options.b, questions, _asking(model), judge=subject.id, limit=options.limit)
+    finally:
+        model.close()
+
+
+def _asking(model: ModelUnderTest) -> Ask:
+    def ask(prompt: str) -> str | None:
+        sampling = Sampling(temperature=0.0, max_tokens=_REPLY_TOKENS)
+        reply = model.ask(Request(messages=(Message(role="user", content=prompt),), sampling=sampling, cold=True))
+        return reply.finished.text if reply.finished and reply.error is None else None
+
+    return ask
+
+
+def _questions(run: Run, wanted: str | None) -> dict[tuple[str, str], str]:
+    """Texts of the run's prompts, from suites that are still what they were."""
+    found: dict[tuple[str, str], str] = {}
+    for name in run.manifest.get("config", {}).get("suites", []):
+        suite = load_suite(name)
+        if wanted not in (None, suite.name):
+            continue
+        then = run.manifest.get("suites", {}).get(suite.name, {}).get("sha256")
+        if then != suite.sha256:
+            raise JudgeError(f"suite {suite.name} has changed since {run.id}; judge a run of the suite as it is now")
+        found |= {(suite.name, prompt.id): prompt.text for prompt in suite.prompts}
+    if not found:
+        raise JudgeError(f"{run.id} has no suite {wanted!r}" if wanted else f"{run.id} has no suite")
+    return found
+
+
+def _check_apart(judge: Subject, run: Run, judged: tuple[str, str]) -> None:
+    for model in judged:
+        rows = run.by_model.get(model)
+        if rows and (model == judge.id or rows[0].model_sha256 == judge.sha256):
+            raise JudgeError(f"{judge.id} is one of the models judged; choose another judge")

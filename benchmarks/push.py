@@ -1,0 +1,90 @@
+"""Push a finished run to the Hugging Face Hub as a dataset: manifest, every sample, and a card that tells what it says.
+
+    python -m benchmarks.push RUN --repo your-name/embedded-benchmark [--private]
+
+Needs a token that may write: set HF_TOKEN or run `hf auth login`. Answers of the models and the prompts' ids go public
+with it; paths of this machine do not.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks.runs import Run
+
+_FRONT_MATTER = """---
+tags:
+- benchmark
+- gguf
+- tradeoff
+configs:
+- config_name: samples
+  data_files: samples.jsonl
+---
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 the run or the Hub is not as it must be."""
+    options = _parse(arguments)
+    from benchmarks.runs import RunError, read_run
+    from data.hub_dataset import HubDatasetError, push_files
+
+    try:
+        run = read_run(options.run)
+        files = dataset_files(run)
+        page = push_files(options.repo, files, message=f"Tradeoff run {run.id}", private=options.private)
+    except (RunError, HubDatasetError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(page)
+    return 0
+
+
+def dataset_files(run: "Run") -> dict[str, bytes]:
+    """What goes to the Hub, by path.
+
+    Raises:
+        RunError: The run is not finished, or has no rows.
+    """
+    from benchmarks.report_content import collect
+    from benchmarks.report_text import markdown_report
+    from benchmarks.runs import MANIFEST_NAME, SAMPLES_NAME, RunError
+
+    if not run.finished:
+        raise RunError(f"{run.directory}: not finished; go on with --resume, then push it")
+    manifest = json.dumps(without_paths(dict(run.manifest)), indent=2, ensure_ascii=False) + "\n"
+    return {
+        "README.md": (_FRONT_MATTER + "\n" + markdown_report(collect([run]))).encode(),
+        MANIFEST_NAME: manifest.encode(),
+        SAMPLES_NAME: (run.directory / SAMPLES_NAME).read_bytes(),
+    }
+
+
+def without_paths(value: Any) -> Any:
+    """The same with the last part of every path: who reads it elsewhere has no use for the rest."""
+    if isinstance(value, dict):
+        return {key: without_paths(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_paths(item) for item in value]
+    if isinstance(value, str) and value.startswith(("/", "./", "../", "~")):
+        return PurePath(value).name
+    return value
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.push", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
+    parser.add_argument("--repo", required=True, metavar="USER/NAME", help="made where it is not there yet")
+    parser.add_argument("--private", action="store_true", help="visible to you alone")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
