@@ -66,3 +66,10 @@ def samples_table(run: Run, model: str) -> "pd.DataFrame":
     )
     order = {"error": 0, "not graded": 1, "wrong": 2, "partly": 3, "right": 4}
     return table.sort_values("result", key=lambda column: column.map(order), kind="stable") if len(table) else table
+
+
+def run_name(run: Run) -> str:
+    """Name, time and state of a run, for a list."""
+    started = str(run.manifest.get("created_at", ""))[:16].replace("T", " ")
+    name = run.manifest.get("config", {}).get("name", run.id)
+    return f"{name} · {started} UTC" + ("" if run.finished else " · unfinished")

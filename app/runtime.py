@@ -14,6 +14,7 @@ from app.chats import Chats
 from app.conversation import Chat
 from app.downloads import Downloads
 from app.generation import GenerationService
+from app.headline import Headline
 from app.list_runs import ListRuns
 from app.people import is_operator
 from app.shares import Shares
@@ -68,6 +69,14 @@ def service() -> GenerationService:
     here = [model_id for model_id in default_pair() if local_path(registry()[model_id], registry())]
     generation.warm(here)
     return generation
+
+
+@st.cache_resource(show_spinner=False)
+def headline() -> Headline:
+    """The verdict on the default pair, worked out in the background."""
+    made = Headline(default_pair())
+    made.start()
+    return made
 
 
 def _import_charts() -> None:

@@ -32,6 +32,7 @@ pages = [
         icon=":material/speed:",
         visibility="visible" if runtime.operator() else "hidden",
     ),
+    st.Page("app_pages/method.py", title="Method", icon=":material/straighten:"),
     st.Page("app_pages/shared.py", title="Shared", icon=":material/link:", visibility="hidden"),
 ]
 st.navigation(pages, position="top").run()

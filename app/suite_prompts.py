@@ -18,17 +18,25 @@ class SuitePrompt:
         return "".join(turn.content for turn in self.prompt.messages if turn.role == "system")
 
 
+def _prompts(name: str) -> tuple[Prompt, ...]:
+    try:
+        return load_suite(name).prompts
+    except SuiteError:
+        return ()
+
+
 @functools.cache
 def library() -> Mapping[str, tuple[SuitePrompt, ...]]:
     """Prompts of each suite that are one question, with or without a system prompt; a broken suite is left out."""
     found = {}
     for name in shipped_suites():
-        try:
-            prompts = load_suite(name).prompts
-        except SuiteError:
-            continue
-        asked = [each for each in prompts if [turn.role for turn in each.messages if turn.role != "system"] == ["user"]]
-        found[name] = tuple(SuitePrompt(suite=name, prompt=each) for each in asked)
+        asked = [
+            each
+            for each in _prompts(name)
+            if [turn.role for turn in each.messages if turn.role != "system"] == ["user"]
+        ]
+        if asked:
+            found[name] = tuple(SuitePrompt(suite=name, prompt=each) for each in asked)
     return found
 
 
@@ -40,6 +48,16 @@ def _by_text() -> Mapping[str, SuitePrompt]:
 def find(text: str) -> SuitePrompt | None:
     """The suites' prompt with exactly this text."""
     return _by_text().get(text.strip())
+
+
+@functools.cache
+def _by_id() -> Mapping[tuple[str, str], str]:
+    return {(name, each.id): each.text for name in shipped_suites() for each in _prompts(name)}
+
+
+def prompt_text(suite: str, prompt_id: str) -> str | None:
+    """A shipped suite's prompt by its id; None where the suite is not shipped any more, or was somebody's own."""
+    return _by_id().get((suite, prompt_id))
 
 
 def grade_reply(prompt_text: str, reply: str) -> Grade | None:

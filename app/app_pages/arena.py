@@ -131,7 +131,6 @@ def show_battle(current: Battle) -> None:
                 on_click=vote,
                 args=(current, outcome),
                 disabled=stage != "voting",
-                type="primary" if outcome in "ab" else "secondary",
             )
         title = "Next battle" if current.vote is not None or current.failed else "Skip"
         st.button(title, key="next_battle", icon=":material/skip_next:", on_click=skip)
@@ -151,7 +150,6 @@ with battle_tab:
             key="random_battle",
             icon=":material/casino:",
             on_click=begin_random,
-            type="primary",
         )
     else:
         show_battle(battle)

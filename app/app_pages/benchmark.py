@@ -1,6 +1,7 @@
 """Benchmark: the operator starts a small run, and watches its points appear."""
 
 import time
+from typing import Any
 
 import streamlit as st
 
@@ -8,7 +9,6 @@ from app import runtime
 from app.benchmark_jobs import Job, JobError
 from benchmarks.charts import model_points, scatter
 from benchmarks.colours import colour_of
-from benchmarks.config import RUNNABLE_CONDITIONS
 from benchmarks.runs import RunError, read_run
 from data.sources import local_path
 from data.suites import shipped_suites
@@ -46,18 +46,14 @@ def act(name: str, verb: str) -> None:
 def show_form() -> None:
     here = [model_id for model_id, entry in registry.items() if local_path(entry, registry)]
     with st.container(border=True):
-        st.multiselect(
-            "Models",
-            here,
-            [each for each in runtime.default_pair() if each in here],
-            format_func=runtime.label,
-            key="bench_models",
-        )
-        left, middle, right = st.columns(3)
-        left.multiselect("Suites", shipped_suites(), ["core"], key="bench_suites")
-        middle.number_input("Prompts of each suite", 1, 1000, 16, key="bench_limit")
-        right.selectbox("How", list(RUNNABLE_CONDITIONS), format_func=CONDITIONS.__getitem__, key="bench_condition")
-        st.button("Start", key="bench_start", icon=":material/play_arrow:", type="primary", on_click=start)
+        usual = [each for each in runtime.default_pair() if each in here]
+        several: dict[str, Any] = {"selection_mode": "multi"}
+        st.pills("Models", here, default=usual, format_func=runtime.label, key="bench_models", **several)
+        st.pills("Suites", shipped_suites(), default=["core"], key="bench_suites", **several)
+        left, right = st.columns(2)
+        left.number_input("Prompts of each suite", 1, 1000, 16, key="bench_limit")
+        right.selectbox("How", list(CONDITIONS), format_func=CONDITIONS.__getitem__, key="bench_condition")
+        st.button("Start", key="bench_start", icon=":material/play_arrow:", on_click=start)
         st.caption(
             "It runs as a process of its own, also after this page is closed. Whoever chats meanwhile uses the same "
             "cores: samples during which that happened are flagged as noisy."

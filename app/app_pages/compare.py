@@ -126,7 +126,7 @@ def show_prompt(turn: Turn, index: int) -> None:
             return
         st.text_area("Edited prompt", turn.prompt, key=f"edit_{index}", label_visibility="collapsed")
         with st.container(horizontal=True):
-            st.button("Send again", key="resend", type="primary", on_click=resend, args=(index,))
+            st.button("Send again", key="resend", on_click=resend, args=(index,))
             st.button("Cancel", key="cancel_edit", on_click=begin_edit, args=(None,))
             if index + 1 < len(turns):
                 st.caption("Replaces this prompt and everything after it.")
@@ -173,10 +173,13 @@ with st.container(horizontal=True):
         icon=":material/stop_circle:",
         on_click=stop,
         disabled=not chat.running,
-        type="primary",
     )
 
 if not turns:
+    if verdict := runtime.headline().sentence:
+        with st.container(border=True):
+            st.text(f"Measured: {verdict}")
+            st.page_link("app_pages/results.py", label="The evidence", icon=":material/scatter_plot:")
     st.caption(
         "One prompt, all models. They share the processor in equal time, and each rate counts its own time only. "
         "These two are the prompts that the project began with:"

@@ -65,9 +65,7 @@ def show_state(entry: ModelEntry) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         if here is None:
-            st.button(
-                "Fetch", key="fetch", icon=":material/download:", type="primary", on_click=fetch, args=(entry.id,)
-            )
+            st.button("Fetch", key="fetch", icon=":material/download:", on_click=fetch, args=(entry.id,))
         if operator and (here is not None or isinstance(entry.source, FileSource)):
             title = "Take off the list" if isinstance(entry.source, FileSource) else "Remove the file"
             st.button(title, key="remove", icon=":material/delete:", on_click=delete, args=(entry,))
@@ -136,7 +134,7 @@ def show_metadata(metadata: Any) -> None:
 
 
 def show_adding() -> None:
-    with st.expander("Add a model", icon=":material/add:"):
+    with st.expander("Add a model", icon=":material/add:", key="adding"):
         left, right = st.columns(2)
         with left, st.form("add_hub", border=False):
             st.text_input("Repository on the Hub", key="add_repo", placeholder="OWNER/NAME")

@@ -1,111 +1,61 @@
-"""Results: decode speed against graded quality, and the samples behind each point."""
-
-from pathlib import Path
-from typing import Any
+"""Results: what the runs say, and every sample behind it."""
 
 import streamlit as st
 
-from app import runtime
-from app.runs_on_disk import Found, fingerprint, load_runs, samples_table
-from app.state import results_directories
-from benchmarks.charts import model_points, scatter
-from benchmarks.colours import colour_of
+from app.results_cache import all_runs
+from app.runs_on_disk import run_name
+from app.views.overview import show_overview
+from app.views.pair import show_pair
+from app.views.run_pair import show_run_pair
+from app.views.samples import show_samples
 from benchmarks.runs import Run
 
-
-@st.cache_data(show_spinner=False, max_entries=2)
-def runs_as_of(state: tuple[Any, ...], where: tuple[str, ...]) -> Found:
-    """Read once per state of the files; the arguments are the cache's key."""
-    return load_runs([Path(directory) for directory in where])
+OVERVIEW, PAIR, RUNS, ONE_RUN = "Overview", "Two models", "Run against run", "One run"
 
 
-def run_name(run: Run) -> str:
-    started = str(run.manifest.get("created_at", ""))[:16].replace("T", " ")
-    return f"{run.manifest.get('config', {}).get('name', run.id)} · {started} UTC" + (
-        "" if run.finished else " · unfinished"
-    )
-
-
-def show_run(run: Run) -> None:
-    points = model_points([run])
-    if points.empty:
+def show_one_run(runs: tuple[Run, ...]) -> None:
+    """Its answers, model by model, and its hardware and method."""
+    by_key = {f"{run.id} {run.directory}": run for run in runs}
+    chosen = st.selectbox("Run", list(by_key), format_func=lambda it: run_name(by_key[it]), key="one_run")
+    run = by_key[str(chosen)]
+    if models := list(run.by_model):
+        labels = {model: str(run.models.get(model, {}).get("label", model)) for model in models}
+        model = st.segmented_control(
+            "Model", models, default=models[0], format_func=labels.__getitem__, required=True, key=f"model_of_{run.id}"
+        )
+        show_samples(run, str(model), key=f"{run.id}_{model}")
+    else:
         st.caption("This run has no samples yet.")
-        return
-    # Timed conditions first: batched answers have no speed of their own to draw.
-    conditions = sorted(points["condition"].unique(), key=lambda name: (name == "batched", name))
-    condition = (
-        st.segmented_control("Condition", conditions, default=conditions[0], required=True)
-        if conditions[1:]
-        else conditions[0]
-    )
-    points = points[points["condition"] == condition]
-    colours = colour_of(points["model"], order=list(runtime.registry()))
-    try:
-        st.altair_chart(scatter(points, colours))
-    except ValueError as error:  # nothing to draw yet
-        st.caption(f"No chart: {error}.")
-    st.caption(
-        "Up and to the right is better. Lines are 95% intervals; "
-        "where they overlap much, this run does not tell the models apart."
-    )
-    show_points_table(points)
-    show_samples(run, [str(model) for model in points["model"]])
+    show_method(run)
 
 
-def show_points_table(points: Any) -> None:
-    def number(title: str, form: str) -> Any:
-        return st.column_config.NumberColumn(title, format=form)
-
-    columns = {
-        "label": "Model",
-        "accuracy": number("Share correct", "percent"),
-        "of": "Correct / graded",
-        "decode_tok_per_s": number("Decode tok/s", "%.1f"),
-        "prefill_tok_per_s": number("Prefill tok/s", "%.0f"),
-        "ttft_s": number("TTFT (s)", "%.2f"),
-        "answer_s": number("Seconds per answer", "%.2f"),
-        "s_per_correct_answer": number("Seconds per correct answer", "%.2f"),
-        "peak_rss_gb": number("Peak memory (GB)", "%.2f"),
-        "truncated": "Cut off",
-        "ungradable": "Not gradable",
-        "errors": "Errors",
-        "noisy": "Noisy samples",
-    }
-    shown = points.assign(
-        of=points["correct"].astype(str) + " / " + points["n"].astype(str), peak_rss_gb=points["peak_rss_bytes"] / 1e9
-    )
-    st.dataframe(shown, hide_index=True, column_order=list(columns), column_config=columns)
+def show_method(run: Run) -> None:
+    with st.expander("Hardware and method of this run", icon=":material/memory:"):
+        st.json({key: value for key, value in run.manifest.items() if key != "models"}, expanded=1)
 
 
-def show_samples(run: Run, models: list[str]) -> None:
-    st.subheader("Samples")
-    labels = {model: str(run.models.get(model, {}).get("label", model)) for model in models}
-    model = st.segmented_control("Model", models, default=models[0], format_func=labels.__getitem__, required=True)
-    table = samples_table(run, str(model))
-    results = [name for name in ("wrong", "right", "partly", "not graded", "error") if name in set(table["result"])]
-    chosen = st.pills("Show", results, selection_mode="multi", default=results)
-    st.dataframe(
-        table[table["result"].isin(chosen or results)],
-        hide_index=True,
-        height=420,
-        column_config={
-            "answer": st.column_config.TextColumn("answer", width="large"),
-            "reason": st.column_config.TextColumn("reason", width="medium"),
-            "decode_tok_per_s": st.column_config.NumberColumn("decode tok/s", format="%.1f"),
-            "ttft_s": st.column_config.NumberColumn("TTFT (s)", format="%.2f"),
-        },
-    )
-
-
-directories = results_directories()
-found = runs_as_of(fingerprint(directories), tuple(map(str, directories)))
+state, found = all_runs()
 for problem in found.problems:
     st.warning(problem, icon=":material/warning:")
 if not found.runs:
     st.info("No run yet. Make one: python -m benchmarks.run benchmarks/configs/smoke.toml", icon=":material/info:")
     st.stop()
-ids = {f"{run.id} {run.directory}": run for run in found.runs}
-selected = st.selectbox("Run", list(ids), format_func=lambda key: run_name(ids[key]))
-show_run(ids[str(selected)])
-with st.expander("Hardware and method of this run"):
-    st.json({key: value for key, value in ids[str(selected)].manifest.items() if key != "models"}, expanded=1)
+view = st.segmented_control(
+    "View",
+    [OVERVIEW, PAIR, RUNS, ONE_RUN],
+    default=OVERVIEW,
+    required=True,
+    key="results_view",
+    label_visibility="collapsed",
+)
+if view == OVERVIEW:
+    show_overview(state, found.runs)
+elif view == PAIR:
+    show_pair(state, found.runs)
+elif view == RUNS:
+    show_run_pair(state, found.runs)
+else:
+    show_one_run(found.runs)
+if view == OVERVIEW:
+    machines = sorted({run.machine for run in found.runs})
+    st.caption(f"Measured on: {'; '.join(machines)}. “One run” has each run's hardware and method.")

@@ -36,9 +36,7 @@ def show_library(ask: Callable[[SuitePrompt], None], *, disabled: bool) -> None:
         )
         if chosen in texts:
             st.text(texts[chosen].prompt.text)
-            st.button(
-                "Ask", key="library_ask", icon=":material/send:", on_click=ask, args=(texts[chosen],), type="primary"
-            )
+            st.button("Ask", key="library_ask", icon=":material/send:", on_click=ask, args=(texts[chosen],))
         st.caption("Replies to these can be graded.")
 
 
@@ -50,7 +48,7 @@ def show_list_form(*, disabled: bool) -> None:
     with popover:
         st.text_area("Prompts, one a line", key="list_text", height=140, placeholder="What is 2 + 2?\nName a river.")
         st.file_uploader(f"Or a CSV with a column “{COLUMN}”", type=["csv"], key="list_file", max_upload_size=5)
-        st.button("Run the list", key="run_list", icon=":material/play_arrow:", type="primary", on_click=_start)
+        st.button("Run the list", key="run_list", icon=":material/play_arrow:", on_click=_start)
         st.caption(f"Each prompt by itself, to all chosen models; up to {MAX_PROMPTS}.")
         if problem := st.session_state.pop("list_problem", None):
             st.error(problem, icon=":material/error:")

@@ -1,41 +1,123 @@
+import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "benchmarks" / "results"
+PAGES = ("compare", "results", "arena", "models", "benchmark", "method")
 Script = Callable[..., None]
 
 
-def open_results() -> AppTest:
+def open_page(name: str) -> AppTest:
     app = AppTest.from_file(ROOT / "app" / "streamlit_app.py", default_timeout=60).run()
-    app.switch_page("app_pages/results.py").run()
+    app.switch_page(f"app_pages/{name}.py").run()
     assert not app.exception
     return app
 
 
+def open_view(name: str) -> AppTest:
+    app = open_page("results")
+    app.segmented_control(key="results_view").set_value(name).run()
+    assert not app.exception
+    return app
+
+
+def charts(app: AppTest) -> list[str]:
+    return [chart.proto.spec for chart in app.get("vega_lite_chart")]
+
+
+@pytest.fixture
+def committed(scripted_app: Script, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(COMMITTED, tmp_path / "results"))
+
+
 def test_without_a_run_the_page_says_how_to_make_one(scripted_app: Script) -> None:
-    assert "python -m benchmarks.run" in open_results().info[0].value
+    assert "python -m benchmarks.run" in open_page("results").info[0].value
 
 
-def test_the_committed_run_is_drawn_with_every_sample_behind_it(scripted_app: Script, tmp_path: Path) -> None:
-    shutil.copytree(COMMITTED, tmp_path / "results")
-    app = open_results()
-    chart = app.get("vega_lite_chart")[0].proto.spec
-    assert "decode_tok_per_s" in chart and "accuracy" in chart
-    points, samples = (table.value for table in app.dataframe)
-    assert len(points) == 5
-    assert len(samples) >= 24
-    assert {"wrong", "right"} <= set(samples["result"])
+def test_the_overview_draws_cost_against_quality_and_the_square_of_size_and_rank(committed: Path) -> None:
+    app = open_page("results")
+    drawn = charts(app)
+    assert "decode_tok_per_s" in drawn[0] and "accuracy" in drawn[0] and '"picked"' in drawn[0]
+    assert any("LoRA rank" in chart for chart in drawn)
+    assert len(app.dataframe[0].value) == 6
+    app.selectbox(key="results_axis").set_value("file_size_bytes").run()
+    assert "File size (MB)" in charts(app)[0]
 
 
-def test_a_broken_run_is_named_and_the_others_are_shown(scripted_app: Script, tmp_path: Path) -> None:
-    shutil.copytree(COMMITTED, tmp_path / "results")
-    broken = tmp_path / "results" / "broken"
-    broken.mkdir()
-    (broken / "run.json").write_text("{")
-    app = open_results()
+def test_filters_leave_the_models_and_prompts_that_are_chosen(committed: Path) -> None:
+    app = open_page("results")
+    app.session_state["filter_ranks"] = ["16"]
+    app.session_state["filter_suites"] = ["reasoning"]
+    app.run()
+    assert set(app.dataframe[0].value["label"]) == {"full·r16", "small·r16"}
+
+
+def test_two_models_get_a_verdict_their_flips_and_the_way_from_the_base(committed: Path) -> None:
+    app = open_view("Two models")
+    app.selectbox(key="pair_a").set_value("smollm2-135m-r8").run()
+    app.selectbox(key="pair_b").set_value("smollm2-135m").run()
+    assert not app.exception
+    shown = "\n".join(text.value for text in app.text)
+    assert "full·r8" in shown and "points" in shown and "n=264" in shown
+    assert any("prompts only full·r8 got right" in caption.value for caption in app.caption)
+    badges = " ".join(badge.value for badge in app.markdown)
+    assert "Right" in badges and "Wrong" in badges
+    app.selectbox(key="pair_b").set_value("smollm2-135m-r8").run()
+    assert any("two different models" in caption.value for caption in app.caption)
+
+
+def test_run_against_run_says_what_they_share_or_that_they_share_nothing(committed: Path) -> None:
+    app = open_view("Run against run")
+    assert "nothing to compare" in app.info[0].value
+    for number in (1, 2):
+        again = Path(shutil.copytree(committed / "smoke-20261124-023507", committed / f"again-{number}"))
+        manifest = json.loads((again / "run.json").read_text())
+        later = {"run_id": again.name, "created_at": f"2027-01-0{number}T00:00:00+00:00"}
+        (again / "run.json").write_text(json.dumps({**manifest, **later}))
+    app = open_view("Run against run")
+    assert not app.exception
+    assert set(app.dataframe[0].value["Verdict"]) == {"noise"}
+
+
+def test_one_run_has_its_answers_and_its_hardware(committed: Path) -> None:
+    app = open_view("One run")
+    assert {"wrong", "right"} <= set(app.dataframe[0].value["result"])
+    assert app.json
+
+
+def test_a_broken_run_is_named_and_the_others_are_shown(committed: Path) -> None:
+    (committed / "broken").mkdir()
+    (committed / "broken" / "run.json").write_text("{")
+    app = open_page("results")
     assert len(app.warning) == 1 and "broken/run.json" in app.warning[0].value
     assert app.dataframe
+
+
+def test_the_method_page_says_to_each_claim_what_the_runs_say(committed: Path) -> None:
+    shown = [text.value for text in open_page("method").text]
+    assert len(shown) == 6
+    assert any("points [" in text for text in shown) and any("× as fast as" in text for text in shown)
+
+
+def test_every_page_renders_within_a_second_from_warm_with_a_hundred_runs(committed: Path) -> None:
+    whole = committed / "smoke-20261124-023507"
+    manifest, rows = json.loads((whole / "run.json").read_text()), (whole / "samples.jsonl").read_text()
+    for number in range(97):
+        copy = committed / f"copy-{number:03}"
+        copy.mkdir()
+        (copy / "run.json").write_text(json.dumps({**manifest, "run_id": copy.name}))
+        (copy / "samples.jsonl").write_text(rows)
+    for name in PAGES:
+        app = open_page(name)
+        times = []
+        for _ in range(3):
+            started = time.perf_counter()
+            app.run()
+            times.append(time.perf_counter() - started)
+        assert min(times) < 1, f"{name}: {min(times):.2f} s"

@@ -6,15 +6,12 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.actions import send
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 LONG = "Write a very long story about a lighthouse keeper, with many chapters."
 STATISTICS = re.compile(r"[\d.]+ tok/s decode · TTFT [\d.]+ s · [\d,]+ tokens · [\d.]+ s · (\w+)")
-
-
-def send(page: Page, prompt: str) -> None:
-    page.get_by_test_id("stChatInputTextArea").fill(prompt)
-    page.keyboard.press("Enter")
 
 
 def replies(page: Page) -> list[str]:

@@ -1,0 +1,95 @@
+"""Runs, and what is worked out from them: once per state of the files, shared by all visitors."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app.result_filters import Choice, narrowed
+from app.runs_on_disk import Found, fingerprint, load_runs
+from app.state import results_directories
+from benchmarks.runs import Run, RunError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from app.claims import Claim
+    from benchmarks.compare_runs import Changes
+    from benchmarks.factorial import Factorial
+    from benchmarks.verdict import Verdict
+    from benchmarks.waterfall import Step
+
+State = tuple[Any, ...]
+
+
+def all_runs() -> tuple[State, Found]:
+    """Every run, and a key that changes with the files. What is returned is shared: nobody may change it."""
+    directories = results_directories()
+    state = fingerprint(directories)
+    return state, _runs_as_of(state, tuple(map(str, directories)))
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _runs_as_of(state: State, where: tuple[str, ...]) -> Found:
+    return load_runs([Path(directory) for directory in where])
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def points_of(state: State, choice: Choice, axis: str, _runs: Sequence[Run]) -> "pd.DataFrame":
+    from benchmarks.points import joined_points
+
+    return joined_points(narrowed(_runs, choice), axis=axis)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def verdict_of(state: State, a: str, b: str, suite: str | None, _runs: Sequence[Run]) -> "Verdict | str":
+    """The verdict, or in one line why there is none."""
+    from benchmarks.verdict import verdict
+
+    try:
+        return verdict(_runs, a, b, suite=suite)
+    except RunError as error:
+        return str(error)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def factorial_of(state: State, suite: str | None, _runs: Sequence[Run]) -> "tuple[Run, Factorial] | None":
+    """The newest run that has a 2×2, and its effects."""
+    from benchmarks.factorial import factorial
+
+    for run in _runs:
+        try:
+            return run, factorial(run, suite=suite)
+        except RunError:
+            continue
+    return None
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def waterfall_of(state: State, model: str, suite: str | None, _runs: Sequence[Run]) -> "list[Step] | str":
+    from app import runtime
+    from benchmarks.waterfall import waterfall
+    from data.registry import RegistryError
+
+    try:
+        return waterfall(_runs, model, runtime.registry(), suite=suite)
+    except (RunError, RegistryError) as error:
+        return str(error)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def changes_of(state: State, a: str, b: str, _a: Run, _b: Run) -> "Changes | str":
+    from benchmarks.compare_runs import compare_runs
+
+    try:
+        return compare_runs(_a, _b)
+    except RunError as error:
+        return str(error)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def claims_of(state: State, _runs: Sequence[Run]) -> "list[Claim]":
+    from app.claims import claims
+
+    return claims(_runs)

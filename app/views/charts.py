@@ -1,0 +1,50 @@
+"""Charts on a page: shown, selectable, and to take away."""
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    import altair as alt
+
+PICKED = "picked"
+
+
+def show_chart(chart: Any, key: str) -> None:
+    """A chart of `benchmarks`, and its specification as a file."""
+    st.altair_chart(chart, key=key)
+    _show_download(chart, key)
+
+
+def show_selectable(chart: "alt.LayerChart", key: str) -> list[str]:
+    """The same with points to select; returns the selected models."""
+    event = st.altair_chart(selectable(chart), key=key, on_select="rerun", selection_mode=PICKED)
+    _show_download(chart, key)
+    return [str(each["model"]) for each in event["selection"].get(PICKED, []) if "model" in each]
+
+
+def selectable(chart: "alt.LayerChart") -> "alt.LayerChart":
+    """The chart with its point marks answering to clicks, by their `model`."""
+    import altair as alt
+
+    picked = alt.selection_point(name=PICKED, fields=["model"])
+    layers = [layer.add_params(picked) if _is_points(layer) else layer for layer in chart.layer]
+    kept = {name: getattr(chart, name) for name in ("height", "background", "description", "usermeta", "config")}
+    return alt.LayerChart(layer=layers, **kept)
+
+
+def _is_points(layer: Any) -> bool:
+    return bool(getattr(layer.mark, "type", layer.mark) == "point")
+
+
+def _show_download(chart: Any, key: str) -> None:
+    st.download_button(
+        "This chart, as Vega-Lite",
+        chart.to_json(),
+        file_name=f"tradeoff-{key}.vl.json",
+        mime="application/json",
+        key=f"download_{key}",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+    )

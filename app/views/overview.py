@@ -1,0 +1,147 @@
+"""Results at a glance: every model's cost against its quality, the 2×2 and the depth curve."""
+
+from typing import Any
+
+import streamlit as st
+
+from app import runtime
+from app.result_filters import Choice, options
+from app.results_cache import State, factorial_of, points_of
+from app.views.charts import show_chart, show_selectable
+from app.views.samples import show_samples
+from benchmarks.colours import colour_of
+from benchmarks.runs import Run
+
+FILTERS = {
+    "suites": "Suite",
+    "kinds": "Kind of prompt",
+    "quantizations": "Quantization",
+    "ranks": "LoRA rank",
+    "sizes": "Size",
+}
+
+
+def show_overview(state: State, runs: tuple[Run, ...]) -> None:
+    from benchmarks.charts import AXES, scatter
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        axis = st.selectbox(
+            "Against quality", list(AXES), format_func=lambda it: AXES[it].title, key="results_axis", width=320
+        )
+        choice = show_filters(runs)
+    points = points_of(state, choice, str(axis), runs)
+    colours = colour_of(points["model"], order=list(runtime.registry()))
+    picked: list[str] = []
+    try:
+        picked = show_selectable(scatter(points, colours, axis=str(axis)), "quality")
+    except ValueError as error:  # nothing to draw yet
+        st.caption(f"No chart: {error}.")
+    better = "right" if AXES[str(axis)].more else "left"
+    st.caption(
+        f"Up and to the {better} is better. Lines are 95% intervals; where they overlap much, the runs do not tell the "
+        "models apart. The dashed line is the Pareto frontier. Click a point for the answers behind it."
+    )
+    if points["n"].nunique() > 1:
+        st.caption(
+            ":material/warning: These models have not all answered the same prompts, so their shares do not compare "
+            "directly. “Two models” compares the prompts that both answered; the filter keeps one suite."
+        )
+    show_points_table(points)
+    show_picked(points, picked, runs)
+    show_square(state, runs)
+    show_depth(runs)
+
+
+def show_filters(runs: tuple[Run, ...]) -> Choice:
+    popover = st.popover("Filter", icon=":material/filter_alt:", key="filter", on_change="rerun")
+    if popover.open:
+        possible = options(runs)
+        with popover:
+            for name, title in FILTERS.items():
+                st.pills(title, possible[name], selection_mode="multi", key=f"filter_{name}", persist_state="session")
+    return Choice(**{name: tuple(st.session_state.get(f"filter_{name}") or ()) for name in FILTERS})
+
+
+def show_points_table(points: Any) -> None:
+    def number(title: str, form: str) -> Any:
+        return st.column_config.NumberColumn(title, format=form)
+
+    columns = {
+        "label": "Model",
+        "accuracy": number("Share correct", "percent"),
+        "of": "Correct / graded",
+        "decode_tok_per_s": number("Decode tok/s", "%.1f"),
+        "characters_per_s": number("Characters/s", "%.0f"),
+        "prefill_tok_per_s": number("Prefill tok/s", "%.0f"),
+        "ttft_s": number("TTFT (s)", "%.2f"),
+        "answer_s": number("Seconds per answer", "%.2f"),
+        "s_per_correct_answer": number("Seconds per correct answer", "%.2f"),
+        "p_on_frontier": number("P(on the frontier)", "%.2f"),
+        "peak_rss_gb": number("Peak memory (GB)", "%.2f"),
+        "file_mb": number("File (MB)", "%.0f"),
+        "truncated": "Cut off",
+        "ungradable": "Not gradable",
+        "errors": "Errors",
+        "noisy": "Noisy samples",
+        "note": "From",
+    }
+    shown = points.assign(
+        of=points["correct"].astype(str) + " / " + points["n"].astype(str),
+        peak_rss_gb=points["peak_rss_bytes"] / 1e9,
+        file_mb=points["file_size_bytes"] / 1e6,
+    )
+    st.dataframe(
+        shown,
+        hide_index=True,
+        column_order=list(columns),
+        column_config=columns,
+        placeholder="–",
+        alt="Figures of every model",
+    )
+    st.download_button(
+        "These figures, as CSV",
+        points.to_csv(index=False),
+        "tradeoff-results.csv",
+        "text/csv",
+        key="download_points",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+    )
+
+
+def show_picked(points: Any, picked: list[str], runs: tuple[Run, ...]) -> None:
+    """The answers of the selected points, or of the model that is chosen without a mouse."""
+    by_id = {run.id: run for run in runs}
+    names = dict(zip(points["model"], points["label"], strict=True))
+    chosen = st.pills("Answers of", list(names), format_func=lambda it: names.get(it, it), key="answers_of")
+    for model in dict.fromkeys([*picked, *([chosen] if chosen in names else [])]):
+        for run_id in points.loc[points["model"] == model, "run_id"]:
+            if run_id in by_id:
+                st.subheader(f"Answers of {names[model]}", anchor=False)
+                show_samples(by_id[run_id], model, key=f"picked_{model}")
+
+
+def show_square(state: State, runs: tuple[Run, ...]) -> None:
+    from benchmarks.effect_charts import factorial_chart, factorial_words
+
+    found = factorial_of(state, None, runs)
+    if found is None:
+        return
+    run, effects = found
+    st.subheader("Size against rank", anchor=False)
+    show_chart(factorial_chart(effects), "square")
+    st.caption(f"{factorial_words(effects)} From run {run.id}.")
+
+
+def show_depth(runs: tuple[Run, ...]) -> None:
+    from benchmarks.depth import depth_points
+    from benchmarks.speed_charts import depth_chart
+
+    for run in runs:
+        if points := depth_points(run):
+            st.subheader("Speed after a long context", anchor=False)
+            colours = colour_of([point.model for point in points], order=list(runtime.registry()))
+            show_chart(depth_chart(points, colours), "depth")
+            st.caption(f"From run {run.id}.")
+            return

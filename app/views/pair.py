@@ -1,0 +1,129 @@
+"""Two models: the verdict, the prompts that only one got right, and the steps from the base."""
+
+import streamlit as st
+
+from app import runtime
+from app.results_cache import State, verdict_of, waterfall_of
+from app.suite_prompts import prompt_text
+from app.views.charts import show_chart
+from benchmarks.pairs import Flip, flip_table
+from benchmarks.runs import Run, RunError
+from benchmarks.stats import Interval
+from benchmarks.verdict import Verdict
+
+ALL_SUITES = "all suites"
+
+
+def show_pair(state: State, runs: tuple[Run, ...]) -> None:
+    models = list(dict.fromkeys(row.model for run in runs for row in run.rows if row.grade is not None))
+    if len(models) < 2:
+        st.caption("A verdict needs two models with graded answers.")
+        return
+    pair = [model for model in reversed(runtime.default_pair()) if model in models]
+    first = [*pair, *(model for model in models if model not in pair)][:2]
+    left, right, last = st.columns(3)
+    a = str(left.selectbox("Model", models, models.index(first[0]), format_func=runtime.label, key="pair_a"))
+    b = str(right.selectbox("Against", models, models.index(first[1]), format_func=runtime.label, key="pair_b"))
+    suites = sorted({row.suite for run in runs for row in run.rows if row.grade is not None})
+    suite = str(last.selectbox("On", [ALL_SUITES, *suites], key="pair_suite"))
+    if a == b:
+        st.caption("Choose two different models.")
+        return
+    wanted = None if suite == ALL_SUITES else suite
+    found = verdict_of(state, a, b, wanted, runs)
+    if isinstance(found, str):
+        st.info(found, icon=":material/info:")
+        return
+    show_verdict(found)
+    show_flips(found, wanted, runs)
+    show_waterfall(state, a, wanted, runs)
+
+
+def show_verdict(found: Verdict) -> None:
+    with st.container(border=True):
+        st.text(found.sentence)
+        quality = found.quality
+        figures = {
+            "Difference": f"{100 * quality.difference:+.1f} points",
+            "95% interval": f"{100 * quality.low:+.1f} to {100 * quality.high:+.1f}",
+            "Prompts graded for both": f"{quality.n:,}",
+            "Smallest difference it could find": f"{100 * quality.detectable:.0f} points"
+            if quality.detectable
+            else "–",
+            "Decode rate": f"{found.speed.ratio.estimate:.2f}×" if found.speed else "not timed together",
+            "Seconds per correct answer": f"{seconds(found.s_per_correct_a)} against {seconds(found.s_per_correct_b)}",
+        }
+        for column, names in zip(st.columns(2), (list(figures)[:3], list(figures)[3:]), strict=True):
+            column.table({"": {name: figures[name] for name in names}}, border="horizontal")
+        st.caption(
+            f"Quality from run {found.quality_run}; paired by prompt, clustered by template, McNemar's exact test."
+        )
+
+
+def seconds(value: Interval | None) -> str:
+    return f"{value.estimate:.2f} s" if value else "–"
+
+
+def show_flips(found: Verdict, suite: str | None, runs: tuple[Run, ...]) -> None:
+    run = next(run for run in runs if run.id == found.quality_run)
+    try:
+        flips = flip_table(run, found.a, found.b, suite=suite, condition=found.quality.condition)
+    except RunError as error:
+        st.caption(str(error))
+        return
+    only_a = [flip for flip in flips if flip.grade_a > flip.grade_b]
+    st.subheader("Where they differ", anchor=False)
+    names = [found.label_a, found.label_b]
+    st.caption(f"{len(only_a)} prompts only {names[0]} got right, {len(flips) - len(only_a)} only {names[1]}.")
+    if not flips:
+        return
+    places = {f"{flip.suite} · {flip.prompt_id} · {flip.repetition}": flip for flip in [*only_a, *flips]}
+    chosen = st.selectbox(
+        "A prompt closely", list(places), key="flip", format_func=lambda it: flip_title(places[it], names)
+    )
+    show_flip(places[str(chosen)], names)
+    st.dataframe(
+        [flip_row(flip, names) for flip in places.values()], hide_index=True, alt="Prompts with one right answer"
+    )
+
+
+def flip_title(flip: Flip, names: list[str]) -> str:
+    return f"{flip.prompt_id}: only {names[0] if flip.grade_a > flip.grade_b else names[1]}"
+
+
+def flip_row(flip: Flip, names: list[str]) -> dict[str, object]:
+    row: dict[str, object] = {"prompt": flip.prompt_id, "kind": flip.kind}
+    row |= {"only right": names[0] if flip.grade_a > flip.grade_b else names[1]}
+    return row | {f"{names[0]} says": flip.answer_a, f"{names[1]} says": flip.answer_b}
+
+
+def show_flip(flip: Flip, names: list[str]) -> None:
+    if text := prompt_text(flip.suite, flip.prompt_id):
+        with st.chat_message("user", avatar=":material/person:"):
+            st.text(text)
+    sides = (
+        (names[0], flip.answer_a, flip.grade_a, flip.reason_a),
+        (names[1], flip.answer_b, flip.grade_b, flip.reason_b),
+    )
+    for column, (name, answer, grade, reason) in zip(st.columns(2), sides, strict=True):
+        with column, st.container(border=True):
+            right = grade >= 1
+            st.badge("Right" if right else "Wrong", color="green" if right else "red", icon=icon_of(right))
+            st.text(f"{name}: {answer or 'no text'}")
+            st.text(reason or "")
+
+
+def icon_of(right: bool) -> str:
+    return ":material/check:" if right else ":material/close:"
+
+
+def show_waterfall(state: State, model: str, suite: str | None, runs: tuple[Run, ...]) -> None:
+    from benchmarks.effect_charts import waterfall_chart, waterfall_words
+
+    steps = waterfall_of(state, model, suite, runs)
+    st.subheader(f"From the base to {runtime.label(model)}", anchor=False)
+    if isinstance(steps, str):
+        st.caption(f"No steps to show: {steps}.")
+        return
+    show_chart(waterfall_chart(steps), "waterfall")
+    st.caption(waterfall_words(steps))

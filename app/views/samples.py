@@ -1,0 +1,41 @@
+"""The answers behind a figure."""
+
+import streamlit as st
+
+from app.runs_on_disk import samples_table
+from benchmarks.runs import Run
+
+RESULTS = ("wrong", "right", "partly", "not graded", "error")
+
+
+def show_samples(run: Run, model: str, *, key: str) -> None:
+    """Every answer of one model in one run, wrong ones first, with the grader's reason."""
+    table = samples_table(run, model)
+    if table.empty:
+        st.caption("No answers: this run timed fixed shapes only.")
+        return
+    there = [name for name in RESULTS if name in set(table["result"])]
+    chosen = st.pills("Show", there, selection_mode="multi", default=there, key=f"show_{key}")
+    st.dataframe(
+        table[table["result"].isin(chosen or there)],
+        hide_index=True,
+        height=420,
+        key=f"samples_{key}",
+        column_config={
+            "answer": st.column_config.TextColumn("answer", width="large"),
+            "reason": st.column_config.TextColumn("reason", width="medium"),
+            "decode_tok_per_s": st.column_config.NumberColumn("decode tok/s", format="%.1f"),
+            "ttft_s": st.column_config.NumberColumn("TTFT (s)", format="%.2f"),
+        },
+        alt="Answers with their grades",
+    )
+    st.download_button(
+        "These answers, as CSV",
+        table.to_csv(index=False),
+        f"{run.id}-{model}.csv",
+        "text/csv",
+        key=f"download_{key}",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+    )

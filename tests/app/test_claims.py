@@ -1,0 +1,20 @@
+from pathlib import Path
+
+from app.claims import NOT_MEASURED, claims
+from app.runs_on_disk import load_runs
+from benchmarks.pairs import compare_pair
+
+COMMITTED = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
+
+
+def test_the_evidence_is_worked_out_from_the_committed_runs() -> None:
+    runs = load_runs([COMMITTED]).runs
+    run = next(run for run in runs if run.manifest["config"]["name"] == "embedded")
+    size = compare_pair(run, "smollm2-135m-r8", "smollm2-small-r8")
+    found = {each.claim: each.evidence for each in claims(runs)}
+    assert f"full·r8 against small·r8: better ({100 * size.difference:+.1f} points" in next(iter(found.values()))
+    assert all("[" in evidence or evidence.startswith("Not measured") for evidence in found.values())
+
+
+def test_without_a_square_of_models_nothing_is_claimed() -> None:
+    assert {each.evidence for each in claims([])} == {NOT_MEASURED}

@@ -1,0 +1,20 @@
+from pathlib import Path
+
+from app.result_filters import Choice, narrowed, options
+from app.runs_on_disk import load_runs
+
+RUNS = load_runs([Path(__file__).resolve().parents[2] / "benchmarks" / "results"]).runs
+
+
+def test_the_possible_choices_are_what_the_runs_have() -> None:
+    found = options(RUNS)
+    assert {"core", "reasoning"} <= set(found["suites"]) and {"8", "16", "none"} <= set(found["ranks"])
+    assert "fixed-shape" not in found["kinds"]
+
+
+def test_nothing_chosen_keeps_everything_and_a_choice_only_its_rows() -> None:
+    assert narrowed(RUNS, Choice()) == list(RUNS)
+    kept = narrowed(RUNS, Choice(suites=("core",), ranks=("16",)))
+    assert {row.model for run in kept for row in run.rows} == {"smollm2-135m-r16", "smollm2-small-r16"}
+    assert {row.suite for run in kept for row in run.rows if row.is_answer} == {"core"}
+    assert narrowed(RUNS, Choice(sizes=("none of them",))) == []

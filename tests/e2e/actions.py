@@ -1,0 +1,47 @@
+"""What a person does on the pages."""
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+
+def send(page: Page, prompt: str) -> None:
+    page.get_by_test_id("stChatInputTextArea").fill(prompt)
+    page.get_by_test_id("stChatInputSubmitButton").click()
+
+
+def finish(page: Page, prompt: str) -> None:
+    """Send a prompt and wait for the end of all replies."""
+    send(page, prompt)
+    expect(page.get_by_role("button", name="Regenerate")).to_be_visible(timeout=30_000)
+
+
+def texts(page: Page) -> list[str]:
+    """The plain texts on the page: prompts and replies."""
+    return [text.inner_text() for text in page.get_by_test_id("stText").all()]
+
+
+def become_operator(page: Page, token: str) -> None:
+    """Give the token on the Models page, and stay there."""
+    page.get_by_role("link", name="Models").click()
+    page.get_by_role("button", name="I am the operator").click()
+    page.get_by_role("textbox", name="Token").fill(token)
+    page.get_by_role("textbox", name="Token").press("Enter")
+    expect(page.get_by_role("link", name="Benchmark")).to_be_visible(timeout=15_000)
+    page.keyboard.press("Escape")
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Pick from a select box by keyboard."""
+    box = page.get_by_role("combobox", name=label)
+    box.click()
+    box.fill(option)
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def download(page: Page, name: str, folder: Path) -> Path:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=name, exact=True).click()
+    path = folder / waiting.value.suggested_filename
+    waiting.value.save_as(path)
+    return path

@@ -1,0 +1,82 @@
+"""Every page is accessible, fits a phone, and has its dark colours."""
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.e2e.actions import become_operator, finish
+from tests.e2e.conftest import OPERATOR_TOKEN
+
+pytestmark = pytest.mark.slow
+Visit = Callable[..., Page]
+
+PAGES = ("/", "/results", "/arena", "/models", "/method")
+
+
+def findings(page: Page) -> list[str]:
+    """Serious and critical ones, each with where it is."""
+    response = Axe().run(page).response
+    return [
+        f"{each['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+        for each in response["violations"]
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+def settled(page: Page) -> Page:
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')", timeout=30_000)
+    page.wait_for_timeout(700)
+    return page
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_has_no_serious_finding(visit: Visit, path: str, dark: bool) -> None:
+    assert findings(settled(visit(path, dark=dark))) == []
+
+
+def test_axe_has_no_serious_finding_in_a_comparison_and_on_the_operators_page(visit: Visit) -> None:
+    page = visit()
+    finish(page, "What is 17 + 26? Answer with the number only.")
+    page.get_by_role("button", name="Grade").first.click()
+    expect(page.get_by_text("Right")).to_be_visible(timeout=10_000)
+    page.get_by_role("button", name="Details").first.click()
+    expect(page.get_by_text("Time to first token")).to_be_visible(timeout=10_000)
+    assert findings(settled(page)) == []
+    page.keyboard.press("Escape")
+    become_operator(page, OPERATOR_TOKEN)
+    page.get_by_role("link", name="Benchmark").click()
+    expect(page.get_by_role("button", name="Start")).to_be_visible(timeout=15_000)
+    assert findings(settled(page)) == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_phone_needs_no_sideways_scrolling(visit: Visit, path: str) -> None:
+    page = settled(visit(path, width=390))
+    block = page.get_by_test_id("stMainBlockContainer")
+    assert block.evaluate("it => it.parentElement.scrollWidth <= it.parentElement.clientWidth")
+    assert page.evaluate("() => document.documentElement.scrollWidth <= 390")
+
+
+def test_a_comparison_on_a_phone_stacks_the_replies(visit: Visit) -> None:
+    page = visit(width=390)
+    finish(page, "hello")
+    boxes = [text.bounding_box() for text in page.get_by_test_id("stText").all()[1:]]
+    assert all(box and box["x"] + box["width"] <= 390 for box in boxes)
+    assert boxes[0] and boxes[1] and boxes[1]["y"] > boxes[0]["y"]
+
+
+def test_dark_mode_follows_the_system(visit: Visit) -> None:
+    for dark, ground in ((False, "rgb(255, 255, 255)"), (True, "rgb(16, 21, 29)")):
+        expect(visit(dark=dark).get_by_test_id("stApp")).to_have_css("background-color", ground, timeout=10_000)
+
+
+def test_the_keyboard_alone_sends_a_prompt(visit: Visit) -> None:
+    page = visit()
+    page.get_by_test_id("stChatInputTextArea").focus()
+    page.keyboard.type("hello")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Regenerate")).to_be_visible(timeout=30_000)

@@ -1,0 +1,72 @@
+"""Models are fetched from a Hub, and only the operator may change the machine."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.actions import become_operator, choose
+from tests.e2e.conftest import OPERATOR_TOKEN, ScriptedApp
+from tests.gguf_bytes import model_bytes
+
+pytestmark = pytest.mark.slow
+Visit = Callable[..., Page]
+
+
+def test_a_model_is_fetched_with_progress_cancelled_resumed_and_removed(visit: Visit, scripted: ScriptedApp) -> None:
+    page, hub = visit(), scripted.hub
+    become_operator(page, OPERATOR_TOKEN)
+    choose(page, "A model closely", "Remote")
+    hub.hold_after = 200_000
+    page.get_by_role("button", name="Fetch").click()
+    expect(page.get_by_test_id("stProgress")).to_contain_text("download", timeout=15_000)
+    assert hub.holding.wait(15)
+    page.get_by_role("button", name="Cancel").click()
+    hub.hold_after = None
+    hub.go_on.set()
+    expect(page.get_by_text("fetch again to go on")).to_be_visible(timeout=15_000)
+    page.get_by_role("button", name="Fetch").click()
+    expect(page.get_by_text("Here, checked and ready.")).to_be_visible(timeout=15_000)
+    assert "Range" in hub.downloads()[-1].headers
+    page.get_by_role("button", name="Remove the file").click()
+    expect(page.get_by_text("Remote is removed")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("button", name="Fetch")).to_be_visible()
+
+
+def test_a_visitor_reads_but_cannot_change_the_machine(visit: Visit) -> None:
+    page = visit("/models")
+    expect(page.get_by_role("combobox", name="A model closely")).to_be_visible(timeout=15_000)
+    page.get_by_role("tab", name="Chat template").click()
+    expect(page.get_by_text("{{ messages }}")).to_be_visible()
+    assert page.get_by_role("button", name="Remove").count() == 0
+    assert page.get_by_text("Add a model").count() == 0
+    assert page.get_by_role("link", name="Benchmark").count() == 0
+    page.get_by_role("button", name="I am the operator").click()
+    page.get_by_role("textbox", name="Token").fill("a wrong one")
+    page.get_by_role("textbox", name="Token").press("Enter")
+    expect(page.get_by_text("not the operator's token")).to_be_visible(timeout=10_000)
+    page.goto(page.url.replace("/models", "/benchmark"))
+    expect(page.get_by_text("Runs are started by the operator")).to_be_visible(timeout=15_000)
+
+
+def test_the_operator_adds_a_file_which_can_be_compared_at_once(visit: Visit, scripted: ScriptedApp) -> None:
+    path = scripted.folder / "delta-Q4_0.gguf"
+    path.write_bytes(model_bytes())
+    page = visit()
+    become_operator(page, OPERATOR_TOKEN)
+    page.get_by_text("Add a model").click()
+    page.get_by_label("Path of a GGUF on this machine").fill("/no/such.gguf")
+    page.get_by_role("button", name="Add the file").click()
+    expect(page.get_by_text("no file at '/no/such.gguf'")).to_be_visible(timeout=10_000)
+    page.get_by_label("Path of a GGUF on this machine").fill(str(path))
+    page.get_by_role("button", name="Add the file").click()
+    expect(page.get_by_text("is on the list, as delta-q4_0")).to_be_visible(timeout=10_000)
+    page.get_by_role("link", name="Compare").click()
+    choose(page, "Model A", "delta-Q4_0")
+    page.get_by_role("link", name="Models").click()
+    choose(page, "A model closely", "delta-Q4_0")
+    page.get_by_role("button", name="Take off the list").click()
+    expect(page.get_by_text("is off the list; its file is yours")).to_be_visible(timeout=10_000)
+    assert path.exists()
+    page.get_by_role("link", name="Compare").click()
+    expect(page.get_by_test_id("stChatInput")).to_be_visible(timeout=10_000)
