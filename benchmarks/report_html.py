@@ -4,7 +4,8 @@ import json
 from html import escape
 from typing import Any
 
-from benchmarks.report_content import Report, Section, Table
+from benchmarks.report_content import Report
+from benchmarks.report_parts import Section, Table
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; }

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.compare import comparison_json, markdown
-from benchmarks.report_content import Report, Section
+from benchmarks.report_content import Report
+from benchmarks.report_parts import Section
 
 
 def markdown_report(report: Report) -> str:

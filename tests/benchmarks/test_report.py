@@ -23,6 +23,7 @@ def quality() -> Run:
     groups = [graded_rows(model, grades) for model, grades in GRADES.items()]
     groups += [graded_rows(model, grades[:4], condition="timed-cold") for model, grades in GRADES.items()]
     groups[3] = graded_rows("tuned-16", GRADES["tuned-16"], answer=HOSTILE)
+    groups.append(graded_rows("smollm2-135m@again", GRADES["smollm2-135m"]))
     return made_run(*groups, run_id="q", facts={model: {"file_size_bytes": 9 * 10**6} for model in GRADES})
 
 
@@ -71,7 +72,8 @@ def test_markdown_has_verdicts_figures_suites_steps_noise_flips_and_sources(
     ]
     assert "TUNED-16 answers +50.0 points more correctly" in text
     assert "(layers removed): -25.0 [" in text
-    assert "smollm2-135m against itself: " in text
+    assert "smollm2-135m decodes at 1.00" in text and "× its own rate." in text
+    assert "smollm2-135m against itself, batched: +0.0 [+0.0, +0.0] points (n=40)." in text
     assert all(len(set(re.findall(r"(?<!\\)\|", line))) <= 1 for line in text.splitlines())
     assert "<script>" not in text
 

@@ -466,3 +466,21 @@ def test_a_batched_run_asks_a_few_prompts_alone_too_and_reports_how_many_answers
     rows = only_run().rows
     assert [sum(row.condition == name for row in rows) for name in ("timed-cold", "batched")] == [6, 8]
     assert "answers that differ between batched and alone: " in capsys.readouterr().out
+
+
+def test_a_model_that_kills_its_worker_in_a_batched_run_has_rows_that_say_so_and_the_others_finish() -> None:
+    model("deadly", reply="one two three", die_after_tokens=2)
+    config("deadly", "fast", conditions=["batched"], batch_sequences=2, jobs=2)
+    assert run.main(["test.toml"]) == 1
+    done = only_run()
+    errors = {name: {row.error for row in done.rows if row.model == name} for name in ("deadly", "fast")}
+    assert done.finished and len(done.rows) == 8
+    assert errors["fast"] == {None} and all("SIGKILL" in str(error) for error in errors["deadly"])
+
+
+def test_a_persons_own_table_is_a_suite() -> None:
+    Path("own.csv").write_text("prompt,grader,answer\nWhich city is it?,keywords,Paris\nAnd which?,exact,Rome\n")
+    config(suites=["./own.csv"])
+    assert run.main(["test.toml"]) == 0
+    grades = {(row.model, row.prompt_id): row.grade for row in only_run().rows}
+    assert grades["fast", "line-1"] == 1 and grades["fast", "line-2"] == 0 and grades["slow", "line-1"] == 0
