@@ -12,6 +12,7 @@ from app.conversation import lane_requests
 from app.generation import Refused
 from app.reply_facts import ENDINGS, statistics_line
 from app.suite_prompts import library
+from app.views.say import say_error, say_warning
 from app.views.standing import show_standing
 from app.vote_backup import banner
 from app.vote_store import VotedAlready, VotesError
@@ -122,7 +123,7 @@ def show_battle(current: Battle) -> None:
         st.text(current.prompt)
     stage = current.stage(time.monotonic())
     if current.failed:
-        st.warning(f"There is nothing to vote on: {what_failed(current)}.", icon=":material/warning:")
+        say_warning(f"There is nothing to vote on: {what_failed(current)}.")
     elif stage in ("writing", "playing"):
         show_unfinished(current)
     else:
@@ -142,7 +143,7 @@ def show_battle(current: Battle) -> None:
 
 
 if note := banner(os.environ):
-    st.warning(note, icon=":material/cloud_off:")
+    say_warning(note, ":material/cloud_off:")
 battle_tab, standing_tab = st.tabs(["Battle", "Standing"], key="arena_tab", on_change="rerun")
 with battle_tab:
     if battle is None:
@@ -162,7 +163,7 @@ if standing_tab.open:
     with standing_tab:
         show_standing()
 if problem := state.pop("arena_problem", None):
-    st.error(problem, icon=":material/error:")
+    say_error(problem)
 if battle is None:
     st.chat_input(
         "Your own prompt for two unnamed models", key="arena_prompt", on_submit=lambda: begin(state.arena_prompt or "")

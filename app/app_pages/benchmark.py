@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import runtime
 from app.benchmark_jobs import Job, JobError
+from app.views.say import say_error, say_quietly
 from benchmarks.charts import model_points, scatter
 from benchmarks.colours import colour_of
 from benchmarks.runs import RunError, read_run
@@ -106,7 +107,7 @@ def show_points(job: Job) -> None:
         if points is not None and not points.empty:
             st.altair_chart(scatter(points, colour_of(points["model"], order=list(registry))), key=f"chart_{job.name}")
     except (RunError, ValueError) as error:  # nothing to draw yet
-        st.caption(f"No chart yet: {error}.")
+        say_quietly(f"No chart yet: {error}.")
 
 
 @st.fragment(run_every=LOOK_S)
@@ -123,7 +124,7 @@ if not runtime.operator():
     st.stop()
 show_form()
 if problem := state.pop("bench_problem", None):
-    st.error(problem, icon=":material/error:")
+    say_error(problem)
 all_jobs = jobs.jobs()
 if any(job.running for job in all_jobs):
     show_running()

@@ -11,6 +11,7 @@ from app.links import read_link
 from app.suite_prompts import SuitePrompt
 from app.views.prompts import show_library, show_list, show_list_form
 from app.views.replies import show_difference, show_turn
+from app.views.say import say_error, say_warning
 from app.views.settings import (
     chosen_models,
     chosen_sampling,
@@ -167,7 +168,7 @@ follow_link()
 if turns and st.query_params.get("chat") != chat.id:
     st.query_params.from_dict({"chat": chat.id})
 for problem in state.get("link_problems", ()):
-    st.warning(problem, icon=":material/link_off:")
+    say_warning(problem, ":material/link_off:")
 
 show_models(disabled=chat.running)
 with st.container(horizontal=True):
@@ -204,7 +205,7 @@ if turns and not chat.running:
     show_last_actions(turns[-1])
 
 if refusal := state.pop("refusal", None):
-    st.error(refusal, icon=":material/error:")
+    say_error(refusal)
 
 st.chat_input(
     "A prompt for all models",

@@ -8,6 +8,7 @@ from app.views.overview import show_overview
 from app.views.pair import show_pair
 from app.views.run_pair import show_run_pair
 from app.views.samples import show_method, show_samples
+from app.views.say import say_warning
 from benchmarks.runs import Run
 
 OVERVIEW, PAIR, RUNS, ONE_RUN = "Overview", "Two models", "Run against run", "One run"
@@ -31,7 +32,7 @@ def show_one_run(runs: tuple[Run, ...]) -> None:
 
 state, found = all_runs()
 for problem in found.problems:
-    st.warning(problem, icon=":material/warning:")
+    say_warning(problem)
 if not found.runs:
     st.info("No run yet. Make one: python -m benchmarks.run benchmarks/configs/smoke.toml", icon=":material/info:")
     st.stop()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.runs_on_disk import samples_table
+from app.views.say import say_quietly
 from benchmarks.runs import Run
 
 RESULTS = ("wrong", "right", "partly", "not graded", "error")
@@ -16,7 +17,7 @@ def show_method(runs: Sequence[Run], key: str) -> None:
     if popover.open:
         with popover:
             for run in runs:
-                st.caption(f"{run.id}: {run.machine}")
+                say_quietly(f"{run.id}: {run.machine}")
                 st.json({name: value for name, value in run.manifest.items() if name != "models"}, expanded=1)
 
 

@@ -72,6 +72,7 @@ def test_two_models_get_a_verdict_their_flips_and_the_way_from_the_base(committe
     assert any("two different models" in caption.value for caption in app.caption)
 
 
+@pytest.mark.slow
 def test_run_against_run_says_what_they_share_or_that_they_share_nothing(committed: Path) -> None:
     app = open_view("Run against run")
     assert "nothing to compare" in app.info[0].value
@@ -107,6 +108,7 @@ def test_the_method_page_says_to_each_claim_what_the_runs_say(committed: Path) -
     assert any("points [" in text for text in shown) and any("× as fast as" in text for text in shown)
 
 
+@pytest.mark.slow
 def test_every_page_renders_within_a_second_from_warm_with_a_hundred_runs(committed: Path) -> None:
     whole = committed / "smoke-20261124-023507"
     manifest, rows = json.loads((whole / "run.json").read_text()), (whole / "samples.jsonl").read_text()

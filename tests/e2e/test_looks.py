@@ -49,7 +49,8 @@ def test_axe_has_no_serious_finding_in_a_comparison_and_on_the_operators_page(vi
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_phone_needs_no_sideways_scrolling(visit: Visit, path: str) -> None:
-    page = settled(visit(path, width=390))
+    page = visit(path, width=390)
+    page.wait_for_timeout(1500)
     block = page.get_by_test_id("stMainBlockContainer")
     assert block.evaluate("it => it.parentElement.scrollWidth <= it.parentElement.clientWidth")
     assert page.evaluate("() => document.documentElement.scrollWidth <= 390")
