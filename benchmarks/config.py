@@ -48,7 +48,7 @@ class Config:
         seed: Of the sampler and of the order of the samples.
         temperature: 0 always takes the likeliest token.
         context_tokens: KV cache, in tokens.
-        threads: Of each worker; 0 takes what the process may use (affinity and container quota).
+        threads: Of each worker; 0 takes what the process may use (affinity and container quota), parted among `jobs`.
         max_tokens: Upper bound of every reply besides the prompt's own; 0 sets none.
         fixed_prefill_tokens, fixed_decode_tokens, fixed_repetitions: Fixed-shape timing besides the prompts, as
             llama-bench's pp and tg; 0 repetitions leave it out.

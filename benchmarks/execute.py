@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from benchmarks.batch import measure_batched
 from benchmarks.config import Config, ConfigError, original
+from benchmarks.machine import usable_threads
 from benchmarks.measure import ModelUnderTest, measure, request_for
 from benchmarks.progress import RunProgress
 from benchmarks.run_manifest import differences, new_manifest, now
@@ -149,7 +150,8 @@ def _make_batched(samples: Sequence[Sample], subjects: Sequence[Subject], config
 
 
 def _make_one_batched(samples: Sequence[Sample], subject: Subject, config: Config, record: _Record) -> None:
-    model = under_test(subject, config, sequences=config.batch_sequences)
+    threads = config.threads or max(1, usable_threads() // config.jobs)  # more than there are collapse: they spin
+    model = under_test(subject, dataclasses.replace(config, threads=threads), sequences=config.batch_sequences)
     model.load()
     try:
         for row in measure_batched(samples, model, config, stop=record.stop):

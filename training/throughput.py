@@ -49,11 +49,16 @@ class Cell:
     environment: Mapping[str, str] | None = None
 
 
-_PLAIN_PADDING = {"UNSLOTH_DISABLE_AUTO_PADDING_FREE": "1"}
+_PADDING_FREE, _PADDED = ({"UNSLOTH_DISABLE_AUTO_PADDING_FREE": value} for value in ("0", "1"))
 CELLS: Mapping[str, Cell] = {
     **{
         f"{shape}-{rank}-{backend}-{examples}x{length}": Cell(
-            config=f"llama-3.2-{shape}-{rank}", shape=shape, backend=backend, examples=examples, length=length
+            config=f"llama-3.2-{shape}-{rank}",
+            shape=shape,
+            backend=backend,
+            examples=examples,
+            length=length,
+            environment=_PADDING_FREE,
         )
         for shape, rank in (("1b", "r8"), ("3b", "r16"))
         for backend in ("unsloth", "trl")
@@ -65,7 +70,7 @@ CELLS: Mapping[str, Cell] = {
         backend="unsloth",
         examples=8,
         length=1024,
-        environment=_PLAIN_PADDING,
+        environment=_PADDED,
     ),
     "1b-r8-unsloth-8x1024-fp16": Cell(
         config="llama-3.2-1b-r8",

@@ -8,8 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -283,11 +285,13 @@ def wait_for_rows(count: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("condition", ["timed-cold", "batched"])
-def test_killed_again_and_again_at_random_points_a_run_ends_with_the_same_rows_none_twice(condition: str) -> None:
+@pytest.mark.parametrize(("condition", "repetitions"), [("timed-cold", 2), ("batched", 8)])
+def test_killed_again_and_again_at_random_points_a_run_ends_with_the_same_rows_none_twice(
+    condition: str, repetitions: int
+) -> None:
     for name in ("fast", "slow"):
         model(name, reply=f"{name} one two three four five Paris", pace_s=0.02)
-    config(conditions=[condition], batch_sequences=2, jobs=2, repetitions=2, warmups=0)
+    config(conditions=[condition], batch_sequences=2, jobs=2, repetitions=repetitions, warmups=0)
     rng, kept = random.Random(condition), 0
     for kill in range(4):
         process = start(*(["--resume"] if kill else []))
@@ -297,12 +301,12 @@ def test_killed_again_and_again_at_random_points_a_run_ends_with_the_same_rows_n
         process.kill()
         process.communicate()
         kept, before = len(only_run().rows), kept
-        assert before < kept < 16  # what was on disk stays
+        assert before < kept < 8 * repetitions  # what was on disk stays
     resumed = start("--resume")
     _, said = resumed.communicate(timeout=60)
     assert resumed.returncode == 0, said
     done = only_run()
-    assert done.finished and len({row.key for row in done.rows}) == len(done.rows) == 16
+    assert done.finished and len({row.key for row in done.rows}) == len(done.rows) == 8 * repetitions
     assert {row.error for row in done.rows} == {None}
 
 
@@ -391,15 +395,18 @@ def test_one_file_can_be_measured_twice_in_one_run() -> None:
     assert len({row.pid for row in done.rows if row.condition == "timed-cold"}) == 2
 
 
-def test_batched_models_run_at_the_same_time_and_each_sample_is_there_once() -> None:
+def test_batched_models_run_at_the_same_time_and_each_sample_is_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
     config(conditions=["batched"], batch_sequences=2, jobs=2)
-    for name in ("fast", "slow"):
-        model(name, reply=f"{name} Paris and Lyon and more", pace_s=0.01)
+    both, original = threading.Barrier(2, timeout=60), execute.measure_batched
+
+    def after_both_have_begun(*arguments: Any, **options: Any) -> Iterator[Any]:
+        both.wait()  # raises where the other model only begins after this one
+        yield from original(*arguments, **options)
+
+    monkeypatch.setattr(execute, "measure_batched", after_both_have_begun)
     assert run.main(["test.toml"]) == 0
     rows = only_run().rows
     assert len({row.key for row in rows}) == len(rows) == 8
-    first, second = ([row for row in rows if row.model == name] for name in ("fast", "slow"))
-    assert min(row.started_at for row in second) < max(row.started_at for row in first)
     assert all(facts["info"] for facts in only_run().models.values())
 
 
@@ -484,3 +491,12 @@ def test_a_persons_own_table_is_a_suite() -> None:
     assert run.main(["test.toml"]) == 0
     grades = {(row.model, row.prompt_id): row.grade for row in only_run().rows}
     assert grades["fast", "line-1"] == 1 and grades["fast", "line-2"] == 0 and grades["slow", "line-1"] == 0
+
+
+def test_the_threads_of_the_machine_are_parted_among_models_that_run_at_the_same_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(execute, "usable_threads", lambda: 8)
+    config(conditions=["batched"], jobs=2)
+    assert run.main(["test.toml", "--limit", "1"]) == 0
+    assert {facts["info"]["threads"] for facts in only_run().models.values()} == {4}
