@@ -107,7 +107,9 @@ def compare_runs(a: Run, b: Run, *, suite: str | None = None) -> Changes:
     if not found:
         raise RunError(f"{a.id} and {b.id} have nothing to compare: {'; '.join(notes) or 'no condition in common'}")
     adjusted = holm([each.p_value for each in found])
-    floor = max((noise for run in (a, b) if (noise := noise_floor(run)) is not None), default=0.0)
+    floor = max((noise for run in (a, b) if (noise := noise_floor(run)) is not None), default=None)
+    if floor is None and any(not each.metric.endswith("share correct") for each in found):
+        notes.append("no speed is called different: without ID@again in a run, its noise floor is not known")
     rows = tuple(_judged(each, p_value, floor) for each, p_value in zip(found, adjusted, strict=True))
     return Changes(run_a=a.id, run_b=b.id, rows=rows, notes=tuple(notes))
 
@@ -258,13 +260,13 @@ def _relative_interval(
     return interval.low - 1, interval.high - 1
 
 
-def _judged(change: Change, adjusted: float, floor: float) -> Change:
-    """With the adjusted p; a speed must also differ by more than a model does from itself."""
+def _judged(change: Change, adjusted: float, floor: float | None) -> Change:
+    """With the adjusted p; a speed must also differ by more than a model does from itself, which must be known."""
     from dataclasses import replace
 
     share = change.metric.endswith("share correct")
     off = change.low is not None and change.high is not None and not change.low <= 0 <= change.high
-    beyond = share or abs(change.change) > floor
+    beyond = share or (floor is not None and abs(change.change) > floor)
     return replace(change, adjusted=adjusted, significant=adjusted < ALPHA and off and beyond)
 
 

@@ -12,6 +12,8 @@ from benchmarks.pairs import PromptKey, Scores, scores
 from benchmarks.runs import Row
 from benchmarks.stats import FloatArray, Interval
 
+_VALUES_AT_ONCE = 2_000_000  # 16 MB
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
@@ -142,6 +144,9 @@ def _resampled_medians(candidate: Candidate, rng: Generator, draws: int) -> Floa
     values = candidate.cost_samples
     if values.size == 1:
         return np.full(draws, candidate.cost)
-    picks = rng.integers(0, values.size, size=(draws, min(values.size, 500)))
-    medians: FloatArray = np.median(values[picks], axis=1)
-    return medians
+    rows = max(1, _VALUES_AT_ONCE // values.size)
+    parts = [
+        np.median(values[rng.integers(0, values.size, size=(min(rows, draws - start), values.size))], axis=1)
+        for start in range(0, draws, rows)
+    ]
+    return np.concatenate(parts)

@@ -26,7 +26,8 @@ class Axis:
         form: d3 format of a value in `unit`s.
         unit: Drawn values are divided by this: 1e6 draws bytes as MB.
         of: The figure of a model.
-        sample: The same of one timed row, for resampling; None where it does not vary.
+        sample: The same of one timed row, for resampling; None where there is none.
+        fixed: It does not vary from sample to sample, so a chance to be on the frontier needs none.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Axis:
     of: Callable[[ModelFigures], Interval | float | None]
     unit: float = 1.0
     sample: Callable[[Row], float | None] | None = None
+    fixed: bool = False
 
 
 AXES: Mapping[str, Axis] = MappingProxyType(
@@ -61,10 +63,10 @@ AXES: Mapping[str, Axis] = MappingProxyType(
             title="Seconds per correct answer", more=False, form=".2f", of=lambda it: it.s_per_correct_answer
         ),
         "peak_rss_bytes": Axis(
-            title="Peak memory (MB)", more=False, form=".0f", unit=1e6, of=lambda it: it.peak_rss_bytes
+            title="Peak memory (MB)", more=False, form=".0f", unit=1e6, of=lambda it: it.peak_rss_bytes, fixed=True
         ),
         "file_size_bytes": Axis(
-            title="File size (MB)", more=False, form=".0f", unit=1e6, of=lambda it: it.file_size_bytes
+            title="File size (MB)", more=False, form=".0f", unit=1e6, of=lambda it: it.file_size_bytes, fixed=True
         ),
     }
 )
@@ -101,11 +103,12 @@ def joined_points(runs: Sequence[Run], *, machine: str | None = None, axis: str 
     group = _asked_alike(figures)
     points = [_point(each) | {"alike": each in group} for each in figures]
     candidates = candidates_of(group, AXES[axis].of, AXES[axis].sample)
+    known = AXES[axis].fixed or AXES[axis].sample is not None  # else the cost's own uncertainty would be left out
     try:
         placed = standings(candidates, more=AXES[axis].more, rng=np.random.default_rng(len(candidates)))
     except ValueError:  # no two models have answered the same prompts
         placed = []
-    chances = {standing.model: standing.p_on_frontier for standing in placed}
+    chances = {standing.model: standing.p_on_frontier for standing in placed if known}
     for point in points:
         point["p_on_frontier"] = chances.get(str(point["model"]))
     return _frame(points)
@@ -150,8 +153,10 @@ def _point(figures: ModelFigures) -> dict[str, object]:
         "correct": summary.correct if summary else 0,
         "n": summary.graded if summary else 0,
     }
-    for name in ("truncated", "ungradable", "errors", "noisy", "samples"):
+    for name in ("truncated", "ungradable", "errors", "samples"):
         point[name] = getattr(summary, name) if summary else 0
+    timed = speed.summary if speed else summary
+    point["noisy"] = timed.noisy if timed else 0
     for name, value in (*((name, axis.of(figures)) for name, axis in AXES.items()), ("accuracy", figures.accuracy)):
         point |= _with_ends(name, value)
     return point

@@ -8,6 +8,7 @@ with it; paths of this machine do not.
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePath
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from benchmarks.runs import Run
 
+_PATH = re.compile(r"(?<![\w:/.])(?:~|\.{1,2})?/[^\s'\":,;]+")
 _FRONT_MATTER = """---
 tags:
 - benchmark
@@ -57,12 +59,21 @@ def dataset_files(run: "Run") -> dict[str, bytes]:
 
     if not run.finished:
         raise RunError(f"{run.directory}: not finished; go on with --resume, then push it")
+    rows = (run.directory / SAMPLES_NAME).read_text(encoding="utf-8")
     manifest = json.dumps(without_paths(dict(run.manifest)), indent=2, ensure_ascii=False) + "\n"
     return {
         "README.md": (_FRONT_MATTER + "\n" + markdown_report(collect([run]))).encode(),
         MANIFEST_NAME: manifest.encode(),
-        SAMPLES_NAME: (run.directory / SAMPLES_NAME).read_bytes(),
+        SAMPLES_NAME: "".join(map(_line, rows.splitlines(keepends=True))).encode(),
     }
+
+
+def _line(line: str) -> str:
+    """A row as it is, but for the paths in its error; answers are the models' own words."""
+    row = json.loads(line)
+    if not row.get("error"):
+        return line
+    return json.dumps(row | {"error": without_paths(row["error"])}, ensure_ascii=False) + "\n"
 
 
 def without_paths(value: Any) -> Any:
@@ -71,8 +82,8 @@ def without_paths(value: Any) -> Any:
         return {key: without_paths(item) for key, item in value.items()}
     if isinstance(value, list):
         return [without_paths(item) for item in value]
-    if isinstance(value, str) and value.startswith(("/", "./", "../", "~")):
-        return PurePath(value).name
+    if isinstance(value, str):
+        return _PATH.sub(lambda found: PurePath(found[0]).name, value)
     return value
 
 

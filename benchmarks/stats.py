@@ -66,33 +66,6 @@ def _between_ranks(values: FloatArray, confidence: float) -> Interval:
     return Interval(estimate=float(np.median(ordered)), low=ends[0], high=ends[1], n=values.size)
 
 
-def paired_difference(
-    base: Sequence[float] | FloatArray,
-    tuned: Sequence[float] | FloatArray,
-    *,
-    rng: Generator,
-    confidence: float = 0.95,
-    draws: int = 10_000,
-) -> Interval:
-    """Mean of tuned - base with its percentile-bootstrap interval.
-
-    Prompts, not answers, are resampled: both models saw the same prompts.
-
-    Args:
-        base, tuned: Scores in [0, 1], shape (n_prompts,), same prompt order.
-        draws: Bootstrap resamples.
-
-    Raises:
-        ValueError: Shapes differ, fewer than 2 prompts, or a value that is not finite.
-
-    Source: Miller 2024, arXiv:2411.00640.
-    """
-    before, after = finite(base, "base"), finite(tuned, "tuned")
-    if before.shape != after.shape:
-        raise ValueError(f"base has {before.size} prompts and tuned {after.size}; pair them by prompt first")
-    return _bootstrap(after - before, np.mean, rng=rng, confidence=confidence, draws=draws)
-
-
 def mcnemar_exact(base_only: int, tuned_only: int) -> float:
     """Two-sided p-value that two models are right equally often, from the prompts that only one of them got right.
 

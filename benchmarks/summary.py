@@ -1,5 +1,6 @@
 """What a run's rows say of each model: one summary per model and condition."""
 
+import dataclasses
 import math
 import statistics
 import zlib
@@ -13,6 +14,8 @@ from benchmarks.stats import Interval, median_interval, wilson
 
 MIN_DECODE_TOKENS = 8
 """Fewer decoded tokens than this give no decode rate: a step takes about as long as the clock's noise."""
+
+_FEWEST_FOR_INTERVAL = 6
 
 SINGLE_SEQUENCE = ("timed-cold", "warm")
 """Conditions whose wall seconds are one answer's own; batched wall time is shared by several answers."""
@@ -28,8 +31,7 @@ class Summary:
         itl_p50_s, itl_p95_s: Medians over the answers of their inter-token quantiles.
         characters_per_s: Median; compares across tokenizers, which tokens do not.
         answer_s: Median wall seconds per answer; of single-sequence conditions only.
-        mean_answer_s: Mean of the same; divided by the share correct it gives seconds per correct answer.
-        accuracy: Share correct among the graded answers, with its Wilson interval.
+        accuracy: Share correct among the graded prompts; its interval counts a template or a repeated prompt once.
         correct, graded: Counts behind it; a repetition's answers count too.
         truncated, ungradable, errors, noisy: Counts, among `samples`.
     """
@@ -44,7 +46,6 @@ class Summary:
     itl_p95_s: Interval | None
     characters_per_s: Interval | None
     answer_s: Interval | None
-    mean_answer_s: float | None
     fixed_decode_tok_per_s: Interval | None
     fixed_prefill_tok_per_s: Interval | None
     accuracy: Interval | None
@@ -94,10 +95,9 @@ def _summary(run: Run, model: str, condition: str, all_rows: Sequence[Row]) -> S
         itl_p95_s=median((row.itl_p95_s for row in timed), "itl p95"),
         characters_per_s=median(map(character_rate, timed), "characters"),
         answer_s=median(seconds, "answer"),
-        mean_answer_s=statistics.fmean(seconds) if seconds else None,
         fixed_decode_tok_per_s=median(map(decode_rate, fixed), "fixed decode"),
         fixed_prefill_tok_per_s=median((row.prefill_tok_per_s for row in fixed), "fixed prefill"),
-        accuracy=wilson(correct, len(grades)) if grades else None,
+        accuracy=_accuracy(rows),
         correct=correct,
         graded=len(grades),
         truncated=sum(row.truncated for row in rows),
@@ -106,6 +106,31 @@ def _summary(run: Run, model: str, condition: str, all_rows: Sequence[Row]) -> S
         noisy=sum(row.noisy for row in good),
         peak_rss_bytes=run.models.get(model, {}).get("peak_rss_bytes"),
     )
+
+
+def _accuracy(rows: Sequence[Row]) -> Interval | None:
+    """Share correct: Wilson's interval where every graded answer is a witness of its own; else by clusters.
+
+    Repetitions of a prompt are averaged, and prompts of one template rise and fall together.
+    """
+    from benchmarks.clusters import clustered_mean
+
+    grades: dict[tuple[str, str], list[float]] = {}
+    clusters: dict[tuple[str, str], str] = {}
+    for row in rows:
+        if row.grade is not None:
+            key = (row.suite, row.prompt_id)
+            grades.setdefault(key, []).append(row.grade)
+            clusters[key] = f"{row.suite} {row.template or row.prompt_id}"
+    if not grades:
+        return None
+    shares = [statistics.fmean(values) for values in grades.values()]
+    count, share = len(set(clusters.values())), statistics.fmean(shares)
+    if count < 2 or len(set(shares)) == 1 or count == sum(map(len, grades.values())):
+        plain = wilson(round(share * count), count)
+        return dataclasses.replace(plain, estimate=share, n=len(shares))
+    found = clustered_mean(shares, list(clusters.values()), rng=np.random.default_rng(count))
+    return dataclasses.replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def decode_rate(row: Row) -> float | None:
@@ -122,12 +147,12 @@ def character_rate(row: Row) -> float | None:
 
 
 def median_of(values: Iterable[float | None], seed: str) -> Interval | None:
-    """Median and interval, the same at every reading; a single value has no interval, and NaN for its ends."""
+    """Median and interval, the same at every reading; fewer than six values give no 95% interval, and NaN ends."""
     known = [value for value in values if value is not None]
     if not known:
         return None
-    if len(known) == 1:
-        return Interval(estimate=known[0], low=math.nan, high=math.nan, n=1)
+    if len(known) < _FEWEST_FOR_INTERVAL:
+        return Interval(estimate=statistics.median(known), low=math.nan, high=math.nan, n=len(known))
     return median_interval(known, rng=np.random.default_rng(zlib.crc32(seed.encode())))
 
 

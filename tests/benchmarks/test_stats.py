@@ -7,11 +7,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.stats import (
-    Interval,
     holm,
     mcnemar_exact,
     median_interval,
-    paired_difference,
     ratio_of_medians,
     wilson,
 )
@@ -54,29 +52,6 @@ def test_mcnemar_has_nothing_to_say_without_discordant_prompts() -> None:
     assert mcnemar_exact(0, 5) == pytest.approx(2 * 0.5**5)
 
 
-def test_the_paired_difference_agrees_with_the_normal_approximation_on_many_prompts() -> None:
-    rng = np.random.default_rng(1)
-    base, tuned = (rng.random(2000) < 0.45).astype(float), (rng.random(2000) < 0.55).astype(float)
-    gained = tuned - base
-    interval = paired_difference(base, tuned, rng=np.random.default_rng(2))
-    margin = 1.959964 * gained.std(ddof=1) / np.sqrt(2000)
-    assert interval.estimate == pytest.approx(gained.mean())
-    assert interval.low == pytest.approx(gained.mean() - margin, abs=0.003)
-    assert interval.high == pytest.approx(gained.mean() + margin, abs=0.003)
-
-
-def test_the_paired_difference_turns_round_when_the_models_change_places() -> None:
-    base, tuned = [0.0, 1, 0, 0, 1, 0, 1, 0], [1.0, 1, 0, 1, 1, 0, 0, 1]
-    one = paired_difference(base, tuned, rng=np.random.default_rng(3))
-    other = paired_difference(tuned, base, rng=np.random.default_rng(3))
-    assert (one.estimate, one.low, one.high) == pytest.approx((-other.estimate, -other.high, -other.low))
-
-
-def test_a_model_does_not_differ_from_itself() -> None:
-    scores = [0.0, 1.0, 1.0]
-    assert paired_difference(scores, scores, rng=np.random.default_rng(0)) == Interval(estimate=0, low=0, high=0, n=3)
-
-
 def test_the_median_interval_covers_the_true_median_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(4)
     covered = 0
@@ -105,8 +80,6 @@ def test_the_same_generator_gives_the_same_interval() -> None:
         (lambda rng: median_interval([], rng=rng), "at least 2 values"),
         (lambda rng: median_interval([1.0], rng=rng), "at least 2 values"),
         (lambda rng: median_interval([1.0, np.nan], rng=rng), "NaN or infinity"),
-        (lambda rng: paired_difference([], [], rng=rng), "at least 2 values"),
-        (lambda rng: paired_difference([1.0, 0.0], [1.0, 0.0, 1.0], rng=rng), "base has 2 prompts and tuned 3"),
         (lambda rng: mcnemar_exact(-1, 2), "cannot be negative"),
         (lambda rng: ratio_of_medians([1.0, 2.0], [0.0, 1.0], rng=rng), "values above 0"),
         (lambda rng: holm([0.5, 1.5]), "between 0 and 1"),

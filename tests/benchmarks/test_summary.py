@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.runs import FIXED_SHAPE, Row, Run
 from benchmarks.summary import as_json, summarise, table
+from tests.benchmarks.made_runs import graded_rows, made_run
 
 ROW = Row(
     model="m",
@@ -76,7 +77,7 @@ def test_conditions_are_never_mixed_and_batched_wall_time_is_no_answer_time() ->
     by_condition = {summary.condition: summary for summary in summaries}
     assert by_condition["timed-cold"].decode_tok_per_s != by_condition["batched"].decode_tok_per_s
     assert by_condition["timed-cold"].answer_s is not None
-    assert by_condition["batched"].answer_s is None and by_condition["batched"].mean_answer_s is None
+    assert by_condition["batched"].answer_s is None
 
 
 def test_models_come_in_the_manifests_order() -> None:
@@ -109,3 +110,12 @@ def test_batched_answers_are_graded_but_give_no_speed() -> None:
     assert (summary.correct, summary.graded) == (1, 2)
     timings = (summary.decode_tok_per_s, summary.prefill_tok_per_s, summary.ttft_s, summary.characters_per_s)
     assert timings == (None,) * 4 and summary.answer_s is None
+
+
+def test_prompts_of_one_template_and_repetitions_widen_the_interval_of_the_share() -> None:
+    alone = summarise(made_run(graded_rows("a", "1100" * 10)))[0].accuracy
+    shared = summarise(made_run(graded_rows("a", "1100" * 10, ["t1", "t1", "t2", "t2"] * 10)))[0].accuracy
+    assert alone and shared and alone.estimate == shared.estimate == 0.5
+    assert shared.high - shared.low > alone.high - alone.low
+    twice = summarise(made_run(graded_rows("a", "1100"), graded_rows("a", "1100", repetition=1)))[0].accuracy
+    assert twice and twice.n == 4
