@@ -41,7 +41,8 @@ def publish(
     Raises:
         TrainingError: No right to, or the connection failed; one line that says what to do.
     """
-    from training.hub_upload import open_repository, sign_in, upload
+    from data.hub_account import sign_in
+    from training.hub_upload import open_repository, upload
 
     api = sign_in(repo)
     licence = _licence_text(publication, licence_file, api)
@@ -176,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from training.hub_upload import check_repository_name, choose_transfer
+    from data.hub_account import check_repository_name, choose_transfer
     from training.registry_entry import registry_entries
 
     choose_transfer()
