@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8501
 TEST = .venv-test/bin/python -m
 
-.PHONY: app setup setup-train setup-test llama-bench test check format
+.PHONY: app screenshots setup setup-train setup-test llama-bench test check format
 
 app: setup
 	@.venv/bin/python -m app.serve --port $(PORT)
@@ -32,3 +32,6 @@ check: setup-test
 format: setup-test
 	$(TEST) ruff format .
 	$(TEST) ruff check --fix .
+
+screenshots: setup-test
+	$(TEST) tests.e2e.screenshots

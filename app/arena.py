@@ -59,7 +59,8 @@ class Battle:
         return tuple(text for text, _ in self._shown(now))
 
     def _shown(self, now: float) -> list[tuple[str, Lane]]:
-        characters = int(max(0.0, now - (self.play_started or now)) * CHARACTERS_PER_S)
+        played_s = 0.0 if self.play_started is None else max(0.0, now - self.play_started)
+        characters = int(played_s * CHARACTERS_PER_S)
         return [(lane.text[:characters], lane) for lane in self.lanes]
 
     def as_vote(self, outcome: Outcome) -> Vote:

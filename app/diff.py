@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
-MAX_WORDS = 4000
+MAX_WORDS = 1500
 """The comparison takes time that grows with the square of the words; what follows is left out, and said so."""
 
 Change = Literal["same", "removed", "added"]

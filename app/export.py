@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.conversation import Turn
+from app.inert import inert_cell
 from app.lanes import Lane
 from app.reply_facts import details, statistics_line
 
 FIGURES = ("prompt_tokens", "completion_tokens", "decode_tok_per_s", "characters_per_s", "ttft_s", "memory_bytes")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_record(turns: Sequence[Turn], labels: Mapping[str, str]) -> dict[str, Any]:
@@ -47,10 +47,6 @@ def as_csv(turns: Sequence[Turn], labels: Mapping[str, str]) -> str:
             texts = [inert_cell(text) for text in (turn.prompt, lane.model_id, label, lane.text)]
             writer.writerow([*texts, *figures, lane.reason, inert_cell(lane.error or "")])
     return out.getvalue()
-
-
-def inert_cell(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _turn(turn: Turn, labels: Mapping[str, str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The verdict on the pair that a first visitor sees, worked out while the app starts. No Streamlit in this module."""
 
+import contextlib
 import threading
-from collections.abc import Callable
 
 from app.runs_on_disk import load_runs
 from app.state import results_directories
@@ -14,9 +14,10 @@ class Headline:
         pair: Model ids: the second is judged against the first.
     """
 
-    def __init__(self, pair: tuple[str, str], done: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, pair: tuple[str, str]) -> None:
         self.sentence: str | None = None
-        self._pair, self._done = pair, done
+        self.finished = threading.Event()
+        self._pair = pair
 
     def start(self) -> None:
         threading.Thread(target=self.work, name="headline", daemon=True).start()
@@ -27,8 +28,6 @@ class Headline:
         from benchmarks.verdict import verdict
 
         base, model = self._pair
-        try:
+        with contextlib.suppress(RunError):
             self.sentence = verdict(load_runs(results_directories()).runs, model, base).sentence
-        except RunError:
-            self.sentence = None
-        self._done()
+        self.finished.set()

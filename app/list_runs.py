@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.conversation import lane_requests
-from app.export import inert_cell
 from app.generation import GenerationService, Refused
+from app.inert import inert_cell
 from app.lanes import Lane
 from app.suite_prompts import grade_reply
 from benchmarks.engine import Sampling

@@ -55,10 +55,10 @@ def verdict_of(state: State, a: str, b: str, suite: str | None, _runs: Sequence[
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def factorial_of(state: State, suite: str | None, _runs: Sequence[Run]) -> "tuple[Run, Factorial] | None":
-    """The newest run that has a 2×2, and its effects."""
+    """The run with a 2×2 that graded most answers, and its effects."""
     from benchmarks.factorial import factorial
 
-    for run in _runs:
+    for run in sorted(_runs, key=lambda run: -sum(row.grade is not None for row in run.rows)):
         try:
             return run, factorial(run, suite=suite)
         except RunError:

@@ -1,6 +1,5 @@
 """What all pages of this process share: models, comparisons, votes, links; and who is looking."""
 
-import html
 import os
 import threading
 import uuid
@@ -15,6 +14,7 @@ from app.conversation import Chat
 from app.downloads import Downloads
 from app.generation import GenerationService
 from app.headline import Headline
+from app.inert import inert_markdown
 from app.list_runs import ListRuns
 from app.people import is_operator
 from app.shares import Shares
@@ -166,4 +166,4 @@ def labels() -> dict[str, str]:
 def named(model_id: str) -> str:
     """A model's coloured dot and name as safe HTML."""
     colour = colour_of([model_id], order=list(registry()))[model_id]
-    return f"<span style='color:{colour}' aria-hidden='true'>●</span> {html.escape(label(model_id))}"
+    return f"<span style='color:{colour}' aria-hidden='true'>●</span> {inert_markdown(label(model_id))}"

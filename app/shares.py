@@ -17,8 +17,8 @@ from typing import Any
 
 from data.checksums import write_atomically
 
-MAX_BYTES = 2_000_000
-MAX_SHARES = 10_000
+MAX_BYTES = 500_000
+MAX_SHARES = 5_000
 SCHEMA_VERSION = 1
 _ID = re.compile(r"[A-Za-z0-9_-]{16}")
 
@@ -56,7 +56,7 @@ class Shares:
         }
         text = json.dumps(content)
         if len(text.encode()) > MAX_BYTES:
-            raise ShareError(f"the comparison is larger than {MAX_BYTES // 1_000_000} MB; share a shorter one")
+            raise ShareError(f"the comparison is larger than {MAX_BYTES // 1000} kB; share a shorter one")
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             if sum(1 for _ in self._directory.glob("*.json")) >= MAX_SHARES:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app import runtime
+from app.views.say import say_error
 from data.registry import RegistryError
 
 st.set_page_config(page_title="Tradeoff", page_icon="app/static/icon.png", layout="wide")
@@ -10,7 +11,7 @@ st.set_page_config(page_title="Tradeoff", page_icon="app/static/icon.png", layou
 try:
     service = runtime.service()
 except RegistryError as error:
-    st.error(str(error), icon=":material/error:")
+    say_error(str(error))
     st.stop()
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.export import inert_cell
+from app.inert import inert_cell
 from benchmarks.votes import OUTCOMES, Battle, Outcome
 
 BUSY_S = 3.0

@@ -10,8 +10,9 @@ from app import runtime
 from app.arena import Battle, draw_pair
 from app.conversation import lane_requests
 from app.generation import Refused
-from app.reply_facts import statistics_line
+from app.reply_facts import ENDINGS, statistics_line
 from app.suite_prompts import library
+from app.views.say import say_error, say_warning
 from app.views.standing import show_standing
 from app.vote_backup import banner
 from app.vote_store import VotedAlready, VotesError
@@ -109,15 +110,20 @@ def show_sides(current: Battle, texts: tuple[str, ...]) -> None:
                 st.caption(statistics_line(current.lanes[index]))
 
 
+def what_failed(current: Battle) -> str:
+    """Why a side has no reply, without a word of which model it was."""
+    for side, lane in zip(SIDES, current.lanes, strict=True):
+        if lane.reason != "stop" or not lane.text:
+            return f"{side.lower()} {'has no text' if lane.reason == 'stop' else ENDINGS[lane.reason or 'error']}"
+    return "a side has no reply"
+
+
 def show_battle(current: Battle) -> None:
     with st.chat_message("user", avatar=":material/person:"):
         st.text(current.prompt)
     stage = current.stage(time.monotonic())
     if current.failed:
-        errors = [lane.error for lane in current.lanes if lane.error]
-        st.warning(
-            errors[0] if errors else "A side has no reply; there is nothing to vote on.", icon=":material/warning:"
-        )
+        say_warning(f"There is nothing to vote on: {what_failed(current)}.")
     elif stage in ("writing", "playing"):
         show_unfinished(current)
     else:
@@ -137,7 +143,7 @@ def show_battle(current: Battle) -> None:
 
 
 if note := banner(os.environ):
-    st.warning(note, icon=":material/cloud_off:")
+    say_warning(note, ":material/cloud_off:")
 battle_tab, standing_tab = st.tabs(["Battle", "Standing"], key="arena_tab", on_change="rerun")
 with battle_tab:
     if battle is None:
@@ -157,7 +163,7 @@ if standing_tab.open:
     with standing_tab:
         show_standing()
 if problem := state.pop("arena_problem", None):
-    st.error(problem, icon=":material/error:")
+    say_error(problem)
 if battle is None:
     st.chat_input(
         "Your own prompt for two unnamed models", key="arena_prompt", on_submit=lambda: begin(state.arena_prompt or "")

@@ -7,9 +7,11 @@ import streamlit as st
 
 from app import runtime
 from app.benchmark_jobs import Job, JobError
+from app.views.say import say_error, say_quietly
 from benchmarks.charts import model_points, scatter
 from benchmarks.colours import colour_of
 from benchmarks.runs import RunError, read_run
+from data.registry import load_registry
 from data.sources import local_path
 from data.suites import shipped_suites
 
@@ -44,7 +46,8 @@ def act(name: str, verb: str) -> None:
 
 
 def show_form() -> None:
-    here = [model_id for model_id, entry in registry.items() if local_path(entry, registry)]
+    measurable = load_registry()  # what `benchmarks.run` knows; a model added on the Models page is not in it
+    here = [model_id for model_id, entry in measurable.items() if local_path(entry, measurable)]
     with st.container(border=True):
         usual = [each for each in runtime.default_pair() if each in here]
         several: dict[str, Any] = {"selection_mode": "multi"}
@@ -104,7 +107,7 @@ def show_points(job: Job) -> None:
         if points is not None and not points.empty:
             st.altair_chart(scatter(points, colour_of(points["model"], order=list(registry))), key=f"chart_{job.name}")
     except (RunError, ValueError) as error:  # nothing to draw yet
-        st.caption(f"No chart yet: {error}.")
+        say_quietly(f"No chart yet: {error}.")
 
 
 @st.fragment(run_every=LOOK_S)
@@ -121,7 +124,7 @@ if not runtime.operator():
     st.stop()
 show_form()
 if problem := state.pop("bench_problem", None):
-    st.error(problem, icon=":material/error:")
+    say_error(problem)
 all_jobs = jobs.jobs()
 if any(job.running for job in all_jobs):
     show_running()

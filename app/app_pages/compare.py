@@ -11,6 +11,7 @@ from app.links import read_link
 from app.suite_prompts import SuitePrompt
 from app.views.prompts import show_library, show_list, show_list_form
 from app.views.replies import show_difference, show_turn
+from app.views.say import say_error, say_warning
 from app.views.settings import (
     chosen_models,
     chosen_sampling,
@@ -144,6 +145,15 @@ def show_running(turn: Turn, key: str) -> None:
     show_turn(turn, key, place=snapshot.place, stop=lambda lane: service.cancel(snapshot.id, lane))
 
 
+@st.fragment(run_every=None if runtime.headline().finished.is_set() else 1.0)
+def show_headline() -> None:
+    """What was measured of the default pair; worked out while the first visitor of this server looks at the page."""
+    if sentence := runtime.headline().sentence:
+        with st.container(border=True):
+            st.text(f"Measured: {sentence}")
+            st.page_link("app_pages/results.py", label="The evidence", icon=":material/scatter_plot:")
+
+
 def show_last_actions(last: Turn) -> None:
     with st.container(horizontal=True):
         st.button("Regenerate", key="again", icon=":material/refresh:", on_click=again, args=(0,))
@@ -158,7 +168,7 @@ follow_link()
 if turns and st.query_params.get("chat") != chat.id:
     st.query_params.from_dict({"chat": chat.id})
 for problem in state.get("link_problems", ()):
-    st.warning(problem, icon=":material/link_off:")
+    say_warning(problem, ":material/link_off:")
 
 show_models(disabled=chat.running)
 with st.container(horizontal=True):
@@ -176,10 +186,7 @@ with st.container(horizontal=True):
     )
 
 if not turns:
-    if verdict := runtime.headline().sentence:
-        with st.container(border=True):
-            st.text(f"Measured: {verdict}")
-            st.page_link("app_pages/results.py", label="The evidence", icon=":material/scatter_plot:")
+    show_headline()
     st.caption(
         "One prompt, all models. They share the processor in equal time, and each rate counts its own time only. "
         "These two are the prompts that the project began with:"
@@ -198,7 +205,7 @@ if turns and not chat.running:
     show_last_actions(turns[-1])
 
 if refusal := state.pop("refusal", None):
-    st.error(refusal, icon=":material/error:")
+    say_error(refusal)
 
 st.chat_input(
     "A prompt for all models",

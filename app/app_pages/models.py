@@ -8,8 +8,10 @@ import streamlit as st
 
 from app import runtime
 from app.added_models import file_entry, hub_entry
+from app.inert import inert_markdown
 from app.model_facts import adapter_manifest, header_of, parity_rows, table, training_curve, training_name
 from app.people import TOKEN_VARIABLE, problem_with_token, usable_token
+from app.views.say import say_quietly, say_warning
 from app.views.training_chart import curve_chart
 from benchmarks.machine import available_memory_bytes, usable_threads
 from data.disk import size_text
@@ -71,7 +73,7 @@ def show_state(entry: ModelEntry) -> None:
             st.button(title, key="remove", icon=":material/delete:", on_click=delete, args=(entry,))
         st.caption("Here, checked and ready." if here else source_text(entry))
     if download is not None and download.problem:
-        st.warning(download.problem, icon=":material/warning:")
+        say_warning(download.problem)
 
 
 @st.fragment(run_every=LOOK_S)
@@ -94,9 +96,9 @@ def source_text(entry: ModelEntry) -> str:
 
 
 def show_model(entry: ModelEntry) -> None:
-    st.subheader(entry.label, anchor=False)
+    st.subheader(inert_markdown(entry.label), anchor=False)
     if entry.note:
-        st.caption(entry.note)
+        say_quietly(entry.note)
     show_state(entry)
     name = training_name(entry)
     header = header_of(entry, registry)
@@ -163,7 +165,7 @@ st.caption(
 )
 for kind, show in (("note", st.success), ("problem", st.error)):
     if text := state.pop(f"models_{kind}", None):
-        show(text)
+        show(inert_markdown(text))
 rows = table(registry, service.options, available)
 numbers = dict.fromkeys(("File, MB", "Needs, MB", "Rank"), st.column_config.NumberColumn(format="%.0f"))
 st.dataframe(

@@ -7,7 +7,8 @@ from app.runs_on_disk import run_name
 from app.views.overview import show_overview
 from app.views.pair import show_pair
 from app.views.run_pair import show_run_pair
-from app.views.samples import show_samples
+from app.views.samples import show_method, show_samples
+from app.views.say import say_warning
 from benchmarks.runs import Run
 
 OVERVIEW, PAIR, RUNS, ONE_RUN = "Overview", "Two models", "Run against run", "One run"
@@ -26,17 +27,12 @@ def show_one_run(runs: tuple[Run, ...]) -> None:
         show_samples(run, str(model), key=f"{run.id}_{model}")
     else:
         st.caption("This run has no samples yet.")
-    show_method(run)
-
-
-def show_method(run: Run) -> None:
-    with st.expander("Hardware and method of this run", icon=":material/memory:"):
-        st.json({key: value for key, value in run.manifest.items() if key != "models"}, expanded=1)
+    show_method([run], "one")
 
 
 state, found = all_runs()
 for problem in found.problems:
-    st.warning(problem, icon=":material/warning:")
+    say_warning(problem)
 if not found.runs:
     st.info("No run yet. Make one: python -m benchmarks.run benchmarks/configs/smoke.toml", icon=":material/info:")
     st.stop()
@@ -56,6 +52,3 @@ elif view == RUNS:
     show_run_pair(state, found.runs)
 else:
     show_one_run(found.runs)
-if view == OVERVIEW:
-    machines = sorted({run.machine for run in found.runs})
-    st.caption(f"Measured on: {'; '.join(machines)}. “One run” has each run's hardware and method.")

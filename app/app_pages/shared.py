@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import runtime
 from app.shares import ShareError
+from app.views.say import say_info, say_warning
 
 state, share_id = st.session_state, st.query_params.get("id", "")
 
@@ -32,11 +33,11 @@ def show_turn(turn: dict[str, Any]) -> None:
 
 
 if note := state.pop("share_note", None):
-    st.info(note, icon=":material/info:")
+    say_info(note)
 try:
     shared = runtime.shares().load(share_id)
 except ShareError as error:
-    st.warning(str(error), icon=":material/link_off:")
+    say_warning(str(error), ":material/link_off:")
     st.page_link("app_pages/compare.py", label="Compare models yourself", icon=":material/compare_arrows:")
     st.stop()
 

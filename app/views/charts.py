@@ -11,7 +11,7 @@ PICKED = "picked"
 
 
 def show_chart(chart: Any, key: str) -> None:
-    """A chart of `benchmarks`, and its specification as a file."""
+    """A chart of `benchmarks`, and its specification as a file; its own toolbar saves it as a picture."""
     st.altair_chart(chart, key=key)
     _show_download(chart, key)
 

@@ -5,10 +5,12 @@ from typing import Any
 import streamlit as st
 
 from app import runtime
+from app.inert import inert_markdown
 from app.result_filters import Choice, options
 from app.results_cache import State, factorial_of, points_of
 from app.views.charts import show_chart, show_selectable
-from app.views.samples import show_samples
+from app.views.samples import show_method, show_samples
+from app.views.say import say_quietly
 from benchmarks.colours import colour_of
 from benchmarks.runs import Run
 
@@ -29,13 +31,14 @@ def show_overview(state: State, runs: tuple[Run, ...]) -> None:
             "Against quality", list(AXES), format_func=lambda it: AXES[it].title, key="results_axis", width=320
         )
         choice = show_filters(runs)
+        show_method(runs[:20], "overview")
     points = points_of(state, choice, str(axis), runs)
     colours = colour_of(points["model"], order=list(runtime.registry()))
     picked: list[str] = []
     try:
         picked = show_selectable(scatter(points, colours, axis=str(axis)), "quality")
     except ValueError as error:  # nothing to draw yet
-        st.caption(f"No chart: {error}.")
+        say_quietly(f"No chart: {error}.")
     better = "right" if AXES[str(axis)].more else "left"
     st.caption(
         f"Up and to the {better} is better. Lines are 95% intervals; where they overlap much, the runs do not tell the "
@@ -115,10 +118,10 @@ def show_picked(points: Any, picked: list[str], runs: tuple[Run, ...]) -> None:
     by_id = {run.id: run for run in runs}
     names = dict(zip(points["model"], points["label"], strict=True))
     chosen = st.pills("Answers of", list(names), format_func=lambda it: names.get(it, it), key="answers_of")
-    for model in dict.fromkeys([*picked, *([chosen] if chosen in names else [])]):
+    for model in dict.fromkeys([*picked, *([str(chosen)] if chosen in names else [])]):
         for run_id in points.loc[points["model"] == model, "run_id"]:
             if run_id in by_id:
-                st.subheader(f"Answers of {names[model]}", anchor=False)
+                st.subheader(f"Answers of {inert_markdown(names[model])}", anchor=False)
                 show_samples(by_id[run_id], model, key=f"picked_{model}")
 
 
@@ -131,7 +134,7 @@ def show_square(state: State, runs: tuple[Run, ...]) -> None:
     run, effects = found
     st.subheader("Size against rank", anchor=False)
     show_chart(factorial_chart(effects), "square")
-    st.caption(f"{factorial_words(effects)} From run {run.id}.")
+    say_quietly(f"{factorial_words(effects)} From run {run.id}.")
 
 
 def show_depth(runs: tuple[Run, ...]) -> None:
@@ -143,5 +146,5 @@ def show_depth(runs: tuple[Run, ...]) -> None:
             st.subheader("Speed after a long context", anchor=False)
             colours = colour_of([point.model for point in points], order=list(runtime.registry()))
             show_chart(depth_chart(points, colours), "depth")
-            st.caption(f"From run {run.id}.")
+            say_quietly(f"From run {run.id}.")
             return

@@ -3,9 +3,12 @@
 import streamlit as st
 
 from app import runtime
+from app.inert import inert_markdown
 from app.results_cache import State, verdict_of, waterfall_of
 from app.suite_prompts import prompt_text
 from app.views.charts import show_chart
+from app.views.samples import show_method
+from app.views.say import say_info, say_quietly
 from benchmarks.pairs import Flip, flip_table
 from benchmarks.runs import Run, RunError
 from benchmarks.stats import Interval
@@ -32,9 +35,10 @@ def show_pair(state: State, runs: tuple[Run, ...]) -> None:
     wanted = None if suite == ALL_SUITES else suite
     found = verdict_of(state, a, b, wanted, runs)
     if isinstance(found, str):
-        st.info(found, icon=":material/info:")
+        say_info(found)
         return
     show_verdict(found)
+    show_method([run for run in runs if run.id == found.quality_run], "pair")
     show_flips(found, wanted, runs)
     show_waterfall(state, a, wanted, runs)
 
@@ -69,12 +73,12 @@ def show_flips(found: Verdict, suite: str | None, runs: tuple[Run, ...]) -> None
     try:
         flips = flip_table(run, found.a, found.b, suite=suite, condition=found.quality.condition)
     except RunError as error:
-        st.caption(str(error))
+        say_quietly(str(error))
         return
     only_a = [flip for flip in flips if flip.grade_a > flip.grade_b]
     st.subheader("Where they differ", anchor=False)
     names = [found.label_a, found.label_b]
-    st.caption(f"{len(only_a)} prompts only {names[0]} got right, {len(flips) - len(only_a)} only {names[1]}.")
+    say_quietly(f"{len(only_a)} prompts only {names[0]} got right, {len(flips) - len(only_a)} only {names[1]}.")
     if not flips:
         return
     places = {f"{flip.suite} · {flip.prompt_id} · {flip.repetition}": flip for flip in [*only_a, *flips]}
@@ -121,9 +125,9 @@ def show_waterfall(state: State, model: str, suite: str | None, runs: tuple[Run,
     from benchmarks.effect_charts import waterfall_chart, waterfall_words
 
     steps = waterfall_of(state, model, suite, runs)
-    st.subheader(f"From the base to {runtime.label(model)}", anchor=False)
+    st.subheader(f"From the base to {inert_markdown(runtime.label(model))}", anchor=False)
     if isinstance(steps, str):
-        st.caption(f"No steps to show: {steps}.")
+        say_quietly(f"No steps to show: {steps}.")
         return
     show_chart(waterfall_chart(steps), "waterfall")
-    st.caption(waterfall_words(steps))
+    say_quietly(waterfall_words(steps))

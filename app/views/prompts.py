@@ -9,6 +9,7 @@ from app.generation import Refused
 from app.list_runs import ListRun, as_csv, as_rows
 from app.prompt_list import COLUMN, MAX_PROMPTS, ListError, from_csv, pasted
 from app.suite_prompts import SuitePrompt, library
+from app.views.say import say_error, say_warning
 from app.views.settings import chosen_models, chosen_sampling, chosen_system
 
 LOOK_S = 1.0
@@ -51,7 +52,7 @@ def show_list_form(*, disabled: bool) -> None:
         st.button("Run the list", key="run_list", icon=":material/play_arrow:", on_click=_start)
         st.caption(f"Each prompt by itself, to all chosen models; up to {MAX_PROMPTS}.")
         if problem := st.session_state.pop("list_problem", None):
-            st.error(problem, icon=":material/error:")
+            say_error(problem)
 
 
 def show_list(visitor: str) -> None:
@@ -79,7 +80,7 @@ def _show_table(run: ListRun, visitor: str) -> None:
         if running:
             st.progress(done / whole)
         if run.problem:
-            st.warning(run.problem, icon=":material/warning:")
+            say_warning(run.problem)
         rows = as_rows(run, runtime.labels())
         if rows:
             st.dataframe(rows, hide_index=True, alt="Prompts and every model's reply")

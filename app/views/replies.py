@@ -10,6 +10,7 @@ from app.diff import as_html, shared_share, word_diff
 from app.lanes import Lane
 from app.reply_facts import details, statistics_line, status_line
 from app.suite_prompts import find, grade_reply
+from app.views.say import say_error
 from app.views.settings import LETTERS
 
 VERDICTS = {1.0: ("Right", "green", ":material/check:"), 0.0: ("Wrong", "red", ":material/close:")}
@@ -37,7 +38,7 @@ def show_reply(model_id: str, lane: Lane | None, key: str, *, place: int | None 
         if lane.stage == "fetching" and lane.total_bytes:
             st.progress(min(1.0, lane.done_bytes / lane.total_bytes))
     if lane.error:
-        st.error(lane.error, icon=":material/error:")
+        say_error(lane.error)
     elif lane.done and not lane.text:
         st.caption("No text: the model ended its turn at once." if lane.reason == "stop" else "No text.")
     if line := statistics_line(lane):

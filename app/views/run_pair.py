@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.results_cache import State, changes_of
 from app.runs_on_disk import run_name
+from app.views.say import say_info, say_quietly
 from benchmarks.runs import Run
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ def show_run_pair(state: State, runs: tuple[Run, ...]) -> None:
         return
     found = changes_of(state, before, after, by_key[before], by_key[after])
     if isinstance(found, str):
-        st.info(found, icon=":material/info:")
+        say_info(found)
         return
     for note in found.notes:
-        st.caption(note)
+        say_quietly(note)
     st.dataframe(
         [_row(change) for change in found.rows], hide_index=True, placeholder="–", alt="Changes between two runs"
     )

@@ -1,11 +1,24 @@
 """The answers behind a figure."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from app.runs_on_disk import samples_table
+from app.views.say import say_quietly
 from benchmarks.runs import Run
 
 RESULTS = ("wrong", "right", "partly", "not graded", "error")
+
+
+def show_method(runs: Sequence[Run], key: str) -> None:
+    """Hardware and method of runs, a click away."""
+    popover = st.popover("Hardware and method", icon=":material/memory:", key=f"method_{key}", on_change="rerun")
+    if popover.open:
+        with popover:
+            for run in runs:
+                say_quietly(f"{run.id}: {run.machine}")
+                st.json({name: value for name, value in run.manifest.items() if name != "models"}, expanded=1)
 
 
 def show_samples(run: Run, model: str, *, key: str) -> None:

@@ -8,6 +8,7 @@ from app import runtime
 from app.conversation import Turn
 from app.export import as_csv, as_json, as_markdown, as_record
 from app.shares import Receipt, ShareError
+from app.views.say import say_error
 
 FORMS = (
     ("Markdown", "md", "text/markdown", as_markdown),
@@ -53,7 +54,7 @@ def show_share(turns: Sequence[Turn]) -> None:
             st.code(address(receipt.id), language=None)
             st.button("Delete it", key="delete_share", icon=":material/delete:", on_click=_delete, args=(receipt,))
         if problem := st.session_state.pop("share_problem", None):
-            st.error(problem, icon=":material/error:")
+            say_error(problem)
 
 
 def address(share_id: str) -> str:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app import runtime
+from app.views.say import say_error, say_quietly
 from app.vote_store import VotesError, votes_csv
 from benchmarks.colours import colour_of
 from benchmarks.vote_charts import standing_chart
@@ -13,13 +14,13 @@ def show_standing() -> None:
     try:
         votes = runtime.votes().all()
     except VotesError as error:
-        st.error(str(error), icon=":material/error:")
+        say_error(str(error))
         return
     battles = [vote.battle for vote in votes]
     try:
         strengths = bradley_terry(battles)
     except ValueError as error:
-        st.caption(f"No standing: {error}.")
+        say_quietly(f"No standing: {error}.")
         return
     labels = runtime.labels()
     models = [each.model for each in strengths]
@@ -33,7 +34,7 @@ def show_standing() -> None:
     _show_win_rates(battles, labels)
     _show_agreement(battles)
     if backup := runtime.vote_backup():
-        st.caption(backup.problem or "These votes are kept in a Hub dataset, too.")
+        say_quietly(backup.problem or "These votes are kept in a Hub dataset, too.")
     st.download_button(
         "All votes as CSV",
         votes_csv(votes),

@@ -34,6 +34,7 @@ def start(jobs: BenchmarkJobs, *models: str, limit: int = 4) -> str:
     return jobs.start(models=models, suites=["core"], limit=limit, condition="timed-cold", engine="scripted")
 
 
+@pytest.mark.slow
 def test_a_run_is_started_watched_cancelled_found_by_another_server_and_resumed(tmp_path: Path) -> None:
     jobs, slow = jobs_in(tmp_path), script(tmp_path, "slow", reply="word " * 6, pace_s=0.02)
     name = start(jobs, slow, limit=8)

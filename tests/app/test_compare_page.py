@@ -1,9 +1,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import runtime
 from app.conversation import REPORT_PROMPTS
+from app.people import TOKEN_VARIABLE
+from benchmarks.engine import Sampling
 
 Script = Callable[..., None]
 ENTRY = Path(__file__).resolve().parents[2] / "app" / "streamlit_app.py"
@@ -110,3 +114,97 @@ def test_a_broken_registry_is_one_line(scripted_app: Script, monkeypatch) -> Non
     assert not app.exception
     assert len(app.error) == 1 and "lable" in app.error[0].value
     registry.write_text(good)
+
+
+def ask(app: AppTest, prompt: str) -> AppTest:
+    app.chat_input(key="prompt").set_value(prompt).run()
+    return wait_for(app, idle)
+
+
+def test_a_third_and_fourth_model_answer_too(scripted_app: Script) -> None:
+    scripted_app("alpha", reply="from alpha")
+    scripted_app("beta", reply="from beta")
+    app = open_app()
+    app.button(key="add_lane").click().run()
+    app.button(key="add_lane").click().run()
+    assert app.button(key="add_lane").disabled
+    ask(app, "hello")
+    assert [text.value for text in app.text][1:] == ["from alpha", "from beta"] * 2
+    app.button(key="remove_lane").click().run()
+    assert len(app.selectbox) == 3
+
+
+def test_regenerate_and_another_seed_replace_the_last_replies(scripted_app: Script) -> None:
+    scripted_app("alpha", reply="a")
+    scripted_app("beta", reply="b")
+    app = ask(open_app(), "hello")
+    chat = app.session_state["chat"]
+    for key, seed in (("again", 3407), ("reseed", 3408), ("reseed", 3409)):
+        app.button(key=key).click().run()
+        wait_for(app, idle)
+        assert len(chat.turns) == 1 and {lane.seed for lane in chat.turns[0].lanes} == {seed}
+
+
+def test_an_edited_prompt_replaces_what_came_after_it(scripted_app: Script) -> None:
+    scripted_app("alpha", reply="a")
+    scripted_app("beta", reply="b")
+    app = ask(ask(open_app(), "first"), "second")
+    app.button(key="begin_edit_0").click().run()
+    app.text_area(key="edit_0").set_value("  ").run()
+    app.button(key="resend").click().run()
+    assert [turn.prompt for turn in app.session_state["chat"].turns] == ["first", "second"]
+    app.button(key="begin_edit_0").click().run()
+    app.text_area(key="edit_0").set_value("better").run()
+    app.button(key="resend").click().run()
+    wait_for(app, idle)
+    assert [turn.prompt for turn in app.session_state["chat"].turns] == ["better"]
+
+
+def test_sampling_can_differ_from_lane_to_lane(scripted_app: Script) -> None:
+    scripted_app("alpha", reply="a")
+    scripted_app("beta", reply="b")
+    app = open_app()
+    app.toggle(key="shared_sampling").set_value(False).run()
+    app.slider(key="temperature_1").set_value(0.0).run()
+    app.number_input(key="seed_0").set_value(7).run()
+    ask(app, "hello")
+    [turn] = app.session_state["chat"].turns
+    assert [(each.temperature, each.seed) for each in turn.sampling] == [(0.6, 7), (0.0, 3407)]
+
+
+def test_a_reply_to_a_suites_prompt_is_graded_on_request(scripted_app: Script) -> None:
+    prompt = "What is 17 + 26? Answer with the number only."
+    scripted_app("alpha", reply="43")
+    scripted_app("beta", reply="44")
+    app = ask(open_app(), prompt)
+    for button in [button for button in app.button if button.label == "Grade"]:
+        app.button(key=button.key).click().run()
+    badges = " ".join(markdown.value for markdown in app.markdown)
+    assert "Right" in badges and "Wrong" in badges
+    ask(app, "another question")
+    assert len([button for button in app.button if button.label == "Grade"]) == 0
+
+
+def test_a_list_gives_a_table_with_every_reply(scripted_app: Script) -> None:
+    scripted_app("alpha", reply="a")
+    scripted_app("beta", reply="b")
+    app = open_app()
+    chat = app.session_state["chat"]
+    run = runtime.list_runs().start(
+        chat.visitor, ["one", "two"], ["alpha", "beta"], system="", sampling=[Sampling()] * 2
+    )
+    wait_for(app, lambda app: run.finished.is_set())
+    app.run()
+    assert list(app.dataframe[0].value["Alpha"]) == ["a", "a"]
+
+
+def test_the_operators_form_refuses_a_run_without_models(scripted_app: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, "the-token-of-this-test")
+    app = open_app()
+    app.switch_page("app_pages/benchmark.py").run()
+    assert "started by the operator" in app.info[0].value
+    app.session_state["operator_token"] = "the-token-of-this-test"
+    app.run()
+    app.button(key="bench_start").click().run()
+    assert not app.exception
+    assert "models is empty" in app.error[0].value

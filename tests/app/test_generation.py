@@ -227,3 +227,34 @@ def test_the_least_recently_used_idle_model_makes_room(tmp_path: Path) -> None:
         bench.finish(bench.compare("me", bench.model(model_id, reply="x")))
     assert sorted(bench.service.models.loaded) == ["b", "c"]
     bench.service.close()
+
+
+def test_a_model_is_not_unloaded_while_it_writes(bench: Bench) -> None:
+    a = bench.model("a", pace_s=0.002)
+    job = bench.compare("me", a)
+    bench.wait(job, writing)
+    assert not bench.service.models.unload(a)
+    bench.service.cancel(job)
+    bench.finish(job)
+    for _ in range(WAIT_S * 100):
+        if bench.service.models.unload(a):
+            break
+        threading.Event().wait(0.01)
+    assert bench.service.models.loaded == []
+    bench.wait(bench.compare("me", a), writing)
+
+
+def test_a_prompt_that_no_context_holds_is_refused_before_it_is_read(bench: Bench) -> None:
+    a = bench.model("a")
+    request = Request(messages=(Message(role="user", content="x" * 1_000_000),))
+    with pytest.raises(Refused, match="has 1,000,000 characters"):
+        bench.service.compare("me", [LaneRequest(model_id=a, request=request)])
+
+
+def test_a_lane_keeps_its_pace_its_memory_and_its_seed(bench: Bench) -> None:
+    a = bench.model("a", reply="w " * 400, decode_tok_per_s=50, pace_s=0.001)
+    [lane] = bench.finish(bench.compare("me", a))
+    assert lane.rates and all(rate == pytest.approx(50) for rate in lane.rates)
+    assert lane.characters_per_s == pytest.approx(50 * len(lane.text) / lane.completion_tokens)
+    assert lane.memory_bytes is not None and lane.memory_bytes > 1_000_000
+    assert lane.seed == Sampling().seed

@@ -18,4 +18,4 @@ def test_a_pair_that_no_run_has_measured_has_none(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("TRADEOFF_RESULTS", str(tmp_path))
     headline = Headline(("alpha", "beta"))
     headline.work()
-    assert headline.sentence is None
+    assert headline.sentence is None and headline.finished.is_set()

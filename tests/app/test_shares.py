@@ -35,7 +35,7 @@ def test_a_link_that_leads_nowhere_says_so(tmp_path: Path, share_id: str) -> Non
 
 def test_a_huge_comparison_and_a_full_store_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shares = Shares(tmp_path)
-    with pytest.raises(ShareError, match="larger than 2 MB"):
+    with pytest.raises(ShareError, match="larger than 500 kB"):
         shares.store({"turns": ["x" * MAX_BYTES]})
     monkeypatch.setattr("app.shares.MAX_SHARES", 1)
     shares.store(RECORD)

@@ -38,7 +38,7 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def test_the_shipped_registry_loads_with_its_first_entries() -> None:
     registry = load_registry()
-    assert list(registry)[:3] == ["smollm2-135m", "smollm2-135m-q8_0", "smollm2-135m-q4_k_m"]
+    assert {"smollm2-135m", "smollm2-135m-q8_0", "smollm2-135m-q4_k_m"} <= set(registry)
     assert isinstance(registry["smollm2-135m"].source, PyPISource)
     assert registry["smollm2-135m-q8_0"].source == DerivedSource(base="smollm2-135m", quantization="q8_0")
     llama = registry["llama-3.2-1b-instruct"]

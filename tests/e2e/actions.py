@@ -45,3 +45,11 @@ def download(page: Page, name: str, folder: Path) -> Path:
     path = folder / waiting.value.suggested_filename
     waiting.value.save_as(path)
     return path
+
+
+def settled(page: Page) -> Page:
+    """Wait until the page has drawn what it has."""
+    quiet = "() => !document.querySelector('[data-testid=stSkeleton], [data-test-script-state=running]')"
+    page.wait_for_function(quiet, timeout=30_000)
+    page.wait_for_timeout(700)
+    return page

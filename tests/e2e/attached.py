@@ -143,7 +143,9 @@ def through_service(*, lanes: tuple[int, ...] = (0, 1)) -> list[float]:
     models = [runtime.DEFAULT_PAIR[lane] for lane in lanes]
     sampling = Sampling(temperature=0.6, top_p=0.9, max_tokens=256)
     try:
-        comparison = service.compare("me", lane_requests([], REPORT_PROMPTS[1], models, system="", sampling=sampling))
+        comparison = service.compare(
+            "me", lane_requests([], REPORT_PROMPTS[1], models, system="", sampling=[sampling] * len(models))
+        )
         while not (snapshot := service.snapshot(comparison)) or not snapshot.done:
             time.sleep(0.2)
         return [lane.decode_tok_per_s or 0.0 for lane in snapshot.lanes]

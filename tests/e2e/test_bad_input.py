@@ -35,11 +35,12 @@ def test_a_megabyte_is_refused_in_one_line_and_the_page_goes_on(visit: Visit) ->
 
 
 def test_a_link_that_makes_no_sense_is_named_and_the_usual_pair_is_there(visit: Visit) -> None:
-    page = visit("/?models=alpha,nothing&temperature=hot&chat=gone")
+    page = visit("/?models=alpha,nothing&temperature=hot&chat=gone&![i](http://example.org/x.png)=1")
     alerts = page.get_by_test_id("stAlert")
-    expect(alerts).to_have_count(3, timeout=15_000)
+    expect(alerts).to_have_count(4, timeout=15_000)
     words = " ".join(alert.inner_text() for alert in alerts.all())
     assert "'nothing' is not here" in words and "temperature is 'hot'" in words and "conversation" in words
+    assert "![i](http://example.org/x.png)" in words and page.locator("img[src*='example.org']").count() == 0
     finish(page, "hello")
 
 

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.e2e.actions import become_operator, finish
+from tests.e2e.actions import become_operator, finish, settled
 from tests.e2e.conftest import OPERATOR_TOKEN
 
 pytestmark = pytest.mark.slow
@@ -24,12 +24,6 @@ def findings(page: Page) -> list[str]:
         if each["impact"] in ("serious", "critical")
         for node in each["nodes"]
     ]
-
-
-def settled(page: Page) -> Page:
-    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')", timeout=30_000)
-    page.wait_for_timeout(700)
-    return page
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -55,7 +49,8 @@ def test_axe_has_no_serious_finding_in_a_comparison_and_on_the_operators_page(vi
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_phone_needs_no_sideways_scrolling(visit: Visit, path: str) -> None:
-    page = settled(visit(path, width=390))
+    page = visit(path, width=390)
+    page.wait_for_timeout(1500)
     block = page.get_by_test_id("stMainBlockContainer")
     assert block.evaluate("it => it.parentElement.scrollWidth <= it.parentElement.clientWidth")
     assert page.evaluate("() => document.documentElement.scrollWidth <= 390")
