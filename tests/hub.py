@@ -62,6 +62,7 @@ class Hub:
         cut_after: Close the connection after this many bytes of the next download, once.
         hold_after: Stop sending after this many bytes until `go_on` is set.
         served: Bytes to send in place of a file's own, under its own ETag.
+        sizes: Bytes to claim for a file when it is looked up, in place of its own.
         failures: Statuses to answer the next downloads with, one each.
         accounts: Who may write, by token.
         stored: Content of uploaded large files by sha256, committed or not.
@@ -76,6 +77,7 @@ class Hub:
     holding: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
     served: dict[str, bytes] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     failures: list[int] = field(default_factory=list)
     accounts: dict[str, Account] = field(default_factory=dict)
     stored: dict[str, bytes] = field(default_factory=dict)
@@ -203,7 +205,8 @@ class _Handler(Uploads):
             self.refuse(self.state.failures.pop(0), None)
         else:
             commit = repo.commit if revision == "main" else revision
-            self._file(commit, files[file], self.state.served.get(file, files[file]), body)
+            content = self.state.served.get(file, files[file])
+            self._file(commit, files[file], content, body, size=self.state.sizes.get(file, len(content)))
 
     def allowed(self, name: str) -> Repo | None:
         repo = self.state.repos.get(name)
@@ -219,7 +222,7 @@ class _Handler(Uploads):
             self.refuse(403 if token else 401, "GatedRepo")
         return None
 
-    def _file(self, commit: str, true: bytes, content: bytes, body: bool) -> None:
+    def _file(self, commit: str, true: bytes, content: bytes, body: bool, *, size: int) -> None:
         limit = None
         if body:  # before the headers go out: what the client does on seeing them counts for the next download
             limit, self.state.cut_after = self.state.cut_after, None
@@ -228,7 +231,7 @@ class _Handler(Uploads):
         self.send_header("ETag", f'"{sha256(true)}"')
         self.send_header("X-Repo-Commit", commit)
         self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(len(content) - start))
+        self.send_header("Content-Length", str(len(content) - start if body else size))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.end_headers()
