@@ -56,7 +56,9 @@ def publish(
 
 def _small_files(publication: Publication, repo: str, benchmark: "Benchmark | None") -> dict[str, bytes]:
     """What stands in the repository itself, the card included, by path."""
+    from data.catalogue import ENTRIES_FILE
     from training.model_card import model_card
+    from training.registry_entry import registry_entries
 
     run, notice = publication.run, publication.origin.terms.notice
     texts = {
@@ -67,6 +69,8 @@ def _small_files(publication: Publication, repo: str, benchmark: "Benchmark | No
     }
     if notice:
         texts["NOTICE"] = notice + "\n"
+    if entries := registry_entries(publication, repo):
+        texts[ENTRIES_FILE] = entries
     if publication.has_adapter:
         texts["adapter/adapter_config.json"] = _adapter_config(publication)
     files = {name: without_local_paths(text).encode() for name, text in texts.items()}
