@@ -99,7 +99,7 @@ def _quality_domain(drawn: "pd.DataFrame") -> list[float]:
 
 
 def _label_sides(speeds: Sequence[float], shares: Sequence[float]) -> list[int]:
-    """For each point, the first side of it that no near, earlier point uses for its label."""
+    """For each point, a side for its label: above for the upper of two near points, below for the lower."""
     width = max(max(speeds) - min(speeds), 1e-9)
     sides: list[int] = []
     for place, (speed, share) in enumerate(zip(speeds, shares)):
@@ -108,7 +108,13 @@ def _label_sides(speeds: Sequence[float], shares: Sequence[float]) -> list[int]:
             for other in range(place)
             if abs(speeds[other] - speed) / width < _NEAR_X and abs(shares[other] - share) < _NEAR_Y
         }
-        preferred = (2, 3, 0, 1) if speed > min(speeds) + 0.75 * width else (0, 1, 2, 3)
+        near = [
+            shares[other]
+            for other in range(len(shares))
+            if other != place and abs(speeds[other] - speed) / width < _NEAR_X and abs(shares[other] - share) < _NEAR_Y
+        ]
+        left, below = speed > min(speeds) + 0.75 * width, any(other > share for other in near)
+        preferred = sorted(range(len(_SIDES)), key=lambda side: (side // 2 != left, side % 2 != below))
         sides.append(next((side for side in preferred if side not in taken), place % len(_SIDES)))
     return sides
 

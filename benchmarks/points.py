@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.figures import ModelFigures, gather, per_condition
+from benchmarks.figures import ModelFigures, Source, gather, per_condition
 from benchmarks.pareto import candidates_of, standings
 from benchmarks.runs import Row, Run
 from benchmarks.stats import Interval
@@ -74,8 +74,9 @@ _MEASURED = (
     *(name + end for name in (*AXES, "accuracy") for end in ("", "_low", "_high")),
     *("prefill_tok_per_s", "load_s", "p_on_frontier"),
 )
+_TOLD = ("alike",)
 _COUNTED = ("correct", "n", "truncated", "ungradable", "errors", "noisy", "samples")
-COLUMNS = (*_NAMES, *_MEASURED, *_COUNTED)
+COLUMNS = (*_NAMES, *_MEASURED, *_COUNTED, *_TOLD)
 
 
 def model_points(runs: Iterable[Run]) -> "pd.DataFrame":
@@ -89,6 +90,9 @@ def model_points(runs: Iterable[Run]) -> "pd.DataFrame":
 def joined_points(runs: Sequence[Run], *, machine: str | None = None, axis: str = "decode_tok_per_s") -> "pd.DataFrame":
     """One row per file, speed and quality joined over the runs by its sha256; `note` says what comes from where.
 
+    `alike` marks the largest group of models that were asked the same prompts: shares of other prompts do not compare,
+    and only these have a chance to be on the frontier.
+
     Args:
         machine: See `benchmarks.figures.gather`.
         axis: Along which `p_on_frontier` is worked out, against quality.
@@ -98,8 +102,9 @@ def joined_points(runs: Sequence[Run], *, machine: str | None = None, axis: str 
 
 def placed_points(figures: Sequence[ModelFigures], *, axis: str = "decode_tok_per_s") -> "pd.DataFrame":
     """`joined_points` of what was gathered already, which is what takes long: for one axis after another."""
-    points = [_point(each) for each in figures]
-    candidates = candidates_of(figures, AXES[axis].of, AXES[axis].sample)
+    group = _asked_alike(figures)
+    points = [_point(each) | {"alike": each in group} for each in figures]
+    candidates = candidates_of(group, AXES[axis].of, AXES[axis].sample)
     try:
         placed = standings(candidates, more=AXES[axis].more, rng=np.random.default_rng(len(candidates)))
     except ValueError:  # no two models have answered the same prompts
@@ -110,10 +115,26 @@ def placed_points(figures: Sequence[ModelFigures], *, axis: str = "decode_tok_pe
     return _frame(points)
 
 
+def _asked_alike(figures: Sequence[ModelFigures]) -> list[ModelFigures]:
+    """Most models whose grades are of the same prompts; of two such groups the one with more prompts."""
+    groups: dict[frozenset[tuple[str, str]], list[ModelFigures]] = {}
+    for each in figures:
+        if each.quality is not None:
+            groups.setdefault(_prompts(each.quality), []).append(each)
+    return max(groups.items(), key=lambda item: (len(item[1]), len(item[0])), default=(frozenset(), []))[1]
+
+
+def _prompts(source: Source) -> frozenset[tuple[str, str]]:
+    rows = source.run.by_model.get(source.summary.model, ())
+    return frozenset(
+        (row.suite, row.prompt_id) for row in rows if row.condition == source.summary.condition and row.is_answer
+    )
+
+
 def _frame(points: list[dict[str, object]]) -> "pd.DataFrame":
     import pandas as pd
 
-    return pd.DataFrame(points, columns=list(COLUMNS)).astype(dict.fromkeys(_MEASURED, "float64"))
+    return pd.DataFrame(points, columns=list(COLUMNS)).astype({**dict.fromkeys(_MEASURED, "float64"), "alike": bool})
 
 
 def _point(figures: ModelFigures) -> dict[str, object]:
@@ -127,6 +148,7 @@ def _point(figures: ModelFigures) -> dict[str, object]:
         "quantization": figures.quantization,
         "condition": (speed or quality).summary.condition if speed or quality else None,  # type: ignore[union-attr]
         "note": figures.note,
+        "alike": True,
         "prefill_tok_per_s": _estimate(speed.summary.prefill_tok_per_s) if speed else None,
         "load_s": figures.load_s,
         "correct": summary.correct if summary else 0,

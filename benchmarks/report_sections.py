@@ -51,7 +51,7 @@ def frontier_sections(points: "pd.DataFrame") -> list[Section]:
 
     sections = []
     for axis, title in (("decode_tok_per_s", "Speed and quality"), ("s_per_correct_answer", "Cost of a right answer")):
-        chart = chart_of(partial(scatter, points, axis=axis))
+        chart = chart_of(partial(scatter, points[points["alike"]], axis=axis))
         if chart:
             sections.append(Section(title=title, chart=chart, text=("Lines are 95% intervals; dashed: the frontier.",)))
     return sections

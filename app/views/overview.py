@@ -36,7 +36,7 @@ def show_overview(state: State, runs: tuple[Run, ...]) -> None:
     colours = colour_of(points["model"], order=list(runtime.registry()))
     picked: list[str] = []
     try:
-        picked = show_selectable(scatter(points, colours, axis=str(axis)), "quality")
+        picked = show_selectable(scatter(points[points["alike"]], colours, axis=str(axis)), "quality")
     except ValueError as error:  # nothing to draw yet
         say_quietly(f"No chart: {error}.")
     better = "right" if AXES[str(axis)].more else "left"
@@ -44,10 +44,10 @@ def show_overview(state: State, runs: tuple[Run, ...]) -> None:
         f"Up and to the {better} is better. Lines are 95% intervals; where they overlap much, the runs do not tell the "
         "models apart. The dashed line is the Pareto frontier. Click a point for the answers behind it."
     )
-    if points["n"].nunique() > 1:
-        st.caption(
-            ":material/warning: These models have not all answered the same prompts, so their shares do not compare "
-            "directly. “Two models” compares the prompts that both answered; the filter keeps one suite."
+    if apart := list(points.loc[~points["alike"] & points["accuracy"].notna(), "label"]):
+        say_quietly(
+            f"Not drawn, because they have not answered the same prompts: {', '.join(map(str, apart))}. “Two models” "
+            "compares the prompts that both answered; the filter keeps one suite."
         )
     show_points_table(points)
     show_picked(points, picked, runs)

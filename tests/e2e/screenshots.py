@@ -39,6 +39,10 @@ def arena(page: Page) -> None:
     expect(page.get_by_role("button", name="Left is better")).to_be_enabled(timeout=WAIT_MS)
 
 
+def models(page: Page) -> None:
+    expect(page.get_by_test_id("data-grid-canvas").first).to_be_visible(timeout=WAIT_MS)
+
+
 def still(page: Page) -> None:
     expect(page.get_by_test_id("stMainBlockContainer")).to_be_visible(timeout=WAIT_MS)
 
@@ -48,7 +52,7 @@ PAGES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "results": ("/results", results),
     "verdict": ("/results", verdict),
     "arena": ("/arena", arena),
-    "models": ("/models", still),
+    "models": ("/models", models),
     "benchmark": ("/benchmark", still),
     "method": ("/method", still),
 }
