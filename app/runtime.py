@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.added_models import load_added, save_added
 from app.benchmark_jobs import BenchmarkJobs
+from app.catalogue import Catalogue
 from app.chats import Chats
 from app.conversation import Chat
 from app.downloads import Downloads
@@ -48,7 +49,8 @@ def change_registry(added: ModelEntry | None = None, removed: str | None = None)
     """
     models = registry()
     shipped = load_registry(Path(os.environ.get("TRADEOFF_REGISTRY", DEFAULT_REGISTRY)))
-    kept = {model_id: entry for model_id, entry in models.items() if model_id not in (*shipped, removed)}
+    others = {*shipped, *catalogue().offered, removed}
+    kept = {model_id: entry for model_id, entry in models.items() if model_id not in others}
     if added is not None:
         kept[added.id] = added
     save_added(state_dir(), kept)
@@ -105,6 +107,14 @@ def downloads() -> Downloads:
 @st.cache_resource(show_spinner=False)
 def benchmark_jobs() -> BenchmarkJobs:
     return BenchmarkJobs(state_dir() / "benchmarks", results_directories()[-1])
+
+
+@st.cache_resource(show_spinner=False)
+def catalogue() -> Catalogue:
+    """What is published under the namespace that is set, looked up in the background."""
+    made = Catalogue(registry())
+    made.start()
+    return made
 
 
 @st.cache_resource(show_spinner=False)

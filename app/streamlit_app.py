@@ -22,6 +22,8 @@ def keep_alive() -> None:
 
 
 keep_alive()
+if banner := runtime.catalogue().banner:
+    st.warning(banner, icon=":material/cloud_off:")
 pages = [
     st.Page("app_pages/compare.py", title="Compare", icon=":material/compare_arrows:", default=True),
     st.Page("app_pages/results.py", title="Results", icon=":material/scatter_plot:"),

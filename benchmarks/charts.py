@@ -48,7 +48,7 @@ def scatter(
     drawn = _drawn(points, axis)
     colours = palette or colour_of(drawn["model"])
     models = list(dict.fromkeys(drawn["model"]))
-    base = alt.Chart(drawn).encode(
+    base = alt.Chart().encode(
         color=alt.Color(
             "model:N", scale=alt.Scale(domain=models, range=[colours[model] for model in models]), legend=None
         )
@@ -61,12 +61,13 @@ def scatter(
         base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=across, y=alt.Y("accuracy_low:Q"), y2="accuracy_high:Q"),
         base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=f"{axis}_low:Q", x2=f"{axis}_high:Q", y=quality),
     )
-    line = alt.Chart(drawn[drawn["on_frontier"]]).mark_line(
-        interpolate="step-before" if along.more else "step-after", strokeDash=[4, 4], color=FRONTIER_COLOUR
-    )
+    steps: Literal["step-before", "step-after"] = "step-before" if along.more else "step-after"
+    frontier_only = alt.Chart().transform_filter("datum.on_frontier")
+    line = frontier_only.mark_line(interpolate=steps, strokeDash=[4, 4], color=FRONTIER_COLOUR)
     marks = base.mark_point(filled=True, size=140, opacity=1).encode(x=across, y=quality, tooltip=_tooltips(axis))
     words = _description(drawn, axis)
     return alt.LayerChart(
+        data=drawn,  # once for all layers: Altair copies and checks the data of every layer that has its own
         layer=[line.encode(x=across, y=quality), *bars, marks, *_labels(base, across, quality)],
         height=380,
         background="transparent",

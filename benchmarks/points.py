@@ -99,7 +99,11 @@ def joined_points(runs: Sequence[Run], *, machine: str | None = None, axis: str 
         machine: See `benchmarks.figures.gather`.
         axis: Along which `p_on_frontier` is worked out, against quality.
     """
-    figures = gather(runs, machine=machine)
+    return placed_points(gather(runs, machine=machine), axis=axis)
+
+
+def placed_points(figures: Sequence[ModelFigures], *, axis: str = "decode_tok_per_s") -> "pd.DataFrame":
+    """`joined_points` of what was gathered already, which is what takes long: for one axis after another."""
     group = _asked_alike(figures)
     points = [_point(each) | {"alike": each in group} for each in figures]
     candidates = candidates_of(group, AXES[axis].of, AXES[axis].sample)

@@ -34,13 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 the run or the Hub is not as it must be."""
     options = _parse(arguments)
     from benchmarks.runs import RunError, read_run
-    from data.hub_dataset import HubDatasetError, push_files
+    from data.hub_account import HubError
+    from data.hub_dataset import push_files
 
     try:
         run = read_run(options.run)
         files = dataset_files(run)
         page = push_files(options.repo, files, message=f"Tradeoff run {run.id}", private=options.private)
-    except (RunError, HubDatasetError) as error:
+    except (RunError, HubError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(page)

@@ -16,11 +16,12 @@ import time
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from benchmarks.engine import Delta, Engine, EngineError, Event, Finished
 from benchmarks.engines import ENGINES
 from benchmarks.worker_messages import Answer, Cancel, Command, Happened, Inspect, Load, Memory, Submit, Unload, Usage
+from data.quota import hold
 
 SLICE_S = 0.05
 SEND_INTERVAL_S = 0.1
@@ -28,7 +29,10 @@ SEND_INTERVAL_S = 0.1
 
 @dataclass(kw_only=True)
 class _Model:
+    """A loaded model; `held` keeps its file in the cache."""
+
     engine: Engine
+    held: IO[bytes]
     spent_s: float = 0.0
     unfinished: set[int] = field(default_factory=set)
     pending: dict[int, Delta] = field(default_factory=dict)
@@ -86,7 +90,7 @@ class WorkerProcess:
         if isinstance(command, Load):
             if command.model not in self._models:
                 engine = ENGINES[command.engine](command.path, command.options)
-                self._models[command.model] = _Model(engine=engine)
+                self._models[command.model] = _Model(engine=engine, held=hold(command.path))
             return self._models[command.model].engine.info
         if isinstance(command, Unload):
             return self._unload(command.model)
@@ -112,6 +116,7 @@ class WorkerProcess:
                     self._note(name, model, event)
             del self._models[name]
             model.engine.close()
+            model.held.close()
 
     def _spent_by_busy(self) -> list[float]:
         return sorted(model.spent_s for model in self._models.values() if model.engine.busy)[:1]

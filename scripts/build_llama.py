@@ -74,7 +74,9 @@ def download_source(scratch: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "llama-cpp-python"]
     run([*pip, f"llama-cpp-python=={LLAMA_CPP_PYTHON_VERSION}", "-d", str(scratch)], scratch / "log")
     with tarfile.open(next(scratch.glob("llama_cpp_python-*.tar.gz"))) as archive:
-        archive.extractall(scratch, filter="data")
+        # Debian 12's Python 3.11.2 knows no filters yet; set so, an unknown one is no error.
+        archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+        archive.extractall(scratch)
     return next(path for path in scratch.glob("llama_cpp_python-*") if path.is_dir())
 
 

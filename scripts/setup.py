@@ -4,6 +4,8 @@
     python3 scripts/setup.py train   the same, and .venv-train
     python3 scripts/setup.py test    the same as app, and .venv-test and Chromium
 
+or one step of it, as the Dockerfile does: `libraries`, `environment` (.venv) or `models`.
+
 Standard library only. As root on Debian it installs missing system packages; otherwise it names the command and stops.
 """
 
@@ -28,23 +30,26 @@ EMBEDDED_MODELS = ("smollm2-135m", "smollm2-135m-r16")
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("target", choices=("app", "train", "test"))
+    parser.add_argument("target", choices=("app", "train", "test", *STEPS))
     target = parser.parse_args().target
     started = time.monotonic()
     if sys.version_info < (3, 11):  # noqa: UP036 (the message is for people with an older Python)
         raise SystemExit(f"setup: Python {sys.version.split()[0]} is too old; Tradeoff needs 3.11 or later")
+    if target in STEPS:
+        STEPS[target]()
+        return 0
     try:
         choose_variant(cpu_flags())
     except UnsupportedCPU as error:
         raise SystemExit(f"setup: {error}") from None
-    build_llama()
-    make_environment(ROOT / ".venv", ["requirements.txt"])
+    for step in ("libraries", "environment"):
+        STEPS[step]()
     if target == "train":
         make_environment(ROOT / ".venv-train", ["requirements.txt", "requirements-train.txt"])
     if target == "test":
         make_environment(ROOT / ".venv-test", ["requirements.txt", "requirements-train.txt", "requirements-dev.txt"])
         require("chromium", has=lambda: shutil.which("chromium") is not None)
-    fetch_models(ROOT / ".venv")
+    STEPS["models"]()
     if (seconds := time.monotonic() - started) > 5:
         say(f"ready after {seconds:.0f} s")
     return 0
@@ -102,6 +107,13 @@ def fetch_models(environment: Path) -> None:
     run(
         [environment / "bin" / "python", "-m", "data.models", "fetch", *EMBEDDED_MODELS], "no embedded model, see above"
     )
+
+
+STEPS: dict[str, Callable[[], None]] = {
+    "libraries": build_llama,
+    "environment": lambda: make_environment(ROOT / ".venv", ["requirements.txt"]),
+    "models": lambda: fetch_models(ROOT / ".venv"),
+}
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """A small Hugging Face Hub on loopback: what the real huggingface_hub client needs to download and upload files.
 
 It misbehaves on request: cuts a connection, holds one until told to go on, serves other bytes, refuses access.
-Nothing in it waits for a clock. Uploads are answered by `tests/hub_upload.py`. Data sets are repositories whose name
-starts with `datasets/`; `datasets.load_dataset` reads JSONL files from them.
+Nothing in it waits for a clock. Uploads are answered by `tests/hub_upload.py`. The names of data sets start with
+`datasets/`, those of Spaces with `spaces/`; `datasets.load_dataset` reads JSONL files from the former.
 """
 
 import threading
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.hub_upload import Account, Uploads, listed, sha256, split
 
@@ -21,13 +21,24 @@ _CHUNK_BYTES = 16_384
 
 @dataclass
 class Repo:
-    """One repository: its files at `commit`, which `main` names too, and at the commits before."""
+    """One repository: its files at `commit`, which `main` names too, and at the commits before.
+
+    Attributes:
+        sdk, hardware, variables, secrets: Of a Space.
+        stages: What a Space answers when it is asked how it is, one after another; the last stays.
+    """
 
     files: dict[str, bytes]
     commit: str = COMMIT
     access: Literal["public", "gated", "private"] = "public"
     token: str = "hf_good"
     history: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    sdk: str | None = None
+    hardware: str = "cpu-basic"
+    variables: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    stages: list[str] = field(default_factory=lambda: ["BUILDING", "APP_STARTING", "RUNNING"])
 
     def at(self, revision: str) -> dict[str, bytes] | None:
         """Files at a commit, or None where there is no such revision."""
@@ -51,6 +62,7 @@ class Hub:
         cut_after: Close the connection after this many bytes of the next download, once.
         hold_after: Stop sending after this many bytes until `go_on` is set.
         served: Bytes to send in place of a file's own, under its own ETag.
+        sizes: Bytes to claim for a file when it is looked up, in place of its own.
         failures: Statuses to answer the next downloads with, one each.
         accounts: Who may write, by token.
         stored: Content of uploaded large files by sha256, committed or not.
@@ -65,6 +77,7 @@ class Hub:
     holding: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
     served: dict[str, bytes] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     failures: list[int] = field(default_factory=list)
     accounts: dict[str, Account] = field(default_factory=dict)
     stored: dict[str, bytes] = field(default_factory=dict)
@@ -117,9 +130,13 @@ class _Handler(Uploads):
         try:
             if path == "/api/whoami-v2":
                 self.who_am_i()
+            elif path in ("/api/models", "/api/models/"):
+                self._search(parse_qs(urlsplit(self.path).query))
+            elif path.startswith("/api/spaces/") and path.endswith("/runtime"):
+                self._runtime(path.removeprefix("/api/").removesuffix("/runtime"))
             elif path.startswith("/api/models/"):
                 self._api(path.removeprefix("/api/models/"))
-            elif path.startswith("/api/datasets/"):
+            elif path.startswith(("/api/datasets/", "/api/spaces/")):
                 self._api(path.removeprefix("/api/"))
             else:
                 self._resolve(path, body)
@@ -141,9 +158,33 @@ class _Handler(Uploads):
         else:
             self.json(self._info(name, repo, files, revision))
 
+    def _search(self, query: dict[str, list[str]]) -> None:
+        """Models of a namespace with all the tags asked for; private ones for their owner's token only."""
+        owner, tags = query.get("author", [""])[0], set(query.get("filter", []))
+        self.json(
+            [
+                self._info(name, repo, repo.files, "main")
+                for name, repo in self.state.repos.items()
+                if name.startswith(f"{owner}/")
+                and tags <= set(repo.tags)
+                and (repo.access != "private" or self.token == repo.token)
+            ]
+        )
+
+    def _runtime(self, name: str) -> None:
+        repo = self.allowed(name)
+        if repo is None:
+            return
+        stage = repo.stages.pop(0) if len(repo.stages) > 1 else repo.stages[0]
+        running = {"current": repo.hardware if stage == "RUNNING" else None, "requested": repo.hardware}
+        self.json({"stage": stage, "hardware": running, "sha": repo.commit})
+
     def _info(self, name: str, repo: Repo, files: dict[str, bytes], revision: str) -> dict[str, object]:
         return {
-            "id": name.removeprefix("datasets/"),
+            "id": name.removeprefix("datasets/").removeprefix("spaces/"),
+            "tags": list(repo.tags),
+            "gated": "auto" if repo.access == "gated" else False,
+            **({"sdk": repo.sdk} if repo.sdk else {}),
             "sha": repo.commit if revision == "main" else revision,
             "private": repo.access == "private",
             "siblings": [{"rfilename": file} for file in files],
@@ -164,7 +205,8 @@ class _Handler(Uploads):
             self.refuse(self.state.failures.pop(0), None)
         else:
             commit = repo.commit if revision == "main" else revision
-            self._file(commit, files[file], self.state.served.get(file, files[file]), body)
+            content = self.state.served.get(file, files[file])
+            self._file(commit, files[file], content, body, size=self.state.sizes.get(file, len(content)))
 
     def allowed(self, name: str) -> Repo | None:
         repo = self.state.repos.get(name)
@@ -180,7 +222,7 @@ class _Handler(Uploads):
             self.refuse(403 if token else 401, "GatedRepo")
         return None
 
-    def _file(self, commit: str, true: bytes, content: bytes, body: bool) -> None:
+    def _file(self, commit: str, true: bytes, content: bytes, body: bool, *, size: int) -> None:
         limit = None
         if body:  # before the headers go out: what the client does on seeing them counts for the next download
             limit, self.state.cut_after = self.state.cut_after, None
@@ -189,7 +231,7 @@ class _Handler(Uploads):
         self.send_header("ETag", f'"{sha256(true)}"')
         self.send_header("X-Repo-Commit", commit)
         self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(len(content) - start))
+        self.send_header("Content-Length", str(len(content) - start if body else size))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.end_headers()

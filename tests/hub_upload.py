@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.hub import Hub, Repo
 
 LARGE = (".gguf", ".safetensors", ".png")
+PREFIXES = {"dataset": "datasets/", "space": "spaces/"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,8 @@ class Uploads(BaseHTTPRequestHandler):
     def _post(self, path: str, body: bytes) -> None:
         if path == "/api/repos/create":
             self._create(json.loads(body))
+        elif path.startswith("/api/spaces/") and path.rpartition("/")[2] in ("variables", "secrets", "hardware"):
+            self._set_up(path.removeprefix("/api/"), json.loads(body))
         elif path == "/api/validate-yaml":
             self._validate(json.loads(body)["content"])
         elif path.endswith(".git/info/lfs/objects/batch"):
@@ -110,7 +113,7 @@ class Uploads(BaseHTTPRequestHandler):
                 self.refuse(404, "RevisionNotFound")
             elif verb == "/paths-info/":
                 self.json([described(path, files[path]) for path in _paths(body) if path in files])
-            elif not self._may_write(name.removeprefix("datasets/").partition("/")[0]):
+            elif not self._may_write(owner_of(name)):
                 self.refuse(403, None)
             elif verb == "/preupload/":
                 self._preupload(repo, json.loads(body))
@@ -120,21 +123,43 @@ class Uploads(BaseHTTPRequestHandler):
     def _create(self, wanted: dict[str, Any]) -> None:
         account = self.state.accounts.get(self.token)
         namespace = wanted.get("organization") or (account.name if account else "")
-        name = f"{'datasets/' if wanted.get('type') == 'dataset' else ''}{namespace}/{wanted['name']}"
+        name = f"{PREFIXES.get(wanted.get('type', ''), '')}{namespace}/{wanted['name']}"
         if account is None:
             self.refuse(401, None)
         elif not self._may_write(namespace):
             self.refuse(403, None)
         elif name in self.state.repos:
-            self.json({"error": "You already created this model repo", "url": f"{self.state.url}/{name}"}, 409)
+            self.json({"error": "You already created this repo", "url": f"{self.state.url}/{name}"}, 409)
         else:
             from tests.hub import Repo
 
             private = wanted.get("visibility") == "private"
             self.state.repos[name] = Repo(
-                files={".gitattributes": b""}, access="private" if private else "public", token=self.token
+                files={".gitattributes": b""},
+                access="private" if private else "public",
+                token=self.token,
+                sdk=wanted.get("sdk"),
+                hardware=wanted.get("hardware") or "cpu-basic",
+                variables={each["key"]: each["value"] for each in wanted.get("variables", ())},
+                secrets={each["key"]: each["value"] for each in wanted.get("secrets", ())},
             )
             self.json({"url": f"{self.state.url}/{name}"})
+
+    def _set_up(self, path: str, wanted: dict[str, Any]) -> None:
+        """A Space's variables, secrets or hardware."""
+        name, _, what = path.rpartition("/")
+        repo = self.allowed(name)
+        if repo is None:
+            return
+        if not self._may_write(owner_of(name)):
+            self.refuse(403, None)
+        elif what == "hardware":
+            repo.hardware = wanted["flavor"]
+            self.json({"stage": "BUILDING", "hardware": {"current": None, "requested": repo.hardware}})
+        else:
+            kept = repo.variables if what == "variables" else repo.secrets
+            kept[wanted["key"]] = wanted["value"]
+            self.json({key: {"value": value} for key, value in repo.variables.items()})
 
     def _validate(self, content: str) -> None:
         """As the Hub: a model card starts with front matter."""
@@ -151,7 +176,7 @@ class Uploads(BaseHTTPRequestHandler):
         self.json({"files": answers})
 
     def _batch(self, name: str, wanted: dict[str, Any]) -> None:
-        if not self._may_write(name.partition("/")[0]):
+        if not self._may_write(owner_of(name)):
             self.refuse(403, None)
             return
         known = {sha256(content) for content in self.state.repos[name].files.values()} | set(self.state.stored)
@@ -213,6 +238,11 @@ class Uploads(BaseHTTPRequestHandler):
                 return body[:limit]
         self.rfile.readline()
         return body
+
+
+def owner_of(name: str) -> str:
+    """The namespace in a repository's name, whatever its type."""
+    return name.removeprefix("datasets/").removeprefix("spaces/").partition("/")[0]
 
 
 def described(path: str, content: bytes) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from data.catalogue import TAG
 from data.disk import size_text
 from training.console import duration
 from training.publication import ADAPTER, Publication, checks_of
@@ -53,7 +54,7 @@ def model_card(publication: Publication, repo: str, benchmark: Benchmark | None 
 def front_matter(publication: Publication) -> str:
     """What the Hub reads: licence, base, data sets, tags."""
     origin, has_models = publication.origin, bool(publication.models)
-    tags = ["gguf", "lora", "llama.cpp"] if has_models else ["lora"]
+    tags = ["gguf", "lora", "llama.cpp", TAG] if has_models else ["lora", TAG]
     fields: dict[str, str | list[str]] = {"license": origin.terms.id}
     if origin.repository:
         fields["base_model"] = origin.repository

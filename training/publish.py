@@ -41,7 +41,8 @@ def publish(
     Raises:
         TrainingError: No right to, or the connection failed; one line that says what to do.
     """
-    from training.hub_upload import open_repository, sign_in, upload
+    from data.hub_account import sign_in
+    from training.hub_upload import open_repository, upload
 
     api = sign_in(repo)
     licence = _licence_text(publication, licence_file, api)
@@ -55,7 +56,9 @@ def publish(
 
 def _small_files(publication: Publication, repo: str, benchmark: "Benchmark | None") -> dict[str, bytes]:
     """What stands in the repository itself, the card included, by path."""
+    from data.catalogue import ENTRIES_FILE
     from training.model_card import model_card
+    from training.registry_entry import registry_entries
 
     run, notice = publication.run, publication.origin.terms.notice
     texts = {
@@ -66,6 +69,8 @@ def _small_files(publication: Publication, repo: str, benchmark: "Benchmark | No
     }
     if notice:
         texts["NOTICE"] = notice + "\n"
+    if entries := registry_entries(publication, repo):
+        texts[ENTRIES_FILE] = entries
     if publication.has_adapter:
         texts["adapter/adapter_config.json"] = _adapter_config(publication)
     files = {name: without_local_paths(text).encode() for name, text in texts.items()}
@@ -176,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from training.hub_upload import check_repository_name, choose_transfer
+    from data.hub_account import check_repository_name, choose_transfer
     from training.registry_entry import registry_entries
 
     choose_transfer()

@@ -166,6 +166,8 @@ st.caption(
 for kind, show in (("note", st.success), ("problem", st.error)):
     if text := state.pop(f"models_{kind}", None):
         show(inert_markdown(text))
+if problem := runtime.catalogue().problem:
+    say_quietly(problem)
 rows = table(registry, service.options, available)
 numbers = dict.fromkeys(("File, MB", "Needs, MB", "Rank"), st.column_config.NumberColumn(format="%.0f"))
 st.dataframe(

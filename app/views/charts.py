@@ -29,7 +29,9 @@ def selectable(chart: "alt.LayerChart") -> "alt.LayerChart":
 
     picked = alt.selection_point(name=PICKED, fields=["model"])
     layers = [layer.add_params(picked) if _is_points(layer) else layer for layer in chart.layer]
-    kept = {name: getattr(chart, name) for name in ("height", "background", "description", "usermeta", "config")}
+    kept = {
+        name: getattr(chart, name) for name in ("data", "height", "background", "description", "usermeta", "config")
+    }
     return alt.LayerChart(layer=layers, **kept)
 
 

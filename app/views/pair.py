@@ -6,15 +6,13 @@ from app import runtime
 from app.inert import inert_markdown
 from app.results_cache import State, verdict_of, waterfall_of
 from app.suite_prompts import prompt_text
+from app.verdict_figures import ALL_SUITES, verdict_figures
 from app.views.charts import show_chart
 from app.views.samples import show_method
 from app.views.say import say_info, say_quietly
 from benchmarks.pairs import Flip, flip_table
 from benchmarks.runs import Run, RunError
-from benchmarks.stats import Interval
 from benchmarks.verdict import Verdict
-
-ALL_SUITES = "all suites"
 
 
 def show_pair(state: State, runs: tuple[Run, ...]) -> None:
@@ -46,26 +44,12 @@ def show_pair(state: State, runs: tuple[Run, ...]) -> None:
 def show_verdict(found: Verdict) -> None:
     with st.container(border=True):
         st.text(found.sentence)
-        quality = found.quality
-        figures = {
-            "Difference": f"{100 * quality.difference:+.1f} points",
-            "95% interval": f"{100 * quality.low:+.1f} to {100 * quality.high:+.1f}",
-            "Prompts graded for both": f"{quality.n:,}",
-            "Smallest difference it could find": f"{100 * quality.detectable:.0f} points"
-            if quality.detectable
-            else "–",
-            "Decode rate": f"{found.speed.ratio.estimate:.2f}×" if found.speed else "not timed together",
-            "Seconds per correct answer": f"{seconds(found.s_per_correct_a)} against {seconds(found.s_per_correct_b)}",
-        }
+        figures = verdict_figures(found)
         for column, names in zip(st.columns(2), (list(figures)[:3], list(figures)[3:]), strict=True):
             column.table({"": {name: figures[name] for name in names}}, border="horizontal")
         st.caption(
             f"Quality from run {found.quality_run}; paired by prompt, clustered by template, McNemar's exact test."
         )
-
-
-def seconds(value: Interval | None) -> str:
-    return f"{value.estimate:.2f} s" if value else "–"
 
 
 def show_flips(found: Verdict, suite: str | None, runs: tuple[Run, ...]) -> None:

@@ -75,9 +75,9 @@ def test_what_the_hub_refuses_is_one_line(
     assert "does not accept the Hugging Face token (401)" in refusal(run, capsys)
     hub.accounts["hf_wrong"] = Account(name="alice", role="read")
     assert "may only read" in refusal(run, capsys)
-    hub.accounts["hf_wrong"] = Account(name="bob")
+    hub.accounts["hf_wrong"] = Account(name="bob", role="fineGrained")
     assert "may not write to alice/bench (403)" in refusal(run, capsys)
-    assert "--repo is 'bench'; write USER/NAME" in refusal(run, capsys, "--repo", "bench")
+    assert "--repo is 'bench'; write NAMESPACE/NAME" in refusal(run, capsys, "--repo", "bench")
     hub.accounts["hf_wrong"] = Account(name="alice")
     hub.refusals["/commit/"] = 503
     assert "answered 503 for alice/bench" in refusal(run, capsys)

@@ -2,7 +2,11 @@
 
 import hashlib
 import json
+import pickle
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -187,7 +191,69 @@ def test_wrong_bytes_are_refused_and_removed(full: Hub, cache: Path) -> None:
 
 def test_bytes_that_are_not_even_a_model_are_named_as_such(full: Hub) -> None:
     full.served["tiny-q4.gguf"] = b"<html>".ljust(len(CONTENT))
-    assert "not a GGUF file: it starts with b'<htm'" in message_of_failure()
+    assert "is not a GGUF file; it seems to be a web page" in message_of_failure()
+
+
+def test_a_pickle_is_refused_at_its_first_bytes_and_nothing_of_it_is_kept(full: Hub, cache: Path) -> None:
+    pickled = pickle.dumps({"weights": list(range(100_000))})
+    full.repos["org/tiny-GGUF"] = Repo(files={"tiny-q4.gguf": pickled})
+    full.hold_after = 65_536  # the rest would never come
+    assert "is not a GGUF file; it seems to be a pickle; nothing was kept" in message_of_failure()
+    full.go_on.set()
+    assert [path.stat().st_size for path in partials(cache)] in ([], [0])
+
+
+def test_a_file_larger_than_the_disk_is_refused_before_the_download(full: Hub) -> None:
+    full.sizes["tiny-q4.gguf"] = 10**17
+    assert "disk full: tiny needs 100000000.00 GB" in message_of_failure()
+    assert full.downloads() == []
+
+
+def test_a_file_larger_than_the_quota_is_refused_before_the_download(
+    full: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADEOFF_CACHE_QUOTA_GB", "20")
+    full.sizes["tiny-q4.gguf"] = 100 * 10**9
+    assert "tiny needs 100.00 GB, the cache may hold 20.00 GB" in message_of_failure()
+    assert full.downloads() == []
+
+
+FETCH = """
+import sys
+from data.registry import HubSource
+from data.sources import fetch
+from tests.data.registries import entry
+model = entry(HubSource(repo="org/tiny-GGUF", file="tiny-q4.gguf"))
+print(fetch(model, {"tiny": model}))
+"""
+
+
+def start_fetch() -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-c", FETCH], stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("hold_after", [16_384, 311_296, 573_440])
+def test_a_process_killed_while_it_downloads_leaves_what_the_next_one_goes_on_with(
+    full: Hub, cache: Path, hold_after: int
+) -> None:
+    full.hold_after = hold_after
+    with start_fetch() as process:
+        assert full.holding.wait(timeout=30)
+        while not any(path.stat().st_size for path in partials(cache)):
+            time.sleep(0.01)
+        process.kill()
+    assert local_path(MODEL, REGISTRY) is None and list((cache / "models" / "tiny").glob("*.gguf")) == []
+    full.hold_after = None
+    full.go_on.set()
+    assert fetch(MODEL, REGISTRY).read_bytes() == CONTENT
+    first, second = full.downloads()
+    assert "Range" not in first.headers and 0 < int(second.headers["Range"][6:-1]) <= hold_after + 16_384
+
+
+def test_two_processes_that_want_one_model_download_it_once(full: Hub) -> None:
+    with start_fetch() as one, start_fetch() as two:
+        answers = {process.communicate(timeout=60)[0] for process in (one, two)}
+    assert len(answers) == 1 and len(full.downloads()) == 1
 
 
 def test_a_short_file_is_refused(full: Hub, cache: Path) -> None:

@@ -68,7 +68,7 @@ def test_the_front_matter_is_what_the_hub_reads(publication: Publication) -> Non
         "pipeline_tag": "text-generation",
         "library_name": "gguf",
         "datasets": ["mlabonne/FineTome-100k"],
-        "tags": ["gguf", "lora", "llama.cpp"],
+        "tags": ["gguf", "lora", "llama.cpp", "tradeoff"],
     }
 
 
@@ -76,7 +76,11 @@ def test_an_adapter_alone_is_an_adapter(cache: Path, tmp_path: Path) -> None:
     run = finished_run(tmp_path / "runs")
     card = model_card(publication_of(run.path, kinds=["adapter"]), REPO)
     fields = front(card)
-    assert (fields["base_model_relation"], fields["library_name"], fields["tags"]) == ("adapter", "peft", ["lora"])
+    assert (fields["base_model_relation"], fields["library_name"], fields["tags"]) == (
+        "adapter",
+        "peft",
+        ["lora", "tradeoff"],
+    )
     assert "[[model]]" not in card
     assert "quantized" not in section(card, "Licence")
 

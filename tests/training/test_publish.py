@@ -65,7 +65,7 @@ def test_a_run_is_published_in_one_commit(run: RunDirectory, hub: Hub, capsys: p
     assert main([str(run.path), "--repo", REPO]) == 0
     files = published(hub)
     assert set(files) == {
-        "README.md", "LICENSE", "parity.json", "manifest.json", "run.json", "loss.png",
+        "README.md", "LICENSE", "parity.json", "manifest.json", "run.json", "loss.png", "models.toml",
         "adapter/adapter_config.json", "adapter/adapter_model.safetensors",
         "tiny-r8.adapter.gguf", "tiny-r8.f16.gguf", "tiny-r8.q4_k_m.gguf",
     }  # fmt: skip

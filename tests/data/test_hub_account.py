@@ -4,13 +4,12 @@ import os
 
 import pytest
 
-from training.config import TrainingError
-from training.hub_upload import check_repository_name, choose_transfer
+from data.hub_account import HubError, check_repository_name, choose_transfer
 
 
 @pytest.mark.parametrize("repo", ["tiny", "a/b/c", "/tiny", "alice/", "alice/a b", "alice/x--y", "alice/x.git"])
 def test_a_bad_repository_name_is_refused(repo: str) -> None:
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises(HubError) as caught:
         check_repository_name(repo)
     assert str(caught.value).startswith(f"--repo is {repo!r}")
     assert "\n" not in str(caught.value)

@@ -1,0 +1,219 @@
+"""Publish this checkout as a Docker Space on the Hugging Face Hub, and wait until it answers.
+
+    python -m app.deploy --repo YOU/tradeoff --dry-run                     stage and show the files; asks nobody
+    python -m app.deploy --repo YOU/tradeoff --secret TRADEOFF_OPERATOR_TOKEN --variable TRADEOFF_HUB_NAMESPACE=YOU
+
+Needs a token that may write: set HF_TOKEN or run `hf auth login`. Secrets are named here and read from the environment.
+Since July 2026 the Hub creates Docker Spaces only for accounts with a paid plan; CPU Basic then costs nothing by the
+hour. Without a plan, `python -m app.static --deploy YOU/NAME` publishes the results as a Static Space, which is free.
+"""
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.staging import StagedFile, stage, summary
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+POLL_S = 5.0
+LIMIT_S = 3600.0
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET_WORDS = re.compile(r"TOKEN|SECRET|PASSWORD|API_KEY|CREDENTIAL", re.IGNORECASE)
+_OVER = ("BUILD_ERROR", "CONFIG_ERROR", "RUNTIME_ERROR", "NO_APP_FILE", "PAUSED", "STOPPED", "DELETING")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the Space shall be.
+
+    Attributes:
+        hardware: As the Hub names it; None leaves an existing Space's, and CPU Basic for a new one.
+        secrets: By name; never shown.
+    """
+
+    repo: str
+    private: bool = False
+    hardware: str | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+def deploy(wish: Wish, folder: Path, *, say: Callable[[str], None]) -> str:
+    """Create or update the Space so that it has exactly the folder's files; returns the commit.
+
+    Raises:
+        HubError: One line that says what to do.
+    """
+    from app.spaces import open_space, send_folder
+    from data.hub_account import explained, sign_in
+
+    api = sign_in(wish.repo)
+    is_new = open_space(
+        api,
+        wish.repo,
+        sdk="docker",
+        private=wish.private,
+        hardware=wish.hardware,
+        variables=wish.variables,
+        secrets=wish.secrets,
+    )
+    say(f"{'created' if is_new else 'updating'} the Space {wish.repo}")
+    if not is_new:
+        with explained(wish.repo):
+            _set_up(api, wish)
+    return send_folder(api, wish.repo, folder, message="Tradeoff")
+
+
+def _set_up(api: "HfApi", wish: Wish) -> None:
+    for name, value in wish.variables.items():
+        api.add_space_variable(wish.repo, name, value)
+    for name, value in wish.secrets.items():
+        api.add_space_secret(wish.repo, name, value)
+    if wish.hardware:
+        api.request_space_hardware(wish.repo, wish.hardware)  # type: ignore[arg-type]
+
+
+def wait_until_running(
+    repo: str,
+    commit: str,
+    *,
+    say: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Follow the build of a commit, and say each stage once.
+
+    Raises:
+        HubError: It failed, or takes longer than an hour.
+    """
+    from data.hub import host
+    from data.hub_account import HubError, explained, sign_in
+
+    api, started, shown = sign_in(repo), clock(), ""
+    while clock() - started < LIMIT_S:
+        with explained(repo):
+            runtime = api.get_space_runtime(repo)
+        current = str(getattr(runtime.stage, "value", runtime.stage))
+        if current != shown:
+            say(f"{clock() - started:5.0f} s  {current.lower().replace('_', ' ')}")
+            shown = current
+        is_old = runtime.raw.get("sha") not in (None, commit)
+        if current == "RUNNING" and not is_old:
+            return
+        if current in _OVER and not is_old:
+            reason = " ".join(str(runtime.raw.get("errorMessage") or "").split())[:300]
+            log = f"{host()}/spaces/{repo}?logs=build"
+            raise HubError(f"{repo} ended as {current}{': ' + reason if reason else ''}; its log: {log}")
+        sleep(POLL_S)
+    raise HubError(f"{repo} is still {shown} after an hour; follow it at {host()}/spaces/{repo}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 it runs (or --dry-run), 1 it cannot be published, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    from app.spaces import run_command
+
+    return run_command(lambda: _run(options), interrupted="the Space builds on; run it again to follow it")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from data.hub import host
+    from data.hub_account import check_repository_name, choose_transfer
+
+    choose_transfer()
+    check_repository_name(options.repo)
+    wish = Wish(
+        repo=options.repo,
+        private=options.private,
+        hardware=options.hardware,
+        variables=read_variables(options.variable),
+        secrets=read_secrets(options.secret, os.environ),
+    )
+    folder = options.out or Path(tempfile.mkdtemp(prefix="tradeoff-space-"))
+    files = stage(folder)
+    _show(wish, folder, files, every=options.dry_run)
+    if options.dry_run:
+        return 0
+    commit = deploy(wish, folder, say=_say)
+    if not options.no_wait:
+        wait_until_running(wish.repo, commit, say=_say)
+    print(f"{host()}/spaces/{wish.repo}")
+    return 0
+
+
+def read_variables(given: Sequence[str]) -> dict[str, str]:
+    """KEY=VALUE texts; what looks like a secret is refused, since anyone can read a Space's variables.
+
+    Raises:
+        HubError: Not KEY=VALUE, or a secret.
+    """
+    from data.hub_account import HubError
+
+    variables = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not _NAME.fullmatch(name):
+            raise HubError(f"--variable {name!r}: write NAME=VALUE")
+        if _SECRET_WORDS.search(name):
+            raise HubError(f"--variable {name} would be public; set it in the environment and pass --secret {name}")
+        variables[name] = value
+    return variables
+
+
+def read_secrets(names: Sequence[str], environment: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
+    """Values of the named environment variables.
+
+    Raises:
+        HubError: One is not set.
+    """
+    from data.hub_account import HubError
+
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise HubError("--secret takes a name only; its value is read from the environment variable of that name")
+        if not environment.get(name):
+            raise HubError(f"--secret {name}: the environment has no {name}; set it, such as: read -rs {name}")
+    return {name: environment[name] for name in names}
+
+
+def _show(wish: Wish, folder: Path, files: list[StagedFile], *, every: bool) -> None:
+    _say(f"staged for {wish.repo} in {folder}:")
+    if every:
+        for file in files:
+            print(f"{file.size_bytes:>12,}  {file.name}")
+    _say(summary(files))
+    _say(f"hardware: {wish.hardware or 'as it is, CPU Basic for a new Space'}")
+    _say("variables: " + (", ".join(f"{name}={value}" for name, value in wish.variables.items()) or "none"))
+    _say("secrets, by name: " + (", ".join(wish.secrets) or "none"))
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m app.deploy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repo", required=True, metavar="USER/NAME", help="made where it is not there yet")
+    parser.add_argument("--dry-run", action="store_true", help="stage and show the files; sends nothing")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to stage (default: a temporary folder)")
+    parser.add_argument("--private", action="store_true", help="a new Space is visible to you alone")
+    parser.add_argument("--hardware", metavar="NAME", help="such as cpu-upgrade (default: CPU Basic)")
+    parser.add_argument("--variable", action="append", default=[], metavar="NAME=VALUE", help="public; repeatable")
+    parser.add_argument("--secret", action="append", default=[], metavar="NAME", help="read from the environment")
+    parser.add_argument("--no-wait", action="store_true", help="do not wait until it runs")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
