@@ -45,7 +45,7 @@ st.caption(f"Shared on {shared['created_at'][:10]}. Shown as it was stored; noth
 for turn in shared["turns"]:
     show_turn(turn)
 
-receipts = [each for each in state.get("receipts", {}).values() if each.id == share_id]
+receipts = [each for each in runtime.chat().receipts.values() if each.id == share_id]
 if receipts or runtime.operator():
     key = receipts[0].key if receipts else ""
     st.button("Delete this link", key="delete_shared", icon=":material/delete:", on_click=delete, args=(key,))

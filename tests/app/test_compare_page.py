@@ -145,6 +145,22 @@ def test_regenerate_and_another_seed_replace_the_last_replies(scripted_app: Scri
         assert len(chat.turns) == 1 and {lane.seed for lane in chat.turns[0].lanes} == {seed}
 
 
+def test_a_link_belongs_to_the_replies_that_were_shared(scripted_app: Script) -> None:
+    scripted_app("alpha", reply="a")
+    scripted_app("beta", reply="b")
+    app = ask(open_app(), "first")
+    app.session_state["share"] = True
+    app.run()
+    app.button(key="make_link").click().run()
+    [receipt] = app.session_state["chat"].receipts.values()
+    assert receipt.id in app.code[0].value
+    app.button(key="clear").click().run()
+    ask(app, "second")
+    app.session_state["share"] = True
+    app.run()
+    assert not app.code and app.button(key="make_link")
+
+
 def test_an_edited_prompt_replaces_what_came_after_it(scripted_app: Script) -> None:
     scripted_app("alpha", reply="a")
     scripted_app("beta", reply="b")
