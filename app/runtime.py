@@ -150,7 +150,13 @@ def chat() -> Chat:
 def operator() -> bool:
     """Whether the person at this page may change the machine."""
     address = st.get_option("server.address")
-    return is_operator(os.environ, str(address) if address else None, st.session_state.get("operator_token"))
+    return is_operator(
+        os.environ,
+        str(address) if address else None,
+        st.session_state.get("operator_token"),
+        client=st.context.ip_address,
+        headers=st.context.headers,
+    )
 
 
 def label(model_id: str) -> str:
