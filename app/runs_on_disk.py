@@ -1,6 +1,7 @@
 """The runs that the app shows: committed with the project, and made on this machine. No Streamlit in this module."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,9 +36,10 @@ def fingerprint(directories: Sequence[Path]) -> tuple[tuple[str, int, int], ...]
     """Changes whenever a run appears, grows or goes; cheap enough for every page view."""
     stats = []
     for directory in find_runs(directories):
-        for path in sorted(directory.glob("*.json*")):
-            stat = path.stat()
-            stats.append((str(path), stat.st_size, stat.st_mtime_ns))
+        for path in sorted(directory.glob("[!.]*.json*")):
+            with suppress(FileNotFoundError):  # gone since it was listed
+                stat = path.stat()
+                stats.append((str(path), stat.st_size, stat.st_mtime_ns))
     return tuple(stats)
 
 

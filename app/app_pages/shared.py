@@ -25,7 +25,10 @@ def show_turn(turn: dict[str, Any]) -> None:
             st.caption("With a system prompt:")
             st.text(turn["system"])
         st.text(turn["prompt"])
-    for column, reply in zip(st.columns(max(1, len(turn["replies"]))), turn["replies"], strict=True):
+    if not turn["replies"]:  # stored by an earlier version
+        st.caption("No replies were stored.")
+        return
+    for column, reply in zip(st.columns(len(turn["replies"])), turn["replies"], strict=True):
         with column, st.container(border=True):
             st.text(reply["label"])
             st.text(reply["text"] or reply.get("error") or "No text.")

@@ -44,7 +44,9 @@ def show_share(turns: Sequence[Turn]) -> None:
     with popover:
         record = as_record(turns, runtime.labels())
         receipt = runtime.chat().receipts.get(digest(record))
-        if receipt is None:
+        if not all(turn.lanes for turn in turns):
+            st.caption("A prompt without replies cannot be shared; send it again, or Clear.")
+        elif receipt is None:
             prompts = (
                 "this prompt and its replies" if len(turns) == 1 else f"these {len(turns)} prompts and their replies"
             )
@@ -66,7 +68,7 @@ def address(share_id: str) -> str:
 
 def _share(record: dict[str, Any]) -> None:
     try:
-        runtime.chat().receipts[digest(record)] = runtime.shares().store(record)
+        runtime.chat().receipts[digest(record)] = runtime.shares().store(record, runtime.visitor())
     except ShareError as error:
         st.session_state.share_problem = str(error)
 
