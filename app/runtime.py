@@ -66,6 +66,7 @@ def service() -> GenerationService:
         registry(), fetch=fetch, start_worker=lambda: Worker(WORKER_ENVIRONMENT), engine=engine
     )
     threading.Thread(target=_import_charts, name="imports", daemon=True).start()
+    vote_backup()  # takes back its votes before anybody votes or looks
     here = [model_id for model_id in default_pair() if local_path(registry()[model_id], registry())]
     generation.warm(here)
     return generation
