@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from app.runs_on_disk import fingerprint
+from app.runs_on_disk import fingerprint, load_runs, without_folders
 from benchmarks.runs import MANIFEST_NAME
 
 
@@ -15,3 +15,15 @@ def test_a_file_changes_the_fingerprint_and_one_that_is_being_written_does_not(t
     assert fingerprint([tmp_path]) == before
     (run / "samples.jsonl").write_text("{}")
     assert fingerprint([tmp_path]) != before
+
+
+def test_no_path_of_the_machine_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / MANIFEST_NAME).write_text("[")
+    [problem] = load_runs([tmp_path]).problems
+    assert problem.startswith(f"run/{MANIFEST_NAME}: ") and str(tmp_path) not in problem
+    manifest = {"config": {"suites": ["core", "/home/me/mine.csv"]}, "suites": {"/home/me/mine.csv": {"prompts": 3}}}
+    assert without_folders(manifest) == {
+        "config": {"suites": ["core", "mine.csv"]},
+        "suites": {"mine.csv": {"prompts": 3}},
+    }
