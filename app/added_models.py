@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -48,9 +49,7 @@ def file_entry(path_text: str, known: Mapping[str, ModelEntry], *, licence: str 
     Raises:
         ModelError: No such file, or it is not a GGUF that can be opened.
     """
-    path = Path(path_text.strip()).expanduser()
-    if not path.is_absolute() or not path.is_file():
-        raise ModelError(f"no file at {str(path)[:200]!r}; write its whole path")
+    path = _path(path_text.strip())
     try:
         header = read_header(path)
     except (GGUFError, OSError) as error:
@@ -66,10 +65,24 @@ def save_added(directory: Path, entries: Mapping[str, ModelEntry]) -> None:
     Raises:
         ModelError: It cannot be written.
     """
+    text = "\n".join(_table(entry) for entry in entries.values())
     try:
-        write_atomically(directory / FILE_NAME, "\n".join(_table(entry) for entry in entries.values()))
+        tomllib.loads(text)
+        write_atomically(directory / FILE_NAME, text)
+    except ValueError as error:  # what is on disk stays as it is: a broken file would end every later start
+        raise ModelError(f"{directory / FILE_NAME}: cannot hold this entry ({error})") from None
     except OSError as error:
         raise ModelError(f"{directory / FILE_NAME}: cannot be written ({error.strerror})") from None
+
+
+def _path(text: str) -> Path:
+    try:
+        path = Path(text).expanduser()
+        if path.is_absolute() and path.is_file():
+            return path
+    except (OSError, RuntimeError, ValueError):  # too long, no such user, a null character
+        pass
+    raise ModelError(f"no file at {text[:200]!r}; write its whole path")
 
 
 def _entry(
@@ -102,7 +115,7 @@ def _table(entry: ModelEntry) -> str:
 
 def _text(value: str) -> str:
     """A JSON string is a TOML basic string too, once DEL is escaped."""
-    return json.dumps(value).replace("\x7f", "\\u007f")
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _size_text(parameters: int) -> str:

@@ -139,6 +139,10 @@ class BenchmarkJobs:
         directories = self._run_directories() if names else {}
         return [self._job(name, directories.get(name)) for name in names]
 
+    def look(self, job: Job) -> Job:
+        """One of them as it is now; reads nothing of the others once its directory is known."""
+        return self._job(job.name, job.directory or self._run_directories().get(job.name))
+
     def _run_directories(self) -> dict[str, Path]:
         found = {}
         for directory in find_runs([self._out]):

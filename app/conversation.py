@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.lanes import Lane, LaneRequest
+from app.shares import Receipt
 from benchmarks.engine import Message, Request, Sampling
 
 REPORT_PROMPTS = (
@@ -33,11 +34,16 @@ class Turn:
 
 @dataclass(kw_only=True)
 class Chat:
-    """The turns of one side-by-side conversation; who holds its id can open it again."""
+    """The turns of one side-by-side conversation; who holds its id can open it again.
+
+    Attributes:
+        receipts: Of what was shared of it, by `export.digest`; kept here so that a reloaded tab can still delete.
+    """
 
     visitor: str
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     turns: list[Turn] = field(default_factory=list)
+    receipts: dict[str, Receipt] = field(default_factory=dict)
 
     @property
     def running(self) -> bool:

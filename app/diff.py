@@ -1,5 +1,6 @@
 """What differs between two replies, word by word. No Streamlit in this module."""
 
+import functools
 import html
 import re
 from collections.abc import Sequence
@@ -7,10 +8,11 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
-MAX_WORDS = 1500
-"""The comparison takes time that grows with the square of the words; what follows is left out, and said so."""
+MAX_WORDS = 400
+"""Of each reply; on repetitive text the comparison takes time that grows with the cube of the words."""
 
 Change = Literal["same", "removed", "added"]
+_WORD = re.compile(r"\S+\s*|\s+")
 _MARKS = {"same": "{}", "removed": "<del>{}</del>", "added": "<ins>{}</ins>"}
 
 
@@ -20,7 +22,8 @@ class Segment:
     text: str
 
 
-def word_diff(before: str, after: str) -> list[Segment]:
+@functools.lru_cache(maxsize=64)
+def word_diff(before: str, after: str) -> tuple[Segment, ...]:
     """How `before` becomes `after`; white space belongs to the word in front of it."""
     left, right = _words(before), _words(after)
     matcher = SequenceMatcher(None, [word.strip() for word in left], [word.strip() for word in right], autojunk=False)
@@ -33,7 +36,12 @@ def word_diff(before: str, after: str) -> list[Segment]:
             segments.append(Segment(change="removed", text="".join(left[left_start:left_end])))
         if right_end > right_start:
             segments.append(Segment(change="added", text="".join(right[right_start:right_end])))
-    return segments
+    return tuple(segments)
+
+
+def is_cut(text: str) -> bool:
+    """Whether the comparison leaves out a reply's end."""
+    return len(_WORD.findall(text)) > MAX_WORDS
 
 
 def shared_share(segments: Sequence[Segment]) -> float | None:
@@ -49,4 +57,4 @@ def as_html(segments: Sequence[Segment]) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\S+\s*|\s+", text)[:MAX_WORDS]
+    return _WORD.findall(text)[:MAX_WORDS]

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,11 @@ FIGURES = ("prompt_tokens", "completion_tokens", "decode_tok_per_s", "characters
 def as_record(turns: Sequence[Turn], labels: Mapping[str, str]) -> dict[str, Any]:
     """Turns as JSON has them: what was asked, with which sampling, and every reply with its figures."""
     return {"turns": [_turn(turn, labels) for turn in turns]}
+
+
+def digest(record: Mapping[str, Any]) -> str:
+    """Tells two records apart whenever anything in them differs."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def as_json(turns: Sequence[Turn], labels: Mapping[str, str]) -> str:

@@ -52,6 +52,7 @@ class GenerationService:
         options: How models are opened; `sequences` is also how many comparisons run at the same time.
         max_waiting: Comparisons in the queue before new ones are refused.
         max_loaded: Models kept in memory at once.
+        is_open: Whether a visitor's tab is open; what they started goes on as long as it is.
     """
 
     def __init__(
@@ -64,12 +65,14 @@ class GenerationService:
         options: LoadOptions | None = None,
         max_waiting: int = 16,
         max_loaded: int = 4,
+        is_open: Callable[[str], bool] = lambda visitor: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._registry = registry
         self._fetch = fetch
         self._options = options or LoadOptions(sequences=4, prefill_chunk_tokens=128)
         self._max_waiting = max_waiting
+        self._is_open = is_open
         self._clock = clock
         self._lock = threading.RLock()
         self._jobs: dict[str, Comparison] = {}
@@ -141,7 +144,7 @@ class GenerationService:
             return Snapshot(id=job.id, lanes=tuple(job.lanes), place=place)
 
     def touch(self, visitor: str) -> None:
-        """Renew the leases of a visitor whose page is still open, whichever page it is."""
+        """Renew the leases of a visitor who did something, on whichever page."""
         with self._lock:
             for job in self._jobs.values():
                 if job.visitor == visitor:
@@ -168,6 +171,8 @@ class GenerationService:
         now = self._clock()
         with self._lock:
             for job in list(self._jobs.values()):
+                if not job.done and self._is_open(job.visitor):
+                    job.touched_at = now
                 unwatched_s = now - job.touched_at
                 if job.done and unwatched_s > FORGET_S:
                     del self._jobs[job.id]

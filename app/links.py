@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.conversation import MAX_LANES, MIN_LANES
-from benchmarks.engine import Sampling
+from app.sampling_ranges import RANGES
 
 _NUMBERS = {"temperature": float, "top_p": float, "top_k": int, "max_tokens": int, "seed": int}
 _KNOWN = ("models", "prompt", *_NUMBERS)
@@ -66,7 +66,7 @@ def _models(text: str, known: Mapping[str, object]) -> tuple[tuple[str, ...], li
 def _number(name: str, text: str, kind: type[float] | type[int]) -> float | int | None:
     try:
         value = kind(text)
-        Sampling(**{name: value})  # type: ignore[arg-type]
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
-    return value
+    least, most = RANGES[name]
+    return value if least <= value <= most else None

@@ -3,7 +3,8 @@
 import csv
 import io
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.conversation import lane_requests
@@ -14,6 +15,7 @@ from app.suite_prompts import grade_reply
 from benchmarks.engine import Sampling
 
 POLL_S = 0.1
+FORGET_S = 3600.0
 
 
 @dataclass(kw_only=True)
@@ -23,26 +25,33 @@ class ListRun:
     Attributes:
         replies: Lanes of each prompt that is done, in the list's order.
         problem: Why it ended early.
+        seen_at_s: When its visitor last looked.
     """
 
     prompts: tuple[str, ...]
     model_ids: tuple[str, ...]
     replies: list[tuple[Lane, ...]] = field(default_factory=list)
     problem: str | None = None
+    seen_at_s: float = 0.0
     stopped: threading.Event = field(default_factory=threading.Event)
     finished: threading.Event = field(default_factory=threading.Event)
 
 
 class ListRuns:
-    """At most one list for each visitor; a new one replaces a finished one."""
+    """At most one list for each visitor; a new one replaces a finished one, and one not looked at for an hour goes."""
 
-    def __init__(self, service: GenerationService) -> None:
+    def __init__(self, service: GenerationService, clock: Callable[[], float] = time.monotonic) -> None:
         self._service = service
+        self._clock = clock
         self._lock = threading.Lock()
         self._runs: dict[str, ListRun] = {}
 
     def of(self, visitor: str) -> ListRun | None:
-        return self._runs.get(visitor)
+        with self._lock:
+            self._forget_old()
+            if run := self._runs.get(visitor):
+                run.seen_at_s = self._clock()
+            return run
 
     def start(
         self,
@@ -58,8 +67,9 @@ class ListRuns:
         Raises:
             Refused: The visitor's last list is still running.
         """
-        run = ListRun(prompts=tuple(prompts), model_ids=tuple(model_ids))
+        run = ListRun(prompts=tuple(prompts), model_ids=tuple(model_ids), seen_at_s=self._clock())
         with self._lock:
+            self._forget_old()
             before = self._runs.get(visitor)
             if before is not None and not before.finished.is_set():
                 raise Refused("your last list is still running; stop it or wait for its end")
@@ -72,6 +82,12 @@ class ListRuns:
         """Stop a visitor's list and drop its table."""
         if run := self._runs.pop(visitor, None):
             run.stopped.set()
+
+    def _forget_old(self) -> None:
+        now = self._clock()
+        for visitor, run in list(self._runs.items()):
+            if run.finished.is_set() and now - run.seen_at_s > FORGET_S:
+                del self._runs[visitor]
 
     def _run(self, visitor: str, run: ListRun, system: str, sampling: tuple[Sampling, ...]) -> None:
         try:
@@ -119,8 +135,9 @@ def as_rows(run: ListRun, labels: Mapping[str, str]) -> list[dict[str, object]]:
 
 def column_name(run: ListRun, place: int, labels: Mapping[str, str]) -> str:
     model = run.model_ids[place]
-    twice = run.model_ids.count(model) > 1
-    return labels.get(model, model) + (f" ({place + 1})" if twice else "")
+    names = ["prompt", *(labels.get(each, each) for each in run.model_ids)]
+    name = labels.get(model, model)
+    return f"{name} ({place + 1})" if names.count(name) > 1 else name
 
 
 def as_csv(rows: Sequence[Mapping[str, object]]) -> str:

@@ -2,27 +2,38 @@
 
 The operator may add and remove models, read paths of the machine and start benchmarks. `TRADEOFF_OPERATOR_TOKEN` sets a
 token that makes an operator of whoever gives it. Without one, the person at a server that listens on this machine alone
-is the operator, and everybody else a visitor; on a Hugging Face Space that is everybody.
+is the operator, and everybody else a visitor: who comes through a proxy, and on a Hugging Face Space everybody.
 """
 
 import hmac
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 TOKEN_VARIABLE = "TRADEOFF_OPERATOR_TOKEN"
 LEAST_TOKEN_CHARACTERS = 16
 
 
-def is_operator(environment: Mapping[str, str], address: str | None, given_token: str | None) -> bool:
+def is_operator(
+    environment: Mapping[str, str],
+    address: str | None,
+    given_token: str | None,
+    *,
+    client: str | None = None,
+    headers: Iterable[str] = (),
+) -> bool:
     """Whether this person may change the machine.
 
     Args:
         address: That the server listens on; None for all.
         given_token: What the person has typed, if anything.
+        client: The address that the request came from; None for this machine.
+        headers: Names of the request's headers, by which a proxy shows.
     """
     if token := usable_token(environment):
         return given_token is not None and hmac.compare_digest(given_token.encode(), token.encode())
-    return "SPACE_ID" not in environment and not environment.get(TOKEN_VARIABLE) and is_loopback(address)
+    if "SPACE_ID" in environment or environment.get(TOKEN_VARIABLE):
+        return False
+    return is_loopback(address) and (client is None or is_loopback(client)) and not any(map(_is_a_proxys, headers))
 
 
 def usable_token(environment: Mapping[str, str]) -> str | None:
@@ -46,3 +57,8 @@ def is_loopback(address: str | None) -> bool:
         return ipaddress.ip_address(address or "").is_loopback
     except ValueError:
         return False
+
+
+def _is_a_proxys(header: str) -> bool:
+    name = header.lower()
+    return name.startswith("x-forwarded-") or name in ("forwarded", "via", "x-real-ip")

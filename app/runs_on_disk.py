@@ -1,9 +1,10 @@
 """The runs that the app shows: committed with the project, and made on this machine. No Streamlit in this module."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.runs import FIXED_SHAPE, Run, RunError, find_runs, read_run
 
@@ -26,7 +27,7 @@ def load_runs(directories: Sequence[Path]) -> Found:
         try:
             runs.append(read_run(directory))
         except RunError as error:
-            problems.append(str(error))
+            problems.append(str(error).replace(f"{directory.parent}/", ""))
     runs.sort(key=lambda run: (str(run.manifest.get("created_at", "")), run.id), reverse=True)
     return Found(runs=tuple(runs), problems=tuple(problems))
 
@@ -35,10 +36,20 @@ def fingerprint(directories: Sequence[Path]) -> tuple[tuple[str, int, int], ...]
     """Changes whenever a run appears, grows or goes; cheap enough for every page view."""
     stats = []
     for directory in find_runs(directories):
-        for path in sorted(directory.glob("*.json*")):
-            stat = path.stat()
-            stats.append((str(path), stat.st_size, stat.st_mtime_ns))
+        for path in sorted(directory.glob("[!.]*.json*")):
+            with suppress(FileNotFoundError):  # gone since it was listed
+                stat = path.stat()
+                stats.append((str(path), stat.st_size, stat.st_mtime_ns))
     return tuple(stats)
+
+
+def without_folders(value: Any) -> Any:
+    """A manifest, or a part of one, with files' names in place of this machine's paths."""
+    if isinstance(value, dict):
+        return {without_folders(name): without_folders(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [without_folders(each) for each in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def samples_table(run: Run, model: str) -> "pd.DataFrame":

@@ -6,6 +6,8 @@ import uuid
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime import exists, get_instance
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.added_models import load_added, save_added
 from app.benchmark_jobs import BenchmarkJobs
@@ -17,6 +19,7 @@ from app.generation import GenerationService
 from app.headline import Headline
 from app.inert import inert_markdown
 from app.list_runs import ListRuns
+from app.open_tabs import OpenTabs
 from app.people import is_operator
 from app.shares import Shares
 from app.state import results_directories, state_dir
@@ -65,12 +68,22 @@ def service() -> GenerationService:
     """Shared by every visitor. The default pair is loaded ahead of the first prompt where it is here."""
     engine = os.environ.get("TRADEOFF_ENGINE", "llama_cpp")
     generation = GenerationService(
-        registry(), fetch=fetch, start_worker=lambda: Worker(WORKER_ENVIRONMENT), engine=engine
+        registry(),
+        fetch=fetch,
+        start_worker=lambda: Worker(WORKER_ENVIRONMENT),
+        engine=engine,
+        is_open=open_tabs().has,
     )
     threading.Thread(target=_import_charts, name="imports", daemon=True).start()
+    vote_backup()  # takes back its votes before anybody votes or looks
     here = [model_id for model_id in default_pair() if local_path(registry()[model_id], registry())]
     generation.warm(here)
     return generation
+
+
+@st.cache_resource(show_spinner=False)
+def open_tabs() -> OpenTabs:
+    return OpenTabs(lambda session: exists() and get_instance().is_active_session(session))
 
 
 @st.cache_resource(show_spinner=False)
@@ -147,6 +160,13 @@ def visitor() -> str:
     return str(st.session_state.setdefault("visitor", uuid.uuid4().hex))
 
 
+def keep_alive() -> None:
+    """What this visitor started goes on while the tab is open, on whatever page; a closed tab ends it in seconds."""
+    if context := get_script_run_ctx():
+        open_tabs().note(context.session_id, visitor())
+    service().touch(visitor())
+
+
 def chat() -> Chat:
     """This tab's conversation; a reloaded tab gets its own again by the id in its address."""
     state = st.session_state
@@ -154,13 +174,20 @@ def chat() -> Chat:
         found = chats().get(st.query_params.get("chat", ""))
         state.chat = found or Chat(visitor=visitor())
         state.visitor = state.chat.visitor
+        keep_alive()
     return state.chat  # type: ignore[no-any-return]
 
 
 def operator() -> bool:
     """Whether the person at this page may change the machine."""
     address = st.get_option("server.address")
-    return is_operator(os.environ, str(address) if address else None, st.session_state.get("operator_token"))
+    return is_operator(
+        os.environ,
+        str(address) if address else None,
+        st.session_state.get("operator_token"),
+        client=st.context.ip_address,
+        headers=st.context.headers,
+    )
 
 
 def label(model_id: str) -> str:

@@ -9,7 +9,9 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,7 @@ from data.checksums import write_atomically
 
 MAX_BYTES = 500_000
 MAX_SHARES = 5_000
+MAX_PER_HOUR = 30
 SCHEMA_VERSION = 1
 _ID = re.compile(r"[A-Za-z0-9_-]{16}")
 
@@ -36,16 +39,19 @@ class Receipt:
 
 
 class Shares:
-    """The directory of shared comparisons."""
+    """The directory of shared comparisons; once it is full, the oldest makes room for a new one."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._directory = directory
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._recent: dict[str, list[float]] = {}
 
-    def store(self, record: Mapping[str, Any]) -> Receipt:
+    def store(self, record: Mapping[str, Any], visitor: str) -> Receipt:
         """Keep a comparison as it is.
 
         Raises:
-            ShareError: Too large, too many already, or the disk does not take it.
+            ShareError: Too large, too many of this visitor's within an hour, or the disk does not take it.
         """
         receipt = Receipt(id=secrets.token_urlsafe(12), key=secrets.token_urlsafe(18))
         content = {
@@ -58,10 +64,10 @@ class Shares:
         if len(text.encode()) > MAX_BYTES:
             raise ShareError(f"the comparison is larger than {MAX_BYTES // 1000} kB; share a shorter one")
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            if sum(1 for _ in self._directory.glob("*.json")) >= MAX_SHARES:
-                raise ShareError(f"{MAX_SHARES:,} comparisons are shared already; delete one first")
-            write_atomically(self._path(receipt.id), text)
+            with self._lock:
+                self._count(visitor)
+                self._make_room()
+                write_atomically(self._path(receipt.id), text)
         except OSError as error:
             raise ShareError(f"cannot be stored ({error.strerror})") from None
         return receipt
@@ -92,6 +98,23 @@ class Shares:
         if not operator and not hmac.compare_digest(_digest(key), str(content.get("key_sha256"))):
             raise ShareError("this key does not delete this comparison; only its author has the right one")
         self._path(share_id).unlink(missing_ok=True)
+
+    def _count(self, visitor: str) -> None:
+        since = self._clock() - 3600
+        recent = {name: [at for at in times if at > since] for name, times in self._recent.items()}
+        self._recent = {name: times for name, times in recent.items() if times}
+        mine = self._recent.setdefault(visitor, [])
+        if len(mine) >= MAX_PER_HOUR:
+            raise ShareError(f"you have shared {MAX_PER_HOUR} comparisons within an hour; wait before the next one")
+        mine.append(self._clock())
+
+    def _make_room(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        files = list(self._directory.glob("*.json"))
+        if len(files) >= MAX_SHARES:
+            files.sort(key=lambda path: path.stat().st_mtime_ns)
+            for path in files[: len(files) - MAX_SHARES + 1]:
+                path.unlink(missing_ok=True)
 
     def _path(self, share_id: str) -> Path:
         if not _ID.fullmatch(share_id):

@@ -9,19 +9,12 @@ from data.registry import RegistryError
 st.set_page_config(page_title="Tradeoff", page_icon="app/static/icon.png", layout="wide")
 
 try:
-    service = runtime.service()
+    runtime.service()
 except RegistryError as error:
     say_error(str(error))
     st.stop()
 
-
-@st.fragment(run_every=2)
-def keep_alive() -> None:
-    """While the tab is open, on whatever page, what it started goes on; a closed tab stops renewing its lease."""
-    service.touch(runtime.visitor())
-
-
-keep_alive()
+runtime.keep_alive()
 if banner := runtime.catalogue().banner:
     st.warning(banner, icon=":material/cloud_off:")
 pages = [

@@ -6,7 +6,7 @@ one vote a line: read back at the start, replaced soon after each vote.
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 REPO_VARIABLE = "TRADEOFF_VOTES_REPO"
 FILE_NAME = "votes.jsonl"
 PAUSE_S = 30.0
+RETRY_S = (5.0, 30.0, 120.0, 600.0)
+"""Pauses after a failed attempt; the last one repeats."""
 
 
 def banner(environment: Mapping[str, str]) -> str | None:
@@ -43,8 +45,17 @@ class VoteBackup:
         problem: Why the last attempt failed, in one line.
     """
 
-    def __init__(self, store: VoteStore, repo: str, token: str, *, pause_s: float = PAUSE_S) -> None:
-        self._store, self._repo, self._token, self._pause_s = store, repo, token, pause_s
+    def __init__(
+        self,
+        store: VoteStore,
+        repo: str,
+        token: str,
+        *,
+        pause_s: float = PAUSE_S,
+        retry_s: Sequence[float] = RETRY_S,
+    ) -> None:
+        self._store, self._repo, self._token = store, repo, token
+        self._pause_s, self._retry_s = pause_s, retry_s
         self._wanted = threading.Event()
         self._closed = threading.Event()
         self.problem: str | None = None
@@ -88,14 +99,18 @@ class VoteBackup:
         return HfApi(endpoint=host(), token=self._token)
 
     def _work(self) -> None:
-        if not self._attempt(self.restore):
-            return  # pushing now would replace votes that were not read
+        self._until_done(self.restore)  # a push before it would replace votes that were not read
         while not self._closed.is_set():
             self._wanted.wait()
             self._wanted.clear()
-            if not self._closed.is_set():
-                self._attempt(self.push)
-                self._closed.wait(self._pause_s)
+            self._until_done(self.push)
+            self._closed.wait(self._pause_s)
+
+    def _until_done(self, action: Callable[[], object]) -> None:
+        failures = 0
+        while not self._closed.is_set() and not self._attempt(action):
+            self._closed.wait(self._retry_s[min(failures, len(self._retry_s) - 1)])
+            failures += 1
 
     def _attempt(self, action: Callable[[], object]) -> bool:
         from httpx import HTTPError

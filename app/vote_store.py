@@ -114,11 +114,11 @@ class VoteStore:
                 connection.execute(_SCHEMA)
                 yield connection
         except sqlite3.OperationalError as error:
-            raise VotesError(f"{self.path}: {error}; try again in a moment") from None
+            raise VotesError(f"{self.path.name}: {error}; try again in a moment") from None
         except sqlite3.DatabaseError as error:
-            raise VotesError(f"{self.path}: {error}; move the file away, and a new one is begun") from None
+            raise VotesError(f"{self.path.name}: {error}; move the file away, and a new one is begun") from None
         except OSError as error:
-            raise VotesError(f"{self.path}: {error.strerror}") from None
+            raise VotesError(f"{self.path.name}: {error.strerror}") from None
 
 
 def votes_csv(votes: list[Vote]) -> str:

@@ -17,6 +17,7 @@ FinishReason = Literal["stop", "length", "cancelled", "error"]
 Role = Literal["system", "user", "assistant"]
 
 DEFAULT_CONTEXT_TOKENS = 4096
+MAX_STOPS, MAX_STOP_CHARACTERS = 16, 200
 
 
 class EngineError(Exception):
@@ -40,7 +41,7 @@ class Sampling:
         min_p: Drops tokens less likely than this share of the likeliest, in [0, 1).
         repeat_penalty: Divides the logits of the last 64 tokens; 1 changes nothing.
         max_tokens: Upper bound of the reply, in tokens.
-        stop: The reply ends before the first of these strings.
+        stop: The reply ends before the first of these strings; at most 16 of at most 200 characters.
         seed: Of the sampler's random numbers.
         ignore_eos: Never end on an end-of-generation token; for fixed-shape timing.
     """
@@ -70,6 +71,10 @@ class Sampling:
                 raise ValueError(f"{name} is {value!r}; it must lie between {low:g} and {high:g}")
         if any(not text for text in self.stop):
             raise ValueError("stop contains an empty string; leave it out")
+        if len(self.stop) > MAX_STOPS:
+            raise ValueError(f"stop has {len(self.stop)} strings; give at most {MAX_STOPS}")
+        if longest := max((len(text) for text in self.stop if len(text) > MAX_STOP_CHARACTERS), default=0):
+            raise ValueError(f"stop has a string of {longest} characters; give at most {MAX_STOP_CHARACTERS}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,7 +72,7 @@ def _fields(number: int, row: dict[str | None, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {"id": f"line-{number}", "kind": "own", "max_tokens": _DEFAULT_MAX_TOKENS}
     fields |= {name: value for name, value in given.items() if name not in ("grader", "answer", "max_tokens")}
     if (limit := given.get("max_tokens")) is not None:
-        fields["max_tokens"] = int(limit) if limit.isdigit() else limit
+        fields["max_tokens"] = int(limit) if limit.isdecimal() and len(limit) < 10 else limit
     fields["grader"] = _grader(given.get("grader", ""), given.get("answer", ""))
     return fields
 

@@ -15,7 +15,7 @@ from data.registry import load_registry
 from data.sources import local_path
 from data.suites import shipped_suites
 
-LOOK_S = 2.0
+LOOK_S, REDRAW_S = 2.0, 30.0
 CONDITIONS = {
     "timed-cold": "Speed and quality: one answer at a time, from a cold cache",
     "batched": "Quality only: many answers at once, several times as fast",
@@ -63,35 +63,54 @@ def show_form() -> None:
         )
 
 
-def show_job(job: Job) -> None:
-    """One run: how far it is, what can be done, and its points so far."""
-    total = job.total or max(1, job.done)
+def show_ended(job: Job) -> None:
+    """A run that is over: how far it came, resuming it, and its points."""
     with st.container(border=True):
-        words = "running" if job.running else "finished" if job.finished else "stopped"
-        st.markdown(f"**{job.name}** · {words} · {job.done} of {job.total if job.total is not None else '?'} samples")
-        if job.running:
-            st.progress(min(1.0, job.done / total), text=time_left(job))
-        elif not job.finished and job.last_words:
-            st.text(job.last_words)
-        with st.container(horizontal=True):
-            if job.running:
-                st.button(
-                    "Cancel",
-                    key=f"cancel_{job.name}",
-                    icon=":material/stop_circle:",
-                    on_click=act,
-                    args=(job.name, "cancel"),
-                )
-            elif not job.finished:
-                st.button(
-                    "Resume",
-                    key=f"resume_{job.name}",
-                    icon=":material/resume:",
-                    on_click=act,
-                    args=(job.name, "resume"),
-                )
+        st.markdown(headline(job, "finished" if job.finished else "stopped"))
+        if not job.finished:
+            if job.last_words:
+                st.text(job.last_words)
+            show_button(job, "Resume", ":material/resume:")
+        if job.directory:
+            draw(job, chart_of(job))
+
+
+def show_running(job: Job) -> None:
+    with st.container(border=True):
+        show_progress(job)
+        show_button(job, "Cancel", ":material/stop_circle:")
         if job.directory:
             show_points(job)
+
+
+@st.fragment(run_every=LOOK_S)
+def show_progress(job: Job) -> None:
+    """Only counts samples, so that looking does not disturb the timing."""
+    now = jobs.look(job)
+    if not now.running or now.directory != job.directory:
+        st.rerun()
+    st.markdown(headline(now, "running"))
+    st.progress(min(1.0, now.done / (now.total or max(1, now.done))), text=time_left(now))
+
+
+@st.fragment(run_every=REDRAW_S)
+def show_points(job: Job) -> None:
+    """Reads the samples again only where there are more, and seldom."""
+    kept: dict[str, tuple[float, int, Any]] = state.setdefault("bench_charts", {})
+    drawn_at, done, chart = kept.get(job.name, (0.0, 0, "no sample yet"))
+    now = jobs.look(job)
+    if now.done > done and time.time() - drawn_at >= REDRAW_S - LOOK_S:
+        chart = chart_of(now)
+        kept[job.name] = (time.time(), now.done, chart)
+    draw(job, chart)
+
+
+def headline(job: Job, words: str) -> str:
+    return f"**{job.name}** · {words} · {job.done} of {job.total if job.total is not None else '?'} samples"
+
+
+def show_button(job: Job, verb: str, icon: str) -> None:
+    st.button(verb, key=f"{verb.lower()}_{job.name}", icon=icon, on_click=act, args=(job.name, verb.lower()))
 
 
 def time_left(job: Job) -> str:
@@ -101,22 +120,22 @@ def time_left(job: Job) -> str:
     return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
 
-def show_points(job: Job) -> None:
+def chart_of(job: Job) -> Any:
+    """The run's points so far, or in one line why there are none."""
     try:
         points = model_points([read_run(job.directory)]) if job.directory else None
-        if points is not None and not points.empty:
-            st.altair_chart(scatter(points, colour_of(points["model"], order=list(registry))), key=f"chart_{job.name}")
+        if points is None or points.empty:
+            return "no sample yet"
+        return scatter(points, colour_of(points["model"], order=list(registry)))
     except (RunError, ValueError) as error:  # nothing to draw yet
-        say_quietly(f"No chart yet: {error}.")
+        return str(error)
 
 
-@st.fragment(run_every=LOOK_S)
-def show_running() -> None:
-    running = [job for job in jobs.jobs() if job.running]
-    if not running:
-        st.rerun()
-    for job in running:
-        show_job(job)
+def draw(job: Job, chart: Any) -> None:
+    if isinstance(chart, str):
+        say_quietly(f"No chart yet: {chart}.")
+    else:
+        st.altair_chart(chart, key=f"chart_{job.name}")
 
 
 if not runtime.operator():
@@ -126,7 +145,8 @@ show_form()
 if problem := state.pop("bench_problem", None):
     say_error(problem)
 all_jobs = jobs.jobs()
-if any(job.running for job in all_jobs):
-    show_running()
+for job in all_jobs:
+    if job.running:
+        show_running(job)
 for job in [job for job in all_jobs if not job.running][:5]:
-    show_job(job)
+    show_ended(job)

@@ -25,7 +25,10 @@ def show_turn(turn: dict[str, Any]) -> None:
             st.caption("With a system prompt:")
             st.text(turn["system"])
         st.text(turn["prompt"])
-    for column, reply in zip(st.columns(max(1, len(turn["replies"]))), turn["replies"], strict=True):
+    if not turn["replies"]:  # stored by an earlier version
+        st.caption("No replies were stored.")
+        return
+    for column, reply in zip(st.columns(len(turn["replies"])), turn["replies"], strict=True):
         with column, st.container(border=True):
             st.text(reply["label"])
             st.text(reply["text"] or reply.get("error") or "No text.")
@@ -45,7 +48,7 @@ st.caption(f"Shared on {shared['created_at'][:10]}. Shown as it was stored; noth
 for turn in shared["turns"]:
     show_turn(turn)
 
-receipts = [each for each in state.get("receipts", {}).values() if each.id == share_id]
+receipts = [each for each in runtime.chat().receipts.values() if each.id == share_id]
 if receipts or runtime.operator():
     key = receipts[0].key if receipts else ""
     st.button("Delete this link", key="delete_shared", icon=":material/delete:", on_click=delete, args=(key,))

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import runtime
 from app.conversation import Turn
-from app.diff import as_html, shared_share, word_diff
+from app.diff import MAX_WORDS, as_html, is_cut, shared_share, word_diff
 from app.lanes import Lane
 from app.reply_facts import details, statistics_line, status_line
 from app.suite_prompts import find, grade_reply
@@ -103,10 +103,12 @@ def show_difference(lanes: Sequence[Lane], key: str) -> None:
             left, right = st.columns(2)
             before = left.selectbox("From", list(names), format_func=names.__getitem__, key=f"from_{key}")
             after = right.selectbox("To", list(names), 1, format_func=names.__getitem__, key=f"to_{key}")
-        segments = word_diff(lanes[before].text, lanes[after].text)
+        texts = lanes[before].text, lanes[after].text
+        segments = word_diff(*texts)
         share = shared_share(segments)
         st.html(f"<div dir='auto' style='white-space: pre-wrap'>{as_html(segments)}</div>")
         st.caption(
             f"Struck through: only in {names[before]}. Underlined: only in {names[after]}. "
             + (f"{share:.0%} of the words are shared." if share is not None else "Both are empty.")
+            + (f" Only the first {MAX_WORDS} words of each are compared." if any(map(is_cut, texts)) else "")
         )

@@ -7,7 +7,8 @@ import streamlit as st
 
 from app import runtime
 from app.conversation import MAX_LANES, MIN_LANES
-from benchmarks.engine import Sampling
+from app.sampling_ranges import RANGES
+from benchmarks.engine import MAX_STOP_CHARACTERS, MAX_STOPS, Sampling
 from data.sources import local_path
 
 DEFAULTS: dict[str, Any] = {
@@ -115,15 +116,29 @@ def _show_sampling(end: str) -> None:
     left, right = st.columns(2)
     kept: dict[str, Any] = {"persist_state": "session"}
     left.slider(
-        "Temperature", 0.0, 2.0, DEFAULTS["temperature"], 0.05, key=f"temperature{end}", help="0 is greedy", **kept
+        "Temperature",
+        *RANGES["temperature"],
+        DEFAULTS["temperature"],
+        0.05,
+        key=f"temperature{end}",
+        help="0 is greedy",
+        **kept,
     )
-    right.slider("Top-p", 0.05, 1.0, DEFAULTS["top_p"], 0.05, key=f"top_p{end}", **kept)
-    left.slider("Min-p", 0.0, 0.5, DEFAULTS["min_p"], 0.01, key=f"min_p{end}", **kept)
-    right.slider("Repeat penalty", 1.0, 2.0, DEFAULTS["repeat_penalty"], 0.05, key=f"repeat_penalty{end}", **kept)
-    left.number_input("Top-k (0: all)", 0, 1000, DEFAULTS["top_k"], key=f"top_k{end}", **kept)
-    right.number_input("Max tokens", 1, 4096, DEFAULTS["max_tokens"], key=f"max_tokens{end}", **kept)
-    left.number_input("Seed", 0, 2**32 - 1, DEFAULTS["seed"], key=f"seed{end}", **kept)
-    right.text_area("Stop strings, one a line", key=f"stop{end}", height=68, **kept)
+    right.slider("Top-p", *RANGES["top_p"], DEFAULTS["top_p"], 0.05, key=f"top_p{end}", **kept)
+    left.slider("Min-p", *RANGES["min_p"], DEFAULTS["min_p"], 0.01, key=f"min_p{end}", **kept)
+    right.slider(
+        "Repeat penalty",
+        *RANGES["repeat_penalty"],
+        DEFAULTS["repeat_penalty"],
+        0.05,
+        key=f"repeat_penalty{end}",
+        **kept,
+    )
+    left.number_input("Top-k (0: all)", *RANGES["top_k"], DEFAULTS["top_k"], key=f"top_k{end}", **kept)
+    right.number_input("Max tokens", *RANGES["max_tokens"], DEFAULTS["max_tokens"], key=f"max_tokens{end}", **kept)
+    left.number_input("Seed", *RANGES["seed"], DEFAULTS["seed"], key=f"seed{end}", **kept)
+    most = MAX_STOPS * (MAX_STOP_CHARACTERS + 1)
+    right.text_area("Stop strings, one a line", key=f"stop{end}", height=68, max_chars=most, **kept)
 
 
 def _sampling(state: MutableMapping[Any, Any], end: str) -> Sampling:

@@ -1,12 +1,13 @@
 """Taking a comparison away: as a file, or as a link."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
 from app import runtime
 from app.conversation import Turn
-from app.export import as_csv, as_json, as_markdown, as_record
+from app.export import as_csv, as_json, as_markdown, as_record, digest
 from app.shares import Receipt, ShareError
 from app.views.say import say_error
 
@@ -41,14 +42,16 @@ def show_share(turns: Sequence[Turn]) -> None:
     if not popover.open:
         return
     with popover:
-        receipts: dict[int, Receipt] = st.session_state.setdefault("receipts", {})
-        receipt = receipts.get(len(turns))
-        if receipt is None:
+        record = as_record(turns, runtime.labels())
+        receipt = runtime.chat().receipts.get(digest(record))
+        if not all(turn.lanes for turn in turns):
+            st.caption("A prompt without replies cannot be shared; send it again, or Clear.")
+        elif receipt is None:
             prompts = (
                 "this prompt and its replies" if len(turns) == 1 else f"these {len(turns)} prompts and their replies"
             )
             st.caption(f"Stores {prompts} on the server, for whoever has the link. You can delete it again.")
-            st.button("Make a link", key="make_link", icon=":material/link:", on_click=_share, args=(turns,))
+            st.button("Make a link", key="make_link", icon=":material/link:", on_click=_share, args=(record,))
         else:
             st.caption("Whoever has this link sees this comparison as it is now. It is never generated again.")
             st.code(address(receipt.id), language=None)
@@ -63,9 +66,9 @@ def address(share_id: str) -> str:
     return f"{origin}/shared?id={share_id}"
 
 
-def _share(turns: Sequence[Turn]) -> None:
+def _share(record: dict[str, Any]) -> None:
     try:
-        st.session_state.receipts[len(turns)] = runtime.shares().store(as_record(turns, runtime.labels()))
+        runtime.chat().receipts[digest(record)] = runtime.shares().store(record, runtime.visitor())
     except ShareError as error:
         st.session_state.share_problem = str(error)
 
@@ -75,4 +78,6 @@ def _delete(receipt: Receipt) -> None:
         runtime.shares().delete(receipt.id, receipt.key)
     except ShareError as error:
         st.session_state.share_problem = str(error)
-    st.session_state.receipts = {n: each for n, each in st.session_state.receipts.items() if each.id != receipt.id}
+    receipts = runtime.chat().receipts
+    for key in [key for key, each in receipts.items() if each.id == receipt.id]:
+        del receipts[key]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ def gguf(folder: Path, name: str = "My Model-Q4_K_M.gguf") -> Path:
 
 
 def test_added_models_are_read_back_as_they_were(tmp_path: Path) -> None:
-    local = file_entry(str(gguf(tmp_path, 'odd "name" é.gguf')), {})
+    local = file_entry(str(gguf(tmp_path, 'odd "name" é \U0001f600 \x7f.gguf')), {})
     remote = hub_entry("https://huggingface.co/me/tiny/", "sub/tiny-Q8_0.gguf", {local.id: local})
     save_added(tmp_path, {each.id: each for each in (local, remote)})
     assert load_added(tmp_path, {}) == {local.id: local, remote.id: remote}
@@ -46,11 +47,27 @@ def test_what_is_no_file_of_a_repository_is_refused(repo: str, file: str) -> Non
 
 def test_a_path_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.gguf").write_text("hello")
-    for path in ("relative.gguf", str(tmp_path / "missing.gguf"), str(tmp_path), ""):
+    for path in (
+        "relative.gguf",
+        str(tmp_path / "missing.gguf"),
+        str(tmp_path),
+        "",
+        "~nosuchuser/x.gguf",
+        "/" + "x" * 5000,
+        "/a\0b",
+    ):
         with pytest.raises(ModelError, match="no file at"):
             file_entry(path, {})
     with pytest.raises(ModelError, match="not a GGUF file"):
         file_entry(str(tmp_path / "text.gguf"), {})
+
+
+def test_an_entry_that_cannot_be_written_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    entry = file_entry(str(gguf(tmp_path)), {})
+    save_added(tmp_path, {entry.id: entry})
+    with pytest.raises(ModelError, match="cannot hold this entry"):
+        save_added(tmp_path, {entry.id: replace(entry, base="\ud800")})
+    assert load_added(tmp_path, {}) == {entry.id: entry}
 
 
 def test_a_broken_file_of_added_models_is_named(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def test_a_run_is_started_watched_cancelled_found_by_another_server_and_resumed(
         start(jobs, slow)
     running = wait(jobs, lambda job: job.done >= 2)
     assert running.running and running.total == 8
+    assert jobs.look(running).done >= running.done
     assert (running.seconds_left(running.started_at + 10) or 0) > 0
     jobs.cancel(name)
     stopped = wait(jobs, lambda job: not job.running)

@@ -145,6 +145,22 @@ def test_regenerate_and_another_seed_replace_the_last_replies(scripted_app: Scri
         assert len(chat.turns) == 1 and {lane.seed for lane in chat.turns[0].lanes} == {seed}
 
 
+def test_a_link_belongs_to_the_replies_that_were_shared(scripted_app: Script) -> None:
+    scripted_app("alpha", reply="a")
+    scripted_app("beta", reply="b")
+    app = ask(open_app(), "first")
+    app.session_state["share"] = True
+    app.run()
+    app.button(key="make_link").click().run()
+    [receipt] = app.session_state["chat"].receipts.values()
+    assert receipt.id in app.code[0].value
+    app.button(key="clear").click().run()
+    ask(app, "second")
+    app.session_state["share"] = True
+    app.run()
+    assert not app.code and app.button(key="make_link")
+
+
 def test_an_edited_prompt_replaces_what_came_after_it(scripted_app: Script) -> None:
     scripted_app("alpha", reply="a")
     scripted_app("beta", reply="b")
@@ -208,3 +224,13 @@ def test_the_operators_form_refuses_a_run_without_models(scripted_app: Script, m
     app.button(key="bench_start").click().run()
     assert not app.exception
     assert "models is empty" in app.error[0].value
+
+
+def test_a_stored_turn_without_replies_is_shown_without(scripted_app: Script) -> None:
+    scripted_app("alpha")
+    app = open_app()
+    receipt = runtime.shares().store({"turns": [{"prompt": "hello", "replies": []}]}, "me")
+    app.query_params["id"] = receipt.id
+    app.switch_page("app_pages/shared.py").run()
+    assert not app.exception
+    assert "No replies were stored." in captions(app)

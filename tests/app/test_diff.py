@@ -1,4 +1,4 @@
-from app.diff import MAX_WORDS, as_html, shared_share, word_diff
+from app.diff import MAX_WORDS, as_html, is_cut, shared_share, word_diff
 
 
 def test_a_changed_word_is_removed_and_added_and_the_rest_is_the_same() -> None:
@@ -24,6 +24,7 @@ def test_markup_is_escaped() -> None:
 
 
 def test_two_empty_replies_share_nothing_to_speak_of_and_long_ones_are_cut() -> None:
-    assert word_diff("", "") == [] and shared_share([]) is None
+    assert word_diff("", "") == () and shared_share([]) is None
     [only] = word_diff("same " * (MAX_WORDS + 5), "same " * (MAX_WORDS + 9))
     assert only.change == "same" and len(only.text.split()) == MAX_WORDS
+    assert is_cut("same " * (MAX_WORDS + 1)) and not is_cut("same " * MAX_WORDS)

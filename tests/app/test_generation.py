@@ -174,6 +174,21 @@ def test_one_lane_can_be_stopped_while_the_other_goes_on(bench: Bench) -> None:
     assert [lane.reason for lane in bench.finish(job)] == ["cancelled", "cancelled"]
 
 
+def test_an_open_tab_keeps_what_it_started_and_a_closed_one_frees_it(bench: Bench) -> None:
+    tabs = {"me"}
+    bench.service._is_open = tabs.__contains__
+    job = bench.compare("me", bench.model("a", pace_s=0.002))
+    bench.wait(job, writing)
+    for _ in range(3):
+        bench.clock.now += LEASE_S + 1
+        bench.service.end_expired()
+    assert not bench.wait(job, writing).done
+    tabs.clear()
+    bench.clock.now += LEASE_S + 1
+    bench.service.end_expired()
+    assert bench.finish(job)[0].reason == "cancelled"
+
+
 def test_what_nobody_watches_is_cancelled_and_a_touch_keeps_it(bench: Bench) -> None:
     a = bench.model("a", pace_s=0.002)
     job = bench.compare("me", a)

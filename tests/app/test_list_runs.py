@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.generation import GenerationService, Refused
+from app.lanes import Lane
 from app.list_runs import ListRun, ListRuns, as_csv, as_rows
 from app.suite_prompts import library
 from benchmarks.engine import LoadOptions, Sampling
@@ -89,8 +90,25 @@ def test_a_list_beside_a_running_comparison_says_so(service: GenerationService) 
 
 def test_one_model_twice_has_two_columns() -> None:
     run = ListRun(prompts=("x",), model_ids=("a", "a"))
-    from app.lanes import Lane
-
     run.replies.append((Lane(model_id="a", text="1"), Lane(model_id="a", text="2")))
     [row] = as_rows(run, {"a": "A"})
     assert (row["A (1)"], row["A (2)"]) == ("1", "2")
+
+
+def test_two_models_with_one_label_have_two_columns() -> None:
+    run = ListRun(prompts=("x",), model_ids=("a", "b"))
+    run.replies.append((Lane(model_id="a", text="1"), Lane(model_id="b", text="2")))
+    [row] = as_rows(run, {"a": "Same", "b": "Same"})
+    assert (row["prompt"], row["Same (1)"], row["Same (2)"]) == ("x", "1", "2")
+
+
+def test_a_finished_list_is_forgotten_an_hour_after_the_last_look(service: GenerationService) -> None:
+    now = [0.0]
+    runs = ListRuns(service, clock=lambda: now[0])
+    assert start(service, runs, "first").finished.wait(WAIT_S)
+    now[0] = 3000.0
+    assert runs.of("me") is not None
+    now[0] = 6000.0
+    assert runs.of("me") is not None
+    now[0] = 9601.0
+    assert runs.of("me") is None

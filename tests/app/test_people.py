@@ -28,6 +28,24 @@ def test_who_is_the_operator(
     assert is_operator(environment, address, given) is operator
 
 
+@pytest.mark.parametrize(
+    ("client", "headers", "operator"),
+    [
+        (None, ["Host", "Origin"], True),
+        ("127.0.0.1", [], True),
+        ("192.0.2.7", [], False),
+        (None, ["X-Forwarded-For"], False),
+        (None, ["forwarded"], False),
+        (None, ["X-Real-IP"], False),
+    ],
+)
+def test_who_comes_through_a_proxy_or_from_elsewhere_is_a_visitor(
+    client: str | None, headers: list[str], operator: bool
+) -> None:
+    assert is_operator({}, "localhost", None, client=client, headers=headers) is operator
+    assert is_operator({TOKEN_VARIABLE: TOKEN}, "localhost", TOKEN, client=client, headers=headers)
+
+
 def test_a_token_that_could_be_guessed_is_named_and_never_used() -> None:
     assert "5 characters" in (problem_with_token({TOKEN_VARIABLE: "short"}) or "")
     assert problem_with_token({TOKEN_VARIABLE: TOKEN}) is None

@@ -12,6 +12,12 @@ def test_sampling_out_of_range_is_refused_with_the_range(option: str, value: flo
         Sampling(**{option: value})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("stop", [("x",) * 17, ("x" * 201,)])
+def test_too_many_or_too_long_stop_strings_are_refused(stop: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="give at most"):
+        Sampling(stop=stop)
+
+
 def test_an_empty_stop_string_is_refused() -> None:
     with pytest.raises(ValueError, match="empty string"):
         Sampling(stop=("",))

@@ -44,6 +44,7 @@ def test_a_table_of_prompts_is_a_suite_with_graders_as_configuration(tmp_path: P
         ("prompt,grader,answer\nHi,{,\n", "line 2: grader is not JSON"),
         ("prompt,grader,answer\nHi, there,exact,yes\n", "line 2: more cells than columns"),
         ("prompt,grader,answer,max_tokens\nHi,exact,yes,few\n", "line 2: max_tokens is 'few'"),
+        ("prompt,grader,answer,max_tokens\nHi,exact,yes,²\n", "line 2: max_tokens is '²'"),
         ("prompt,grader,answer,id\nHi,exact,yes,a\nHo,exact,no,a\n", "line 3: id 'a' is used before"),
         ("prompt,grader,answer\n,exact,yes\n", "line 2: needs either 'prompt' or 'messages'"),
         ("prompt,grader,answer\n", "no prompt in it"),

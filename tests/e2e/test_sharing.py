@@ -84,3 +84,24 @@ def test_a_closed_tab_frees_its_lanes_within_ten_seconds(visit: Visit, scripted:
     watcher.wait_for_timeout(10_000)
     watcher.goto(scripted.url + address)
     expect(watcher.get_by_text("stopped")).to_have_count(2, timeout=10_000)
+
+
+def test_a_hidden_tab_whose_timers_sleep_goes_on(visit: Visit, scripted: ScriptedApp) -> None:
+    page = visit()
+    page.add_init_script(
+        "const usual = window.setInterval; "
+        "window.setInterval = (act, ms, ...rest) => usual(() => window.asleep || act(...rest), ms)"
+    )
+    page.goto(scripted.url + LONG)
+    send(page, "a slow one")
+    expect(page.get_by_test_id("stText")).to_have_count(3, timeout=15_000)
+    page.evaluate("window.asleep = true")
+    page.wait_for_timeout(10_000)
+    page.evaluate("window.asleep = false")
+    page.wait_for_timeout(1_000)
+    before = texts(page)[1]
+    page.wait_for_timeout(1_000)
+    assert len(texts(page)[1]) > len(before)
+    expect(page.get_by_text("stopped")).to_have_count(0)
+    page.get_by_role("button", name="Stop all").click()
+    expect(page.get_by_text("stopped")).to_have_count(2, timeout=10_000)

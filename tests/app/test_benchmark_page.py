@@ -1,0 +1,35 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import runtime
+from app.people import TOKEN_VARIABLE
+from tests.app.test_compare_page import open_app, wait_for
+
+
+def shows(words: str) -> Callable[[AppTest], bool]:
+    return lambda app: any(words in each.value for each in app.markdown)
+
+
+@pytest.mark.slow
+def test_a_run_is_counted_drawn_and_cancelled(
+    scripted_app: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, "the-token-of-this-test")
+    model = tmp_path / "slow.json"
+    model.write_text(json.dumps({"reply": "word " * 20, "pace_s": 0.02}))
+    app = open_app()
+    app.session_state["operator_token"] = "the-token-of-this-test"
+    jobs = runtime.benchmark_jobs()
+    name = jobs.start(models=[str(model)], suites=["core"], limit=100, condition="timed-cold", engine="scripted")
+    app.switch_page("app_pages/benchmark.py").run()
+    wait_for(app, lambda app: "bench_charts" in app.session_state and name in app.session_state["bench_charts"])
+    _, drawn, _ = app.session_state["bench_charts"][name]
+    app.run()
+    assert shows("running")(app) and app.session_state["bench_charts"][name][1] == drawn > 0
+    app.button(key=f"cancel_{name}").click().run()
+    wait_for(app, shows("stopped"))
+    assert app.button(key=f"resume_{name}")
