@@ -57,6 +57,7 @@ def test_a_list_without_the_column_is_refused_and_with_it_gives_a_table(visit: V
     good.write_text("prompt\nfirst\nsecond\n")
     page.get_by_role("button", name="A list").click()
     page.locator("input[type=file]").set_input_files(bad)
+    page.wait_for_timeout(500)
     page.get_by_role("button", name="Run the list").click()
     expect(page.get_by_text("no column 'prompt'; it has question")).to_be_visible(timeout=10_000)
     page.locator("input[type=file]").set_input_files(good)
