@@ -22,7 +22,7 @@ def test_a_model_is_fetched_with_progress_cancelled_resumed_and_removed(visit: V
     expect(page.get_by_test_id("stProgress")).to_contain_text("download", timeout=15_000)
     assert hub.holding.wait(15)
     page.get_by_role("button", name="Cancel").click()
-    page.wait_for_timeout(1_000)  # the click must arrive before the rest of the file does
+    page.wait_for_timeout(2_000)  # the click must arrive before the rest of the file does
     hub.hold_after = None
     hub.go_on.set()
     expect(page.get_by_text("fetch again to go on")).to_be_visible(timeout=15_000)
