@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 # Without FlashAttention or an xformers that it accepts, Unsloth's padding-free batches attend over the whole batch as
-# one sequence: ten times slower where a batch has many short examples (docs/log.md). Padding costs nothing that shows.
+# one sequence, which is slow where a batch has many short examples (docs/log.md). Padding costs nothing that shows.
 os.environ.setdefault("UNSLOTH_DISABLE_AUTO_PADDING_FREE", "1")
 
 import unsloth  # noqa: F401 (must come first: it patches transformers, trl and peft)
