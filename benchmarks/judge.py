@@ -137,24 +137,22 @@ def judge_run(
 
 
 def answered_pairs(run: Run, a: str, b: str, questions: Iterable[tuple[str, str]]) -> list[tuple[Row, Row]]:
-    """The first answers of both models to each question; of one condition.
+    """The first answers of both models to each question, graded or not; of the condition that has most of them.
 
     Raises:
         RunError: As `judge_run`.
     """
-    from benchmarks.pairs import shared_condition
-
-    condition = shared_condition(run, a, b)
     wanted = set(questions)
-    sides = [
-        {
-            (row.suite, row.prompt_id): row
-            for row in run.by_model[model]
-            if row.condition == condition and row.repetition == 0 and row.answer is not None and row.error is None
-        }
-        for model in (a, b)
-    ]
-    pairs = [(sides[0][key], sides[1][key]) for key in sides[0] if key in sides[1] and key in wanted]
+    by_condition: dict[str, tuple[dict[tuple[str, str], Row], dict[tuple[str, str], Row]]] = {}
+    for side, model in enumerate((a, b)):
+        if model not in run.by_model:
+            raise RunError(f"{run.id} has no model {model!r}; it has {', '.join(run.by_model) or 'no rows yet'}")
+        for row in run.by_model[model]:
+            key = (row.suite, row.prompt_id)
+            if key in wanted and row.repetition == 0 and row.answer is not None and row.error is None:
+                by_condition.setdefault(row.condition, ({}, {}))[side][key] = row
+    shared = [[(left[key], right[key]) for key in left if key in right] for left, right in by_condition.values()]
+    pairs = max(shared, key=len, default=[])
     if not pairs:
         raise RunError(f"{run.id}: {a} and {b} have answered no prompt in common of these suites")
     return pairs

@@ -9,7 +9,7 @@ from benchmarks.judge import Ask, JudgeReport, judge_run
 from benchmarks.measure import ModelUnderTest
 from benchmarks.runs import Run, read_run
 from benchmarks.subjects import Subject, find_subjects, under_test
-from data.suites import load_suite
+from data.suites import Prompt, load_suite
 
 _CONTEXT_TOKENS = 4096
 _REPLY_TOKENS = 24
@@ -65,10 +65,17 @@ def _questions(run: Run, wanted: str | None) -> dict[tuple[str, str], str]:
         then = run.manifest.get("suites", {}).get(suite.name, {}).get("sha256")
         if then != suite.sha256:
             raise JudgeError(f"suite {suite.name} has changed since {run.id}; judge a run of the suite as it is now")
-        found |= {(suite.name, prompt.id): prompt.text for prompt in suite.prompts}
+        found |= {(suite.name, prompt.id): _conversation(prompt) for prompt in suite.prompts}
     if not found:
         raise JudgeError(f"{run.id} has no suite {wanted!r}" if wanted else f"{run.id} has no suite")
     return found
+
+
+def _conversation(prompt: Prompt) -> str:
+    """All that the judged models were given: the question, with the turns and the system prompt before it."""
+    if len(prompt.messages) == 1:
+        return prompt.text
+    return "\n\n".join(f"{turn.role.capitalize()}: {turn.content}" for turn in prompt.messages)
 
 
 def _check_apart(judge: Subject, run: Run, judged: tuple[str, str]) -> None:

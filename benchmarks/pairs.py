@@ -151,11 +151,7 @@ def scores(run: Run, model: str, condition: str, *, suite: str | None = None, ki
     Raises:
         RunError: The run has no such model, or no such rows of it.
     """
-    rows = [
-        row
-        for row in run.by_model.get(model, ())
-        if row.condition == condition and suite in (None, row.suite) and (not kinds or row.kind in kinds)
-    ]
+    rows = slice_of(run, model, condition, suite=suite, kinds=kinds)
     if not rows:
         _explain_absence(run, model, condition, suite, kinds)
     grades: dict[PromptKey, list[float]] = {}
@@ -169,6 +165,17 @@ def scores(run: Run, model: str, condition: str, *, suite: str | None = None, ki
         clusters={(row.suite, row.prompt_id): cluster_of(row) for row in rows},
         asked=frozenset((row.suite, row.prompt_id) for row in rows),
     )
+
+
+def slice_of(
+    run: Run, model: str, condition: str, *, suite: str | None = None, kinds: Collection[str] = ()
+) -> list[Row]:
+    """A model's rows under one condition; of one suite, and of some kinds, where they are named."""
+    return [
+        row
+        for row in run.by_model.get(model, ())
+        if row.condition == condition and suite in (None, row.suite) and (not kinds or row.kind in kinds)
+    ]
 
 
 def compare_scores(
@@ -238,12 +245,8 @@ def flip_table(
     sides = [
         {
             (row.suite, row.prompt_id, row.repetition): row
-            for row in run.by_model.get(model, ())
-            if row.condition == condition
-            and suite in (None, row.suite)
-            and (not kinds or row.kind in kinds)
-            and row.grade is not None
-            and row.error is None
+            for row in slice_of(run, model, condition, suite=suite, kinds=kinds or ())
+            if row.grade is not None and row.error is None
         }
         for model in (a, b)
     ]

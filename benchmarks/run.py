@@ -111,7 +111,8 @@ def _report(run: "Run", *, as_json: bool) -> int:
 
     summaries = summarise(run)
     print(table(summaries))
-    print("decode: median over answers of at least 8 decoded tokens; intervals: 95%; noisy: others used the CPU, too")
+    print("decode: median over answers of at least 8 decoded tokens, or over the fixed shape where there are none;")
+    print("intervals: 95%; noisy: others used the CPU, too")
     if effects := batch_effects(run):
         print(batch_effect_text(effects))
     print(f"rows: {run.directory}/samples.jsonl; charts: the Results page of the app (`make app`)")

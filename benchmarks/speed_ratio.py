@@ -50,15 +50,16 @@ def speed_ratio(
 ) -> SpeedRatio | None:
     """Decode rate of one file over another's; None where no machine has timed both.
 
-    One run that timed both on the same prompts comes first, for its samples were neighbours; then two runs of one
-    machine.
+    A run that timed both on the same prompts comes first, for its samples were neighbours: of the newest machine's, one
+    that has a noise floor, then the one with most neighbours, then the newest. Else two runs of one machine.
     """
     ordered = newest_first(runs)
-    for run in ordered:
-        if (ratios := _neighbour_ratios(run, sha256_a, sha256_b, condition)) is not None:
-            interval = median_interval(ratios, rng=np.random.default_rng(len(ratios)))
-            floor = noise_floor(run, condition=condition)
-            return _ratio(interval, paired=True, floor=floor, runs=[run])
+    if found := [(run, ratios) for run in ordered if (ratios := _neighbour_ratios(run, sha256_a, sha256_b, condition))]:
+        here = [each for each in found if each[0].machine == found[0][0].machine]
+        floors = {run.id: noise_floor(run, condition=condition) for run, _ in here}
+        run, ratios = max(here, key=lambda each: (floors[each[0].id] is not None, len(each[1])))
+        interval = median_interval(ratios, rng=np.random.default_rng(len(ratios)))
+        return _ratio(interval, paired=True, floor=floors[run.id], runs=[run])
     sides = [
         [(run, rates) for run in ordered if len(rates := _rates(run, digest, condition)) > 1]
         for digest in (sha256_a, sha256_b)

@@ -159,8 +159,8 @@ def median_of(values: Iterable[float | None], seed: str) -> Interval | None:
 _COLUMNS: dict[str, Callable[[Summary], str]] = {
     "model": lambda each: each.model,
     "condition": lambda each: each.condition,
-    "decode tok/s": lambda each: _range(each.decode_tok_per_s, ".1f"),
-    "prefill tok/s": lambda each: _range(each.prefill_tok_per_s, ".0f"),
+    "decode tok/s": lambda each: _range(each.decode_tok_per_s or each.fixed_decode_tok_per_s, ".1f"),
+    "prefill tok/s": lambda each: _range(each.prefill_tok_per_s or each.fixed_prefill_tok_per_s, ".0f"),
     "TTFT s": lambda each: _range(each.ttft_s, ".2f"),
     "correct": lambda each: _share(each),
     "truncated": lambda each: str(each.truncated),
@@ -172,7 +172,7 @@ _COLUMNS: dict[str, Callable[[Summary], str]] = {
 
 
 def table(summaries: Sequence[Summary]) -> str:
-    """The summaries as aligned text."""
+    """The summaries as aligned text; speeds are the fixed shape's where no prompt was answered."""
     lines = [list(_COLUMNS), *([cell(each) for cell in _COLUMNS.values()] for each in summaries)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)

@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from benchmarks.figures import SPEED_CONDITION, Rates, newest_first, rates_of, seconds_per_correct
-from benchmarks.pairs import PairComparison, compare_pair
-from benchmarks.runs import Run, RunError
+from benchmarks.pairs import PairComparison, compare_pair, slice_of
+from benchmarks.runs import Row, Run, RunError
 from benchmarks.speed_ratio import SpeedRatio, speed_ratio
 from benchmarks.stats import Interval
 
@@ -57,7 +57,10 @@ def verdict(
     run, quality = _best_comparison(ordered, a, b, suite=suite, kinds=kinds, condition=condition)
     digests = [run.by_model[model][0].model_sha256 for model in (a, b)]
     speed = speed_ratio(ordered, *digests, condition=speed_condition)
-    seconds = [_seconds(run, model, quality, ordered, speed, speed_condition) for model in (a, b)]
+    seconds = [
+        seconds_per_correct(rows, _rates(digest, ordered, speed, speed_condition))[1]
+        for rows, digest in zip(_shared_rows(run, a, b, quality), digests, strict=True)
+    ]
     labels = [str(run.models.get(model, {}).get("label") or model) for model in (a, b)]
     return Verdict(
         a=a,
@@ -94,18 +97,20 @@ def _best_comparison(
     return max(found, key=lambda each: each[1].n)
 
 
-def _seconds(
-    run: Run, model: str, quality: PairComparison, runs: Sequence[Run], speed: SpeedRatio | None, condition: str
-) -> Interval | None:
-    """Seconds per correct answer on the slice that the comparison is of."""
-    rows = [
-        row
-        for row in run.by_model[model]
-        if row.condition == quality.condition
-        and quality.suite in (None, row.suite)
-        and (not quality.kinds or row.kind in quality.kinds)
+def _shared_rows(run: Run, a: str, b: str, quality: PairComparison) -> tuple[list[Row], list[Row]]:
+    """Both models' answers to the prompts that the comparison is of: those graded for both."""
+    left, right = (
+        [
+            row
+            for row in slice_of(run, model, quality.condition, suite=quality.suite, kinds=quality.kinds)
+            if row.grade is not None and row.error is None
+        ]
+        for model in (a, b)
+    )
+    both = {(row.suite, row.prompt_id) for row in left} & {(row.suite, row.prompt_id) for row in right}
+    return [row for row in left if (row.suite, row.prompt_id) in both], [
+        row for row in right if (row.suite, row.prompt_id) in both
     ]
-    return seconds_per_correct(rows, _rates(rows[0].model_sha256, runs, speed, condition))[1]
 
 
 def _rates(sha256: str, runs: Sequence[Run], speed: SpeedRatio | None, condition: str) -> Rates | None:

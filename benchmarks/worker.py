@@ -30,6 +30,10 @@ from benchmarks.worker_messages import Answer, Cancel, Command, Happened, Inspec
 
 _ROOT = Path(__file__).resolve().parent.parent
 
+PATIENCE_S = 120.0
+"""A worker that is at a reply and silent for so long hangs (a chat template may loop) and is killed. Its longest step, 512
+tokens of a 3B model on one core, takes under 60 s; loading and scoring, which are silent too, may take any time."""
+
 
 def worker_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a worker; what the user has set wins over the defaults, and `changes` over both.
@@ -43,8 +47,12 @@ def worker_environment(changes: Mapping[str, str] | None = None) -> dict[str, st
 
 @dataclass(kw_only=True)
 class _Call:
-    """A command on its way; `handler` gets the events of the request that it starts."""
+    """A command on its way; `handler` gets the events of the request that it starts.
 
+    `may_be_long` holds where one command may rightly take minutes.
+    """
+
+    may_be_long: bool = False
     answer: Future[Any] = field(default_factory=Future)
     model: str = ""
     handler: Callable[[Event], None] | None = None
@@ -65,9 +73,14 @@ class Worker:
 
     Args:
         environment: Variables to set on top of `worker_environment`.
+        patience_s: See `PATIENCE_S`.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None, *, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
+        self._heard_at = time.monotonic()
+        self._hung = False
+        self._ended = threading.Event()
         self._lock = threading.Lock()
         self._calls: dict[int, _Call] = {}
         self._next_call = 1
@@ -89,6 +102,7 @@ class Worker:
         self._connection = Connection(os.dup(self._socket.fileno()))
         self._reader = threading.Thread(target=self._read, name="worker-events", daemon=True)
         self._reader.start()
+        threading.Thread(target=self._watch, name="worker-watch", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -160,7 +174,8 @@ class Worker:
         self._output.close()
 
     def _ask(self, command: Command, *, model: str = "", handler: Callable[[Event], None] | None = None) -> Any:
-        call = _Call(model=model, handler=handler)
+        quick = isinstance(command, Submit | Usage) or (isinstance(command, Inspect) and command.method == "tokenize")
+        call = _Call(model=model, handler=handler, may_be_long=not quick)
         with self._lock:
             number, self._next_call = self._next_call, self._next_call + 1
             self._calls[number] = call
@@ -187,11 +202,26 @@ class Worker:
                 message = self._connection.recv()
             except (EOFError, OSError):
                 break
+            self._heard_at = time.monotonic()
             if isinstance(message, Answer):
                 self._take_answer(message)
-            else:
+            elif isinstance(message, Happened):
                 self._take_event(message)
+        self._ended.set()
         self._bury()
+
+    def _watch(self) -> None:
+        """Kill the process when it owes something and has been silent for too long."""
+        while not self._ended.wait(self._patience_s / 8):
+            with self._lock:
+                calls = list(self._calls.values())
+            owes = (calls or self._in_flight) and not any(call.may_be_long for call in calls)
+            if not owes:
+                self._heard_at = time.monotonic()
+            elif time.monotonic() - self._heard_at > self._patience_s:
+                self._hung = True
+                self._process.kill()
+                return
 
     def _take_answer(self, answer: Answer) -> None:
         call = self._calls.pop(answer.call, None)
@@ -245,6 +275,8 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
+        if self._hung:
+            return f"the inference worker did nothing for {self._patience_s:g} s and was ended"
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         hint = "; the machine may be out of memory" if code == -signal.SIGKILL else ""
         self._output.seek(max(0, self._output.seek(0, os.SEEK_END) - 4096))

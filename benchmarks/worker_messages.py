@@ -70,4 +70,9 @@ class Happened:
     event: Event
 
 
+@dataclass(frozen=True, kw_only=True)
+class Alive:
+    """The loop of the process goes round: sent about once a second while a reply is being made."""
+
+
 Command = Load | Unload | Submit | Cancel | Inspect | Usage

@@ -20,11 +20,24 @@ from typing import IO, Any
 
 from benchmarks.engine import Delta, Engine, EngineError, Event, Finished
 from benchmarks.engines import ENGINES
-from benchmarks.worker_messages import Answer, Cancel, Command, Happened, Inspect, Load, Memory, Submit, Unload, Usage
+from benchmarks.worker_messages import (
+    Alive,
+    Answer,
+    Cancel,
+    Command,
+    Happened,
+    Inspect,
+    Load,
+    Memory,
+    Submit,
+    Unload,
+    Usage,
+)
 from data.quota import hold
 
 SLICE_S = 0.05
 SEND_INTERVAL_S = 0.1
+ALIVE_INTERVAL_S = 1.0
 
 
 @dataclass(kw_only=True)
@@ -46,6 +59,7 @@ class WorkerProcess:
         self._connection = connection
         self._commands: queue.SimpleQueue[tuple[int, Command] | None] = queue.SimpleQueue()
         self._models: dict[str, _Model] = {}
+        self._sent_at = 0.0
 
     def run(self) -> None:
         threading.Thread(target=self._read_commands, daemon=True).start()
@@ -55,6 +69,8 @@ class WorkerProcess:
                 return
             if busy:
                 self._step(busy)
+                if time.perf_counter() - self._sent_at >= ALIVE_INTERVAL_S:
+                    self._send(Alive())
 
     def _read_commands(self) -> None:
         while True:
@@ -150,7 +166,8 @@ class WorkerProcess:
         model.pending.clear()
         model.sent_at = now
 
-    def _send(self, message: Answer | Happened) -> None:
+    def _send(self, message: Answer | Happened | Alive) -> None:
+        self._sent_at = time.perf_counter()
         try:
             self._connection.send(message)
         except OSError:

@@ -41,7 +41,7 @@ def make_trainer(
     arguments = SFTConfig(
         output_dir=str(checkpoints),
         per_device_train_batch_size=settings.micro_batch,
-        per_device_eval_batch_size=settings.micro_batch,
+        per_device_eval_batch_size=min(settings.micro_batch, 32),  # all logits are held at once
         gradient_accumulation_steps=accumulation_steps(config, world_size),
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps or -1,

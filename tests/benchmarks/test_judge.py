@@ -64,6 +64,12 @@ def test_a_bias_for_the_longer_answer_is_reported() -> None:
     assert isinstance(found.judgements[0], Judgement) and found.judgements[0].longer == "a"
 
 
+def test_answers_that_nothing_graded_are_judged_too_under_the_condition_that_has_most_of_them() -> None:
+    alone = graded_rows("a", "1", condition="timed-cold"), graded_rows("b", "1", condition="timed-cold")
+    ungraded = made_run(graded_rows("a", "----"), graded_rows("b", "---"), *alone)
+    assert [one.condition for one, _ in answered_pairs(ungraded, "a", "b", QUESTIONS)] == ["batched"] * 3
+
+
 def test_models_that_share_no_answer_are_one_line() -> None:
     with pytest.raises(RunError, match="answered no prompt in common"):
         answered_pairs(RUN, "a", "b", [("other", "p0")])

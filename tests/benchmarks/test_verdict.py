@@ -63,6 +63,21 @@ def test_speeds_within_the_noise_of_a_model_against_itself_are_not_claimed() -> 
     assert ratio is not None and ratio.paired and ratio.ratio.high < 1 and not ratio.separable
 
 
+def test_a_run_with_a_noise_floor_comes_before_a_newer_one_without_but_not_before_another_machine() -> None:
+    arms = [timed_rows("good", SLOW), timed_rows("good@again", SLOW), timed_rows("bad", FAST)]
+    floored = made_run(*arms, run_id="floored", day=1)
+    newer, elsewhere = speed("newer"), made_run(*arms, run_id="elsewhere", day=1, cpu="that")
+    ratio = speed_ratio([floored, newer, elsewhere], "sha-good", "sha-bad")
+    assert ratio is not None and ratio.runs == ("floored",) and ratio.floor is not None
+
+
+def test_the_cost_is_of_the_prompts_that_both_have_graded() -> None:
+    slow = graded_rows("good", "1", prompt_id="alone", decode_s=99.0, decode_tokens=9900)
+    run = made_run(graded_rows("good", GOOD), slow, graded_rows("bad", BAD), run_id="q")
+    cost = verdict([run, speed()], "good", "bad").s_per_correct_a
+    assert cost == verdict([quality(), speed()], "good", "bad").s_per_correct_a and cost is not None
+
+
 def test_without_a_run_that_timed_both_nothing_is_said_of_speed() -> None:
     found = verdict(quality(), "good", "bad")
     assert found.speed is None and "decode" not in found.sentence and "per correct answer" not in found.sentence

@@ -14,7 +14,7 @@ from data.sources import fetch
 from tests.hub import COMMIT, Hub, Repo
 from tests.hub_upload import Account
 from tests.training.tiny_llama import write_rows
-from training import export, prepare, publish, sft, verify
+from training import export, forgetting, prepare, publish, sft, verify
 from training.config import CONFIGS_DIR
 from training.examples import prompt_ids
 from training.run_directory import RunDirectory, read_record
@@ -76,6 +76,12 @@ def test_rows_become_a_model_that_is_published_fetched_and_answers(
     assert publish.main([str(run.path), "--repo", REPO, "--licence", "mit"]) == 1
     assert "run python -m training.verify runs/tiny" in capsys.readouterr().err
     assert verify.main([str(run.path), "--replies", "4"]) == 0
+    files = [str(run.gguf(kind)) for kind in ("f16", "q4_k_m")]
+    assert forgetting.main([*config, *files, "--asked", "rows"]) == 0
+    exact, quantized = capsys.readouterr().out.splitlines()[-2:]
+    assert "(1.00×)" in exact and "%" in exact and "(1.00×)" not in quantized
+    assert forgetting.main([*config, *files, "--asked", "poems"]) == 1
+    assert "--asked is 'poems'; the sources are rows" in capsys.readouterr().err
     capsys.readouterr()
     assert publish.main([str(run.path), "--repo", REPO, "--licence", "mit"]) == 0
 

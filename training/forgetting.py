@@ -1,0 +1,187 @@
+"""What fine-tuning took away: perplexity on held-out rows by source, and how replies to held-out prompts end.
+
+    python -m training.forgetting training/configs/smollm2-135m-r8.toml smollm2-135m smollm2-135m-r8
+
+The rows are the configuration's validation rows, which no training saw; models are ids of the registry, or GGUFs, with
+the tokenizer of the configuration's base. They are asked as they ship: quantized, on a CPU. The first is what the others
+are compared with.
+"""
+
+import argparse
+import json
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from training.config import TrainingError, load_config
+from training.console import Counter, run_command, say
+from training.run_directory import RUNS
+
+if TYPE_CHECKING:
+    from benchmarks.engine import Engine, Finished
+    from training.prepare import Prepared
+
+REPLY_TOKENS = 400
+_SEQUENCES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """A validation row: token ids, labels (negative where the token is not part of an answer), and its source."""
+
+    ids: list[int]
+    labels: list[int]
+    source: str
+
+    @property
+    def prompt(self) -> tuple[int, ...]:
+        """What comes before the first answer."""
+        return tuple(self.ids[: next(place for place, label in enumerate(self.labels) if label >= 0)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retained:
+    """One model.
+
+    Attributes:
+        perplexity: Of the answers' tokens, by source.
+        replies: Greedy replies to the prompts of one source.
+        stopped: Share of them that ended by themselves within `REPLY_TOKENS`.
+        looped: Share in which six words in a row came four times.
+    """
+
+    model: str
+    sha256: str
+    perplexity: Mapping[str, float]
+    replies: int
+    stopped: float
+    looped: float
+
+
+def held_out(prepared: "Prepared") -> list[HeldOut]:
+    """The validation rows with their sources, which lie there one after the other."""
+    from pyarrow import parquet
+
+    rows = parquet.read_table(prepared.validation).to_pylist()
+    sources = [source["name"] for source in prepared.card["sources"] for _ in range(source["counts"]["validation"])]
+    return [
+        HeldOut(ids=row["input_ids"], labels=row["labels"], source=source)
+        for row, source in zip(rows, sources, strict=True)
+    ]
+
+
+def retained(model: str, sha256: str, engine: "Engine", rows: Sequence[HeldOut], *, asked: str) -> Retained:
+    """Score all rows, and answer the prompts of the source `asked`."""
+    import numpy as np
+
+    from training.parity import perplexity
+    from training.replay import loops
+
+    scores: dict[str, list[np.ndarray]] = {}
+    counter = Counter(stage=f"scoring {model}", total=len(rows))
+    for done, row in enumerate(rows, start=1):
+        answers = np.array(row.labels[1:]) >= 0
+        scores.setdefault(row.source, []).append(engine.score(row.ids)[answers])
+        counter.show(done)
+    ends = _replies(engine, [row.prompt for row in rows if row.source == asked])
+    return Retained(
+        model=model,
+        sha256=sha256,
+        perplexity={source: perplexity(np.concatenate(each)) for source, each in scores.items()},
+        replies=len(ends),
+        stopped=sum(end.reason == "stop" for end in ends) / len(ends),
+        looped=sum(loops(end.text) for end in ends) / len(ends),
+    )
+
+
+def _replies(engine: "Engine", prompts: Sequence[tuple[int, ...]]) -> "list[Finished]":
+    from benchmarks.engine import Finished, Request, Sampling
+
+    waiting, ends, running = deque(prompts), [], 0
+    counter = Counter(stage="answering", total=len(prompts))
+    while waiting or running:
+        while waiting and running < _SEQUENCES:
+            engine.submit(Request(prompt_tokens=waiting.popleft(), sampling=Sampling(max_tokens=REPLY_TOKENS)))
+            running += 1
+        for event in engine.step(1.0):
+            if isinstance(event, Finished):
+                if event.error:
+                    raise TrainingError(f"a reply failed: {event.error}")
+                running -= 1
+                ends.append(event)
+        counter.show(len(ends))
+    return ends
+
+
+def table(found: Sequence[Retained]) -> str:
+    """As Markdown; perplexities with their ratio to the first model's."""
+    sources = list(found[0].perplexity)
+    lines = [
+        f"| model | {' | '.join(f'perplexity, {source}' for source in sources)} | replies that stop | that loop |",
+        "| --- |" + " ---: |" * (len(sources) + 2),
+    ]
+    for each in found:
+        cells = [
+            f"{each.perplexity[source]:.2f} ({each.perplexity[source] / found[0].perplexity[source]:.2f}×)"
+            for source in sources
+        ]
+        lines.append(f"| {each.model} | {' | '.join(cells)} | {each.stopped:.1%} | {each.looped:.1%} |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.forgetting", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="its validation rows are used")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="an id of data/models.toml, or a GGUF")
+    parser.add_argument("--asked", default="replay", metavar="SOURCE", help="whose prompts to answer (default: replay)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of the config")
+    parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where prepared data are (default: runs/)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a model instead of the table")
+    options = parser.parse_args(arguments)
+    return run_command(lambda: _command(options), interrupted="nothing was written; start it again")
+
+
+def _command(options: argparse.Namespace) -> int:
+    from benchmarks.config import Config as BenchmarkConfig
+    from benchmarks.config import ConfigError
+    from benchmarks.engine import EngineError, LoadOptions
+    from benchmarks.subjects import find_subjects
+    from benchmarks.worker import WorkerEngine
+    from data.progress import ModelError
+    from training.prepare import prepare
+
+    config = load_config(options.config, options.set)
+    if options.asked not in config.data.sources:
+        raise TrainingError(f"--asked is {options.asked!r}; the sources are {', '.join(config.data.sources)}")
+    try:
+        subjects = find_subjects(BenchmarkConfig(name="forgetting", models=options.models, suites=("-",)), say)
+    except (ConfigError, ModelError) as error:
+        raise TrainingError(str(error)) from None
+    rows = held_out(prepare(config, runs=options.runs))
+    found = []
+    for subject in subjects:
+        if subject.path is None:
+            raise TrainingError(f"{subject.id}: {subject.error}")
+        load = LoadOptions(context_tokens=config.training.max_length + REPLY_TOKENS + 64, sequences=_SEQUENCES)
+        try:
+            engine = WorkerEngine(subject.path, load)
+        except EngineError as error:
+            raise TrainingError(f"{subject.id} cannot be loaded: {error}") from None
+        try:
+            found.append(retained(subject.id, subject.sha256, engine, rows, asked=options.asked))
+        finally:
+            engine.close()
+        if options.json:
+            print(json.dumps(asdict(found[-1])), flush=True)
+    if not options.json:
+        print(table(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
