@@ -34,7 +34,7 @@ from data.sources import fetch, local_path
 # Short spinning costs 5% on an idle machine (docs/log.md). What the user has set wins.
 WORKER_ENVIRONMENT = {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000")}
 
-DEFAULT_PAIR = ("smollm2-135m", "smollm2-135m-r16")
+DEFAULT_PAIR = ("smollm2-small-r8", "smollm2-135m-r16")
 
 
 @st.cache_resource(show_spinner=False)

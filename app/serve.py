@@ -27,7 +27,7 @@ def main() -> None:
     print(f"Tradeoff on http://{arguments.host}:{arguments.port} (llama.cpp: {library.name})", flush=True)
     os.chdir(_ROOT)
     options = [f"--server.port={arguments.port}", f"--server.address={arguments.host}"]
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app/streamlit_app.py", *options])
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app/asgi.py", *options])
 
 
 def problem_with_port(host: str, port: int) -> str | None:

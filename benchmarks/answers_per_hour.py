@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arguments import positive
 from benchmarks.engine import EngineError, Finished, LoadOptions, Message, Request, Sampling
 from benchmarks.machine import usable_threads
 from benchmarks.speed import locate
@@ -286,10 +287,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="registry id or path of a GGUF")
     parser.add_argument("--suite", default="core", help="default: core")
-    parser.add_argument("--prompts", type=int, default=16, help="of the suite, in turn from its kinds (default: 16)")
-    parser.add_argument("--sequences", type=int, default=8, help="prompts at once (default: 8)")
-    parser.add_argument("--repetitions", type=int, default=3, help="default: 3")
-    parser.add_argument("--threads", type=int, help="default: what this process may use")
+    parser.add_argument("--prompts", type=positive, default=16, help="in turn from the suite's kinds (default: 16)")
+    parser.add_argument("--sequences", type=positive, default=8, help="prompts at once (default: 8)")
+    parser.add_argument("--repetitions", type=positive, default=3, help="default: 3")
+    parser.add_argument("--threads", type=positive, help="default: what this process may use")
     parser.add_argument(
         "--against-llama-batched-bench", type=Path, metavar="PATH", help="of the same build: make llama-bench"
     )

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.arguments import positive
 from benchmarks.pairs import cluster_of
 from benchmarks.runs import Row, Run, RunError
 from benchmarks.stats import Interval
@@ -241,7 +242,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--judge", required=True, metavar="ID", help="the model that judges, neither of the two")
     parser.add_argument("--engine", default="llama_cpp", choices=("llama_cpp", "scripted"), help="of the judge")
     parser.add_argument("--suite", metavar="NAME", help="this suite alone (default: all of the run's)")
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="so many prompts; 0 takes all")
+    parser.add_argument("--limit", type=positive, default=0, metavar="N", help="so many prompts (default: all)")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")
     return parser.parse_args(arguments)
 

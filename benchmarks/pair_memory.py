@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arguments import positive
 from benchmarks.engine import EngineError, Event, Finished, LoadOptions, Request, Sampling
 from benchmarks.worker import Worker
 
@@ -82,9 +83,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("models", type=Path, nargs="+", metavar="GGUF", help="paths of the models")
-    parser.add_argument("--tokens", type=int, default=128, help="length of each reply (default: 128)")
-    parser.add_argument("--context", type=int, default=4096, help="tokens of each conversation (default: the app's)")
-    parser.add_argument("--sequences", type=int, default=4, help="conversations of each model (default: the app's)")
+    parser.add_argument("--tokens", type=positive, default=128, help="length of each reply (default: 128)")
+    parser.add_argument("--context", type=positive, default=4096, help="tokens a conversation (default: the app's)")
+    parser.add_argument("--sequences", type=positive, default=4, help="conversations a model (default: the app's)")
     parser.add_argument("--engine", default="llama_cpp", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.arguments import positive
+
 if TYPE_CHECKING:
     from benchmarks.config import Config
     from benchmarks.runs import Run
@@ -53,20 +55,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=DEFAULT_OUT, metavar="DIR", help="where runs go (default: results/)"
     )
-    parser.add_argument("--limit", type=_positive, metavar="N", help="prompts of each suite, instead of the config's")
-    parser.add_argument(
-        "--jobs", type=_positive, metavar="N", help="models at once in batched, instead of the config's"
-    )
-    parser.add_argument("--threads", type=_positive, metavar="N", help="of each worker, instead of the config's")
+    parser.add_argument("--limit", type=positive, metavar="N", help="prompts of each suite, instead of the config's")
+    parser.add_argument("--jobs", type=positive, metavar="N", help="models at once in batched, instead of the config's")
+    parser.add_argument("--threads", type=positive, metavar="N", help="of each worker, instead of the config's")
     parser.add_argument("--resume", action="store_true", help="go on with the newest unfinished run of this config")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")
     return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
 
 
 def _run(options: argparse.Namespace) -> "Run":

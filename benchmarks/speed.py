@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arguments import positive
 from benchmarks.engine import EngineError, Finished, LoadOptions, Request, Sampling, Timings
 from benchmarks.machine import usable_threads
 from benchmarks.worker import WorkerEngine, worker_environment
@@ -107,8 +108,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--against-llama-bench", type=Path, metavar="PATH", help="llama-bench of the same build: make llama-bench"
     )
-    parser.add_argument("--repetitions", type=int, default=5, help="default: 5")
-    parser.add_argument("--threads", type=int, help="default: what this process may use")
+    parser.add_argument("--repetitions", type=positive, default=5, help="default: 5")
+    parser.add_argument("--threads", type=positive, help="default: what this process may use")
     parser.add_argument(
         "--huge-pages", choices=("on", "off", "both"), default="on", help="for both sides alike (default: on)"
     )

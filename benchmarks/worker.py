@@ -31,8 +31,8 @@ from benchmarks.worker_messages import Answer, Cancel, Command, Happened, Inspec
 _ROOT = Path(__file__).resolve().parent.parent
 
 PATIENCE_S = 120.0
-"""A worker that is at a reply and silent for so long hangs (a chat template may loop) and is killed. Its longest step, 512
-tokens of a 3B model on one core, takes under 60 s; loading and scoring, which are silent too, may take any time."""
+"""A worker that is at a reply and silent for so long hangs (a chat template may loop) and is killed. Its longest step,
+512 tokens of a 3B model on one core, takes under 60 s; loading and scoring, silent too, may take any time."""
 
 
 def worker_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from data.llama_library import UnsupportedCPU, builds_dir, choose_variant, cpu_flags  # noqa: E402
 
-EMBEDDED_MODELS = ("smollm2-135m", "smollm2-135m-r16")
+EMBEDDED_MODELS = ("smollm2-135m", "smollm2-small-r8", "smollm2-135m-r16")
 
 
 def main() -> int:

@@ -3,8 +3,8 @@
     python -m training.forgetting training/configs/smollm2-135m-r8.toml smollm2-135m smollm2-135m-r8
 
 The rows are the configuration's validation rows, which no training saw; models are ids of the registry, or GGUFs, with
-the tokenizer of the configuration's base. They are asked as they ship: quantized, on a CPU. The first is what the others
-are compared with.
+the tokenizer of the configuration's base. They are asked as they ship: quantized, on a CPU. The first is what the
+others are compared with.
 """
 
 import argparse
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="an id of data/models.toml, or a GGUF")
     parser.add_argument("--asked", default="replay", metavar="SOURCE", help="whose prompts to answer (default: replay)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of the config")
-    parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where prepared data are (default: runs/)")
+    parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="of prepared data (default: runs/)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a model instead of the table")
     options = parser.parse_args(arguments)
     return run_command(lambda: _command(options), interrupted="nothing was written; start it again")
