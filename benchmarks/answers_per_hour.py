@@ -296,8 +296,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="the last line of stdout is one JSON object")
     options = parser.parse_args(arguments)
-    if least := next((name for name in ("prompts", "sequences", "repetitions") if getattr(options, name) < 1), None):
-        parser.error(f"--{least} is {getattr(options, least)}; at least 1")
     tool = options.against_llama_batched_bench
     if tool and not tool.is_file():
         parser.error(f"--against-llama-batched-bench: {tool} does not exist; make it with `make llama-bench`")

@@ -115,8 +115,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="the last line of stdout is one JSON object")
     options = parser.parse_args(arguments)
-    if options.repetitions < 1:
-        parser.error(f"--repetitions is {options.repetitions}; at least 1")
     if options.against_llama_bench and not options.against_llama_bench.is_file():
         parser.error(
             f"--against-llama-bench: {options.against_llama_bench} does not exist; make it with `make llama-bench`"

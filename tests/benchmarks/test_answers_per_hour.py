@@ -39,7 +39,7 @@ def test_a_tool_that_fails_or_a_mistake_is_one_line(tmp_path: Path, capsys: pyte
     with pytest.raises(EngineError, match="failed with exit code 3: out of luck"):
         batched_bench(tool(tmp_path, "echo out of luck >&2; exit 3"), Path("m.gguf"), 50, 4, 2)
     for arguments, wanted in (
-        (["m", "--prompts", "0"], "--prompts is 0; at least 1"),
+        (["m", "--prompts", "0"], "argument --prompts: '0' is not a whole number of at least 1"),
         (["m", "--against-llama-batched-bench", "/none"], "make it with `make llama-bench`"),
     ):
         with pytest.raises(SystemExit, match="2"):

@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -90,20 +91,20 @@ def test_a_worker_that_dies_while_asked_answers_with_the_cause(worker: Worker, t
 
 
 def test_a_worker_that_hangs_at_a_reply_is_ended_and_one_that_loads_is_waited_for(tmp_path: Path) -> None:
-    worker = Worker(patience_s=0.8)
     path = script(tmp_path / "a.json", pace_s=0.01)
-    os.kill(worker.pid, signal.SIGSTOP)
-    threading.Timer(2, os.kill, (worker.pid, signal.SIGCONT)).start()
-    worker.load("a", path, LoadOptions(), engine="scripted")
-    listener = Listener()
-    worker.submit("a", ask("hello"), listener)
-    listener.wait_for(Delta)
-    time.sleep(2)  # slow, not silent
-    assert worker.alive
-    os.kill(worker.pid, signal.SIGSTOP)
-    end = listener.wait_for(Finished)
-    assert isinstance(end, Finished) and (end.reason, end.text != "") == ("error", True)
-    assert end.error == "the inference worker did nothing for 0.8 s and was ended"
+    with closing(Worker(patience_s=1.5)) as worker:
+        os.kill(worker.pid, signal.SIGSTOP)
+        threading.Timer(3, os.kill, (worker.pid, signal.SIGCONT)).start()
+        worker.load("a", path, LoadOptions(), engine="scripted")
+        listener = Listener()
+        worker.submit("a", ask("hello"), listener)
+        listener.wait_for(Delta)
+        time.sleep(3)  # slow, not silent
+        assert worker.alive
+        os.kill(worker.pid, signal.SIGSTOP)
+        end = listener.wait_for(Finished)
+        assert isinstance(end, Finished) and (end.reason, end.text != "") == ("error", True)
+        assert end.error == "the inference worker did nothing for 1.5 s and was ended"
 
 
 def test_what_an_engine_refuses_comes_back_as_one_line(worker: Worker, tmp_path: Path) -> None:
