@@ -65,8 +65,12 @@ def was_sent(hub: Hub) -> bool:
     return any(TOKEN in seen.headers.get("Authorization", "") for seen in hub.requests)
 
 
-def refuse(**refusals: int) -> Callable[[Hub], None]:
-    return lambda hub: hub.refusals.update({part.replace("_", "/"): status for part, status in refusals.items()})
+def refuse(part: str, status: int) -> Callable[[Hub], None]:
+    return lambda hub: hub.refusals.update({part: status})
+
+
+def take(name: str, repo: Repo) -> Callable[[Hub], None]:
+    return lambda hub: hub.repos.update({name: repo})
 
 
 def revoke(hub: Hub) -> None:
@@ -98,7 +102,13 @@ def test_a_fetch_that_fails(hub: Hub, told: Told, go_wrong: Callable[[Hub], None
 
 @pytest.mark.parametrize(
     "go_wrong",
-    [revoke, refuse(whoami=403), refuse(_repos_create=403), refuse(_commit_=503), refuse(_lfs_objects_=502)],
+    [
+        revoke,
+        refuse("/whoami", 403),
+        refuse("/repos/create", 403),
+        refuse("/commit/", 503),
+        refuse("/lfs/objects/", 502),
+    ],
 )
 def test_a_publish_that_fails(hub: Hub, told: Told, tmp_path: Path, go_wrong: Callable[[Hub], None]) -> None:
     run = finished_run(tmp_path / "runs")
@@ -126,11 +136,11 @@ def test_a_dry_run_of_a_deploy_and_the_folder_that_it_stages(hub: Hub, told: Tol
     "go_wrong",
     [
         revoke,
-        refuse(whoami=401),
-        refuse(_repos_create=403),
-        refuse(_commit_=503),
-        lambda hub: hub.repos.update({"spaces/alice/demo": Repo(files={}, sdk="static")}),
-        lambda hub: hub.repos.update({"datasets/alice/demo": Repo(files={})}),
+        refuse("/whoami", 401),
+        refuse("/repos/create", 403),
+        refuse("/commit/", 503),
+        take("spaces/alice/demo", Repo(files={}, sdk="static")),
+        take("datasets/alice/demo", Repo(files={})),
     ],
 )
 def test_a_deploy_that_fails(
@@ -148,7 +158,7 @@ def test_a_token_that_was_given_for_a_name(hub: Hub, told: Told) -> None:
     assert told().count("error: ") == 3 and TOKEN not in told() and hub.requests == []
 
 
-@pytest.mark.parametrize("go_wrong", [revoke, refuse(_repos_create=403), refuse(_commit_=503)])
+@pytest.mark.parametrize("go_wrong", [revoke, refuse("/repos/create", 403), refuse("/commit/", 503)])
 def test_a_push_that_fails(hub: Hub, told: Told, go_wrong: Callable[[Hub], None]) -> None:
     go_wrong(hub)
     with pytest.raises(ModelError) as caught:
