@@ -1,8 +1,9 @@
 """The published fine-tunes of a namespace join the registry while the app runs. No Streamlit in this module."""
 
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
+from data.card import Card
 from data.catalogue import is_offline, namespace, published
 from data.progress import ModelError
 from data.registry import ModelEntry
@@ -13,6 +14,7 @@ class Catalogue:
 
     Attributes:
         offered: Ids of the entries; the registry file of added models does not keep those.
+        cards: What the repositories of the entries say of them, by repository.
         problem: Why something is not offered, in one line.
     """
 
@@ -20,6 +22,7 @@ class Catalogue:
         self._registry = registry
         self.problem: str | None = None
         self.offered: set[str] = set()
+        self.cards: Mapping[str, Card] = {}
 
     def start(self) -> None:
         if not is_offline():
@@ -30,7 +33,7 @@ class Catalogue:
         try:
             if owner := namespace():
                 found = published(owner, dict(self._registry))
-                self.offered = {entry.id for entry in found.entries}
+                self.offered, self.cards = {entry.id for entry in found.entries}, found.cards
                 for entry in found.entries:
                     self._registry.setdefault(entry.id, entry)
                 self.problem = "; ".join(found.problems) or None

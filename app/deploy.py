@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 POLL_S = 5.0
 LIMIT_S = 3600.0
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HUB_TOKEN = re.compile(r"hf_[A-Za-z0-9]{16,}")
 _SECRET_WORDS = re.compile(r"TOKEN|SECRET|PASSWORD|API_KEY|CREDENTIAL", re.IGNORECASE)
 _OVER = ("BUILD_ERROR", "CONFIG_ERROR", "RUNTIME_ERROR", "NO_APP_FILE", "PAUSED", "STOPPED", "DELETING")
 
@@ -161,6 +162,8 @@ def read_variables(given: Sequence[str]) -> dict[str, str]:
     variables = {}
     for text in given:
         name, equals, value = text.partition("=")
+        if _HUB_TOKEN.search(text):
+            raise HubError("--variable holds a Hugging Face token and would be public; pass --secret HF_TOKEN")
         if not equals or not _NAME.fullmatch(name):
             raise HubError(f"--variable {name!r}: write NAME=VALUE")
         if _SECRET_WORDS.search(name):
@@ -178,7 +181,7 @@ def read_secrets(names: Sequence[str], environment: "os._Environ[str] | dict[str
     from data.hub_account import HubError
 
     for name in names:
-        if not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name) or _HUB_TOKEN.search(name):
             raise HubError("--secret takes a name only; its value is read from the environment variable of that name")
         if not environment.get(name):
             raise HubError(f"--secret {name}: the environment has no {name}; set it, such as: read -rs {name}")

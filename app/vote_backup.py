@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.vote_store import COLUMNS, Vote, VotesError, VoteStore
-from data.hub import host
+from data.hub import check_token, host
+from data.progress import ModelError
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -96,6 +97,7 @@ class VoteBackup:
     def _api(self) -> "HfApi":
         from huggingface_hub import HfApi
 
+        check_token()  # its error in the client would show it on the page
         return HfApi(endpoint=host(), token=self._token)
 
     def _work(self) -> None:
@@ -118,7 +120,7 @@ class VoteBackup:
 
         try:
             action()
-        except (VotesError, HfHubHTTPError, HTTPError, HFValidationError, OSError, ValueError) as error:
+        except (VotesError, ModelError, HfHubHTTPError, HTTPError, HFValidationError, OSError, ValueError) as error:
             self.problem = f"votes cannot be kept on the Hub: {' '.join(str(error).split())[:300]}"
             return False
         self.problem = None

@@ -5,33 +5,38 @@
 that may read them.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from data.cache import cache_dir
-from data.hub import host, look_up
+from data.card import Card, read_card
+from data.hub import check_token, host, look_up, read_text
 from data.progress import ModelError
-from data.registry import HubSource, ModelEntry, RegistryError, load_registry
-
-if TYPE_CHECKING:
-    from huggingface_hub import HfApi
+from data.registry import HubSource, ModelEntry, RegistryError, parse_registry
 
 VARIABLE = "TRADEOFF_HUB_NAMESPACE"
 TAG = "tradeoff"
 ENTRIES_FILE = "models.toml"
+CARD_FILE = "README.md"
 _NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _MOST_REPOSITORIES = 50
+_MOST_BYTES = 200_000  # of each file that is read
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What is offered, and one line for each repository that cannot be."""
+    """What is offered.
+
+    Attributes:
+        cards: What the repositories say of their models, by repository; some say nothing.
+        problems: One line for each repository that cannot be offered.
+    """
 
     entries: tuple[ModelEntry, ...] = ()
+    cards: Mapping[str, Card] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
@@ -62,6 +67,7 @@ def published(owner: str, known: Mapping[str, ModelEntry]) -> Found:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+    check_token()
     api = HfApi(endpoint=host())
     try:
         names = [model.id for model in api.list_models(author=owner, filter=TAG, limit=_MOST_REPOSITORIES)]
@@ -72,36 +78,39 @@ def published(owner: str, known: Mapping[str, ModelEntry]) -> Found:
         ) from None
     taken = {entry.sha256 for entry in known.values()}
     entries: dict[str, ModelEntry] = {}
+    cards: dict[str, Card] = {}
     problems = []
     for name in names:
+        source = HubSource(repo=name, file=ENTRIES_FILE)
         try:
-            offered = _offered(api, name)
+            source = replace(source, revision=look_up(source, None).revision)
+            offered = _offered(source)
         except ModelError as error:
             problems.append(str(error))
             continue
         new = (entry for entry in offered if entry.id not in known and entry.sha256 not in taken)
         entries |= {entry.id: entry for entry in new}
-    return Found(entries=tuple(entries.values()), problems=tuple(problems))
+        with contextlib.suppress(ModelError):  # a model without a card can be used all the same
+            cards[name] = read_card(_text(replace(source, file=CARD_FILE)))
+    return Found(entries=tuple(entries.values()), cards=cards, problems=tuple(problems))
 
 
-def _offered(api: "HfApi", repo: str) -> list[ModelEntry]:
-    """The entries of one repository, at its commit of now; none may name a file of anywhere else."""
-    import httpx
-    from huggingface_hub.errors import HfHubHTTPError
-
-    commit = look_up(HubSource(repo=repo, file=ENTRIES_FILE), None).revision
+def _offered(source: HubSource) -> list[ModelEntry]:
+    """The entries of one repository at a commit; none may name a file of anywhere else."""
     try:
-        path = Path(api.hf_hub_download(repo, ENTRIES_FILE, revision=commit, cache_dir=cache_dir() / "catalogue"))
-        entries = load_registry(path).values()
-    except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
-        raise ModelError(f"{repo}: {' '.join(str(error).split())[:200]}") from None
+        entries = parse_registry(_text(source), Path(source.file)).values()
     except RegistryError as error:
-        raise ModelError(f"{repo}: {error}") from None
-    return [_pinned(entry, repo, commit) for entry in entries]
+        raise ModelError(f"{source.repo}: {error}") from None
+    return [_pinned(entry, source) for entry in entries]
 
 
-def _pinned(entry: ModelEntry, repo: str, commit: str) -> ModelEntry:
-    source = entry.source
+def _text(source: HubSource) -> str:
+    return read_text(source, source.revision or "main", limit_bytes=_MOST_BYTES)
+
+
+def _pinned(entry: ModelEntry, listed: HubSource) -> ModelEntry:
+    source, repo = entry.source, listed.repo
     if not isinstance(source, HubSource) or source.repo != repo or entry.sha256 is None:
         raise ModelError(f"{repo}: its {ENTRIES_FILE} has an entry {entry.id!r} that is not a pinned file of it")
-    return replace(entry, source=replace(source, revision=commit), note=f"Card and results: {host()}/{repo}")
+    pinned = replace(source, revision=listed.revision)
+    return replace(entry, source=pinned, note=f"Card and results: {host()}/{repo}")

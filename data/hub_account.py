@@ -6,18 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from data.hub import host
-from data.progress import ModelError
+from data.hub import TOKENS_PAGE, check_token, host, one_line, token_refused
+from data.hub import HubError as HubError
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-TOKENS_PAGE = "https://huggingface.co/settings/tokens"
 _OFFICIAL = ("huggingface.co", "hub-ci.huggingface.co")
-
-
-class HubError(ModelError):
-    """The Hub cannot be written to; one line that says what to do."""
 
 
 def choose_transfer() -> None:
@@ -61,6 +56,7 @@ def sign_in(repo: str) -> "HfApi":
     way = f"make one that may write at {TOKENS_PAGE}, then set HF_TOKEN or run `hf auth login`"
     if not token:
         raise HubError(f"no Hugging Face token; {way}")
+    check_token()
     api = HfApi(endpoint=host(), token=token)
     with explained(repo):
         who = api.whoami()
@@ -104,17 +100,10 @@ def status_of(error: Exception) -> int | None:
     return response.status_code if response is not None else None
 
 
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def _refused(error: Exception, repo: str) -> HubError:
     status = status_of(error)
     if status == 401:
-        return HubError(
-            f"{host()} does not accept the Hugging Face token (401): it is wrong, expired or revoked; make another "
-            f"at {TOKENS_PAGE}, then set HF_TOKEN or run `hf auth login`"
-        )
+        return HubError(token_refused())
     if status == 403:
         return HubError(
             f"the Hugging Face token may not write to {repo} (403); make one with write access to it at {TOKENS_PAGE}"

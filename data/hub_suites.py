@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from data.hub import check_token
+
 _DATASETS = "datasets==4.8.5"
 
 
@@ -93,6 +95,7 @@ def _load(name: str, suite: HubSuite) -> Iterable[Mapping[str, Any]]:
             f"suite {name} comes from the Hub through 'datasets', which is not installed here: pip install {_DATASETS}"
         ) from None
     try:
+        check_token()
         found: Iterable[Mapping[str, Any]] = datasets.load_dataset(suite.repo, suite.config, split=suite.split)
     except Exception as error:  # the library raises many kinds, its dependencies' too
         reason = " ".join(str(error).split())[:200] or type(error).__name__

@@ -118,10 +118,22 @@ def load_registry(path: Path = DEFAULT_REGISTRY) -> dict[str, ModelEntry]:
         RegistryError: Not readable, not TOML, or any entry is wrong.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_registry(path.read_text(encoding="utf-8"), path)
     except OSError as error:
         raise RegistryError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise RegistryError(f"{path}: not valid TOML: {' '.join(str(error).split())}") from None
+
+
+def parse_registry(text: str, path: Path) -> dict[str, ModelEntry]:
+    """As `load_registry`, from a text; `path` is what errors name and where relative paths begin.
+
+    Raises:
+        RegistryError: Not TOML, or any entry is wrong.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise RegistryError(f"{path}: not valid TOML: {' '.join(str(error).split())}") from None
     for key in tables:
         if key != "model":

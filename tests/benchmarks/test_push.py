@@ -7,8 +7,7 @@ from benchmarks import push
 from benchmarks.run_writer import RunWriter, write_manifest
 from benchmarks.runs import read_run
 from tests.benchmarks.made_runs import graded_rows, made_run
-from tests.hub import Hub
-from tests.hub_upload import Account
+from tests.hub import Account, Hub
 
 REPO = "datasets/alice/bench"
 

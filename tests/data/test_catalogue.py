@@ -7,8 +7,7 @@ from data.progress import ModelError
 from data.registry import HubSource
 from data.sources import fetch, pin_state
 from tests.gguf_bytes import model_bytes
-from tests.hub import COMMIT, Hub, Repo
-from tests.hub_upload import sha256
+from tests.hub import COMMIT, Hub, Repo, sha256
 
 CONTENT = model_bytes(50_000)
 
@@ -68,6 +67,69 @@ def test_a_repository_without_entries_or_with_broken_ones_is_named(mine: Repo) -
     assert "alice/mine: " in published("alice", {}).problems[0]
     del mine.files["models.toml"]
     assert "alice/mine has no file 'models.toml'" in published("alice", {}).problems[0]
+
+
+CARD = b"""---
+license: mit
+---
+# mine
+
+## Parity
+
+Each file against *the* model.
+
+| check | file | value | limit | |
+| --- | --- | --- | --- | --- |
+| mean KL | `m.gguf` | 0.0123 | at most 0.15 | passed |
+| a\\|b | <img src=x onerror=alert(1)> | [click](http://evil) | | reported |
+
+## Benchmark
+
+Run `r` on a CPU.
+
+```
+MODEL    TOK/S
+mine-r8  12.3
+```
+
+## Something else
+
+| x |
+"""
+
+
+def test_the_card_of_a_published_model_comes_as_text_and_tables(mine: Repo) -> None:
+    mine.files["README.md"] = CARD
+    card = published("alice", {}).cards["alice/mine"]
+    assert list(card) == ["Parity", "Benchmark"]
+    first, second = card["Parity"].rows
+    assert list(first.values()) == ["mean KL", "m.gguf", "0.0123", "at most 0.15", "passed"]
+    assert list(second.values())[:2] == ["a|b", "<img src=x onerror=alert(1)>"]
+    assert card["Parity"].text == "Each file against *the* model."
+    assert card["Benchmark"].verbatim.splitlines() == ["MODEL    TOK/S", "mine-r8  12.3"]
+
+
+WIDE = b"## Parity\n" + b"|" * 90_000 + b"\n|\n" + b"|" * 90_000
+
+
+@pytest.mark.parametrize("card", [None, bytes(10**6), b"\xff\xfe## Parity", b"## Parity\n|", WIDE])
+def test_without_a_card_that_can_be_read_the_model_is_offered_all_the_same(mine: Repo, card: bytes | None) -> None:
+    if card is not None:
+        mine.files["README.md"] = card
+    found = published("alice", {})
+    assert [entry.id for entry in found.entries] == ["mine-r8"] and found.problems == ()
+    assert all(len(row) <= 12 for card in found.cards.values() for each in card.values() for row in each.rows)
+
+
+def test_entries_that_do_not_end_are_not_read_to_their_end(mine: Repo, hub: Hub) -> None:
+    mine.files["models.toml"] = b"#" * 10**7
+    hub.hold_after = 10**6  # the rest never comes
+    assert "alice/mine/models.toml is larger than 200,000 bytes; not read" in published("alice", {}).problems
+
+
+def test_entries_that_come_too_slowly_are_given_up(mine: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data.hub.TEXT_LIMIT_S", -1.0)
+    assert "alice/mine/models.toml takes longer than" in published("alice", {}).problems[0]
 
 
 def test_no_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,8 @@ def test_a_locked_model_stays_at_its_commit_when_main_moves_on(full: Hub, cache:
     path = fetch(MODEL, REGISTRY)
     path.unlink()
     full.repos["org/tiny-GGUF"] = Repo(files={"tiny-q4.gguf": model_bytes(4000)}, commit="d" * 40)
-    assert f"no revision '{COMMIT}'" in message_of_failure()
+    message = message_of_failure()
+    assert f"no revision '{COMMIT}'" in message and "`python -m data.models remove tiny` forgets the lock" in message
     remove(MODEL)
     assert pin_state(MODEL, REGISTRY) == "unpinned"
     assert fetch(MODEL, REGISTRY).stat().st_size < 5000
@@ -133,6 +134,28 @@ def test_server_errors_that_stay_are_reported(full: Hub) -> None:
     assert f"{full.url} answered 503 for org/tiny-GGUF; try again later" in message_of_failure()
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_hub_is_asked_again_when_it_wants_to_be(full: Hub, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    waits_s: list[float] = []
+    monkeypatch.setattr("data.hub._pause", lambda seconds, cancelled: waits_s.append(seconds))
+    full.failures, full.retry_after_s = [status], 30
+    assert fetch(MODEL, REGISTRY).read_bytes() == CONTENT
+    assert waits_s == [30]
+
+
+def test_a_long_wait_is_said_and_not_waited_for(full: Hub) -> None:
+    full.failures, full.retry_after_s = [429], 300
+    expected = f"{full.url} answered 429 for org/tiny-GGUF: too many requests, of which HF_TOKEN allows more; try again"
+    assert message_of_failure() == f"{expected} in 300 s"
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_look_up_that_the_hub_does_not_answer_is_reported(full: Hub, status: int) -> None:
+    full.refusals = {"HEAD /org/tiny-GGUF/": status}
+    assert f"{full.url} answered {status} for org/tiny-GGUF" in message_of_failure()
+    assert full.downloads() == []
+
+
 def test_a_connection_that_keeps_breaking_is_reported_and_its_bytes_kept(full: Hub, cache: Path) -> None:
     fetch_progress: list[int] = []
     full.cut_after = 50_000
@@ -141,10 +164,34 @@ def test_a_connection_that_keeps_breaking_is_reported_and_its_bytes_kept(full: H
         fetch_progress.append(progress.done_bytes)
         full.cut_after = 0
 
-    with pytest.raises(ModelError, match=r"cannot reach http://127\.0\.0\.1"):
+    with pytest.raises(ModelError, match=r"the connection to http://127\.0\.0\.1:\d+ failed .* kept") as caught:
         fetch(MODEL, REGISTRY, progress=cut_again)
     (partial,) = partials(cache)
     assert partial.stat().st_size == max(fetch_progress)
+    assert f"after {max(fetch_progress):,} bytes of tiny-q4.gguf" in str(caught.value)
+
+
+def test_a_connection_that_stalls_again_and_again_is_resumed_each_time(
+    full: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
+    full.hold_after = 250_000
+    assert fetch(MODEL, REGISTRY).read_bytes() == CONTENT
+    starts = [int(seen.headers.get("Range", "bytes=0-")[6:-1]) for seen in full.downloads()]
+    assert len(starts) == 3 and starts == sorted(set(starts))
+
+
+def test_a_hub_that_never_sends_a_byte_is_reported(full: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 0.1)
+    full.hold_after = 0
+    assert f"cannot reach {full.url} (" in message_of_failure()
+    assert len(full.downloads()) == 3
+
+
+def test_where_a_download_cannot_start_in_the_middle_it_starts_over(full: Hub) -> None:
+    full.ranges, full.cut_after = False, 300_000
+    assert fetch(MODEL, REGISTRY).read_bytes() == CONTENT
+    assert "Range" in full.downloads()[1].headers
 
 
 def test_two_fetches_at_once_download_once(full: Hub) -> None:
@@ -187,6 +234,27 @@ def test_wrong_bytes_are_refused_and_removed(full: Hub, cache: Path) -> None:
     assert partials(cache) == []
     full.served.clear()
     assert fetch(MODEL, REGISTRY).read_bytes() == CONTENT
+
+
+def test_an_etag_that_belongs_to_other_bytes_is_noticed(full: Hub, cache: Path) -> None:
+    full.etags["tiny-q4.gguf"] = "0" * 64
+    assert f"wrong sha256: expected {'0' * 64}, got {SHA256}; the file was removed" in message_of_failure()
+    assert local_path(MODEL, REGISTRY) is None and list((cache / "models" / "tiny").iterdir()) == []
+
+
+def test_where_the_etag_is_no_sha256_the_pinned_one_is_checked_all_the_same(full: Hub) -> None:
+    full.etags["tiny-q4.gguf"] = "0" * 40
+    full.served["tiny-q4.gguf"] = CONTENT[:-1] + b"?"
+    pinned = entry(SOURCE, sha256=SHA256)
+    assert f"wrong sha256: expected {SHA256}" in message_of_failure(pinned)
+    assert local_path(pinned, {"tiny": pinned}) is None
+
+
+def test_an_etag_that_is_a_path_leads_nowhere(full: Hub, cache: Path) -> None:
+    full.etags["tiny-q4.gguf"] = "../../escaped"
+    with pytest.raises(FetchCancelled):
+        fetch(MODEL, REGISTRY, cancelled=lambda: any(full.downloads()))
+    assert [path.parent for path in cache.rglob("*.partial")] == [cache / "models" / "tiny"]
 
 
 def test_bytes_that_are_not_even_a_model_are_named_as_such(full: Hub) -> None:
@@ -308,6 +376,28 @@ def test_a_gated_repository_says_how_to_get_access(full: Hub, monkeypatch: pytes
     assert "gated (403)" in message_of_failure()
     monkeypatch.setenv("HF_TOKEN", "hf_good")
     assert fetch(MODEL, REGISTRY).read_bytes() == CONTENT
+
+
+def test_a_token_that_was_revoked_is_named_as_the_cause(full: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_old")
+    full.revoked = ("hf_old",)
+    assert "does not accept the Hugging Face token (401): it is wrong, expired or revoked" in message_of_failure()
+
+
+def test_a_renamed_repository_is_found_under_its_new_name(full: Hub) -> None:
+    full.repos["org/renamed"] = full.repos.pop("org/tiny-GGUF")
+    full.moved["org/tiny-GGUF"] = "org/renamed"
+    assert fetch(MODEL, REGISTRY).read_bytes() == CONTENT
+
+
+def test_the_host_that_stores_large_files_sees_no_token(full: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_good")
+    full.repos["org/tiny-GGUF"].access, full.storage, full.cut_after = "private", True, 300_000
+    assert fetch(MODEL, REGISTRY).read_bytes() == CONTENT
+    stored = [seen for seen in full.requests if "/stored/" in seen.path]
+    assert len(stored) == 2 and "Range" in stored[1].headers
+    assert not any("Authorization" in seen.headers for seen in stored)
+    assert all("Authorization" in seen.headers for seen in full.downloads())
 
 
 def test_a_private_repository_looks_like_none(full: Hub) -> None:

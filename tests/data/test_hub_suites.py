@@ -72,6 +72,13 @@ def test_without_the_library_or_the_hub_there_is_one_line(dataset_hub: Hub, monk
         load_suite("ifeval")
 
 
+def test_a_token_that_no_request_can_carry_is_not_shown(dataset_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_hush\vhush")
+    with pytest.raises(SuiteError, match="has a character that no token has") as caught:
+        load_suite("gsm8k")
+    assert "hush" not in str(caught.value) and dataset_hub.requests == []
+
+
 def test_rows_that_are_not_as_they_were_are_one_line(dataset_hub: Hub) -> None:
     dataset_hub.repos["datasets/google/IFEval"].files["train.jsonl"] = jsonl([{"text": "something else"}])
     with pytest.raises(SuiteError, match="the rows of google/IFEval are not as expected"):

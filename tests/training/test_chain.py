@@ -11,8 +11,7 @@ from benchmarks.engine import Finished, LoadOptions, Message, Request, Sampling
 from benchmarks.worker import WorkerEngine
 from data.registry import load_registry
 from data.sources import fetch
-from tests.hub import COMMIT, Hub, Repo
-from tests.hub_upload import Account
+from tests.hub import COMMIT, Account, Hub, Repo
 from tests.training.tiny_llama import write_rows
 from training import export, forgetting, prepare, publish, sft, verify
 from training.config import CONFIGS_DIR

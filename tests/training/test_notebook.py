@@ -5,8 +5,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from tests.hub import Hub
-from tests.hub_upload import Account
+from tests.hub import Account, Hub
 from tests.training.conftest import Tiny
 from training.config import CONFIGS_DIR, load_config
 from training.run_directory import RunDirectory, read_record

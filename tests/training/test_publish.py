@@ -10,10 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from data import catalogue
+from data.card import TITLES
 from data.registry import load_registry
 from data.sources import fetch, pin_state
-from tests.hub import Hub, Repo
-from tests.hub_upload import Account
+from tests.hub import Account, Hub, Repo
 from tests.training.published_runs import LLAMA, finished_run, sha256
 from training.publish import main
 from training.run_directory import RunDirectory
@@ -115,6 +116,17 @@ def test_the_entry_stays_valid_when_a_later_commit_changes_the_repository(
     (tmp_path / "models.toml").write_text(entries)
     registry = load_registry(tmp_path / "models.toml")
     assert fetch(registry["tiny-r8-f16"], registry).is_file()
+
+
+def test_the_catalogue_offers_what_was_published_with_the_results_on_its_card(run: RunDirectory, hub: Hub) -> None:
+    assert main([str(run.path), "--repo", REPO]) == 0
+    hub.repos[REPO].tags = (catalogue.TAG,)  # the Hub reads it from the card's front matter
+    found = catalogue.published("alice", {})
+    assert [entry.id for entry in found.entries] == ["tiny-r8-f16", "tiny-r8-q4_k_m"] and found.problems == ()
+    card = found.cards[REPO]
+    assert tuple(card) == TITLES
+    assert "mean KL" in card["Parity"].rows[0].values() and "passed" in card["Parity"].rows[0].values()
+    assert any("training" in row.values() for row in card["Loss"].rows)
 
 
 def test_only_the_chosen_files_are_sent(run: RunDirectory, hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
