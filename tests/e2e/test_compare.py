@@ -10,7 +10,7 @@ from tests.e2e.actions import send
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-LONG = "Write a very long story about a lighthouse keeper, with many chapters."
+LONG = "Write a long story about a lighthouse keeper, in ten chapters."
 STATISTICS = re.compile(r"[\d.]+ tok/s decode · TTFT [\d.]+ s · [\d,]+ tokens · [\d.]+ s · (\w+)")
 
 
