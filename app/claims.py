@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from benchmarks.pairs import PairComparison, compare_pair
 from benchmarks.runs import Row, Run, RunError
 from benchmarks.speed_ratio import speed_ratio
+from benchmarks.stats import wilson
 
 Square = Mapping[tuple[str, int], str]
 NOT_MEASURED = "Not measured: no run here has all four models."
@@ -101,8 +102,9 @@ def _tower(run: Run, square: Square, runs: Sequence[Run]) -> str:
     answers = [row for each in runs for row in each.rows if row.suite == "report" and row.grade is not None]
     if not answers:
         return "Not measured: no run here asks the report's two prompts."
-    right = sum(_is_right(row) for row in answers)
-    return f"The graders call {right} of {len(answers)} answers to the report's prompts right."
+    share = wilson(sum(_is_right(row) for row in answers), len(answers))
+    figures = f"{share.estimate:.0%} [{share.low:.0%}, {share.high:.0%}]"
+    return f"The graders call {figures} of {len(answers)} answers to the report's prompts right: too few to decide."
 
 
 def _each(run: Run, pairs: Sequence[tuple[str, str]], *, kinds: Sequence[str] = ()) -> str:

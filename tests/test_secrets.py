@@ -20,7 +20,10 @@ from tests.data.test_models import REGISTRY
 from tests.gguf_bytes import model_bytes
 from tests.hub import Account, Hub, Repo
 from tests.training.published_runs import finished_run
+from training.base_model import resolve
+from training.config import CONFIGS_DIR, Base, Source, TrainingError, load_config
 from training.publish import main as publish
+from training.sources import read_source
 
 TOKEN = "hf_RecognisableSecret0123456789abcd"
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
@@ -189,6 +192,10 @@ def test_a_setting_that_an_error_would_quote_is_refused_everywhere(
         push_files("alice/runs", {}, message="m")
     with pytest.raises(ModelError, match=message):
         published("alice", {})
+    with pytest.raises(TrainingError, match=message):
+        resolve(Base(source="hub", name="alice/base"))
+    with pytest.raises(ModelError, match=message):
+        read_source("rows", Source(kind="hub", name="alice/rows"), load_config(CONFIGS_DIR / "tiny.toml"))
     backup = VoteBackup(VoteStore(tmp_path / "votes.sqlite"), "alice/votes", TOKEN)
     assert not backup._attempt(backup.restore) and message in (backup.problem or "")
     assert told().count(message) >= 3 and TOKEN not in told() + (backup.problem or "") and hub.requests == []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from data.cache import cache_dir
 from data.checksums import sha256_of
 from data.gguf_header import GGUFError, read_header
-from data.hub import host
+from data.hub import check_token, host
 from data.progress import ModelError
 from training.bpe import tokenizer_from_gguf
 from training.config import Base, TrainingError, fingerprint
@@ -87,6 +87,7 @@ def _registry_file(model_id: str) -> Path:
 def _from_hub(base: Base) -> Checkpoint:
     from huggingface_hub import errors, snapshot_download
 
+    check_token()
     page = f"https://huggingface.co/{base.name}"
     try:
         path = snapshot_download(

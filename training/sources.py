@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from data.checksums import sha256_of
-from data.hub import host
+from data.hub import check_token, host
 from training.config import Config, Source, TrainingError
 from training.conversations import Messages, form_of, messages_of
 from training.jsonl import json_rows
@@ -82,6 +82,7 @@ def _from_hub(where: str, source: Source) -> tuple[Iterable[Mapping[str, Any]], 
     from datasets import load_dataset
     from huggingface_hub import HfApi, errors
 
+    check_token()
     page = f"https://huggingface.co/datasets/{source.name}"
     try:
         info = HfApi(endpoint=host()).dataset_info(source.name, revision=source.revision or None)
