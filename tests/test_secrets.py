@@ -194,7 +194,7 @@ def test_a_setting_that_an_error_would_quote_is_refused_everywhere(
         published("alice", {})
     with pytest.raises(TrainingError, match=message):
         resolve(Base(source="hub", name="alice/base"))
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises((ModelError, TrainingError), match=message):
         read_source("rows", Source(kind="hub", name="alice/rows"), load_config(CONFIGS_DIR / "tiny.toml"))
     backup = VoteBackup(VoteStore(tmp_path / "votes.sqlite"), "alice/votes", TOKEN)
     assert not backup._attempt(backup.restore) and message in (backup.problem or "")
