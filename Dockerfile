@@ -28,7 +28,7 @@ WORKDIR /home/user/app
 COPY --chown=user:user --from=environment /home/user/app/.venv .venv
 COPY --chown=user:user --from=libraries /home/user/cache /home/user/cache
 COPY --chown=user:user . .
-# The embedded pair, pinned by sha256. Models of the Hub come at the first start that asks for them, with progress shown.
+# The embedded pair and its base, pinned by sha256. Models of the Hub come at the first start that asks for them, with progress shown.
 RUN python scripts/setup.py models
 EXPOSE 8501
 HEALTHCHECK --start-period=60s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://localhost:8501/_stcore/health', timeout=5)"]

@@ -15,7 +15,7 @@ from data.registry import RegistryError
 
 def make_ready() -> None:
     """Load the first visitor's models, and work out their verdict, before anybody asks."""
-    with contextlib.suppress(RegistryError):  # the page says so
+    with contextlib.suppress(RegistryError, ValueError):  # no registry, or an empty one: the page says so
         runtime.service()
         runtime.headline()
 
@@ -27,7 +27,7 @@ async def while_serving(_: App) -> AsyncIterator[dict[str, Any]]:
 
 
 def sentence() -> str | None:
-    with contextlib.suppress(RegistryError):
+    with contextlib.suppress(RegistryError, ValueError):  # no registry, or an empty one: the page says so
         return runtime.headline().sentence
     return None
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from benchmarks.pairs import PairComparison, compare_pair
 from benchmarks.runs import Row, Run, RunError
 from benchmarks.speed_ratio import speed_ratio
-from benchmarks.stats import wilson
 
 Square = Mapping[tuple[str, int], str]
+_TOWER = "eiffel-tower"
 NOT_MEASURED = "Not measured: no run here has all four models."
 
 
@@ -98,13 +98,18 @@ def _speed(run: Run, square: Square, runs: Sequence[Run]) -> str:
 
 
 def _tower(run: Run, square: Square, runs: Sequence[Run]) -> str:
-    """What the models say to the report's second prompt, where a run has asked it."""
-    answers = [row for each in runs for row in each.rows if row.suite == "report" and row.grade is not None]
+    """Which of the square's models answer the report's second prompt rightly."""
+    condition = next((row.condition for row in run.rows if row.prompt_id == _TOWER), None)
+    answers = [
+        row
+        for model in square.values()
+        for row in run.by_model[model]
+        if (row.prompt_id, row.condition) == (_TOWER, condition) and row.grade is not None
+    ]
     if not answers:
-        return "Not measured: no run here asks the report's two prompts."
-    share = wilson(sum(_is_right(row) for row in answers), len(answers))
-    figures = f"{share.estimate:.0%} [{share.low:.0%}, {share.high:.0%}]"
-    return f"The graders call {figures} of {len(answers)} answers to the report's prompts right: too few to decide."
+        return "Not measured: the run does not ask the report's second prompt."
+    right = [_label(run, row.model) for row in answers if _is_right(row)]
+    return f"Not decided by one prompt; the graders call right: {', '.join(right) or 'none'}, of {len(answers)} models."
 
 
 def _each(run: Run, pairs: Sequence[tuple[str, str]], *, kinds: Sequence[str] = ()) -> str:

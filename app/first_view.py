@@ -18,7 +18,8 @@ _LOOK = """
   body { background: #10151d } .first { color: #e8edf4 } .first small { color: #a3afbf }
 }
 """
-_UNWANTED = (b"accept-encoding", b"if-none-match", b"if-modified-since")
+_UNWANTED = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
+_OF_THE_FILE = (b"content-length", b"etag", b"last-modified", b"accept-ranges")
 
 
 def with_first_view(page: str, sentence: str | None) -> str:
@@ -46,7 +47,8 @@ class FirstView:
         self._app, self._sentence = app, sentence
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET" or b"text/html" not in _header(scope, b"accept"):
+        first = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/"
+        if not first or b"text/html" not in _of(scope["headers"], b"accept"):
             await self._app(scope, receive, send)
             return
         kept = [(name, value) for name, value in scope["headers"] if name.lower() not in _UNWANTED]
@@ -74,13 +76,9 @@ class _Page:
 
     async def _finish(self, start: Message) -> None:
         body = with_first_view(self._body.decode(), self._sentence()).encode()
-        headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+        headers = [(name, value) for name, value in start["headers"] if name.lower() not in _OF_THE_FILE]
         await self._send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
         await self._send({"type": "http.response.body", "body": body})
-
-
-def _header(scope: Scope, name: bytes) -> bytes:
-    return _of(scope["headers"], name)
 
 
 def _of(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes:

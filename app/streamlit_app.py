@@ -1,4 +1,4 @@
-"""Entry point: `python -m streamlit run app/streamlit_app.py` from the repository's root (or `make app`)."""
+"""The pages, which `app.asgi` serves. Alone: `python -m streamlit run app/streamlit_app.py` from the root."""
 
 import streamlit as st
 

@@ -179,7 +179,9 @@ class Run:
         """The CPU that it ran on and its threads: speeds of one machine alone are compared."""
         machine = self.manifest.get("machine", {})
         threads = self.manifest.get("config", {}).get("threads") or machine.get("usable_threads", "?")
-        return f"{machine.get('cpu', 'a CPU that was not recorded')}, {threads} threads"
+        cores = machine.get("cores", threads)
+        of = "" if cores == threads else f" of {cores}"
+        return f"{machine.get('cpu', 'a CPU that was not recorded')}, {threads} threads{of}"
 
 
 def read_run(directory: Path) -> Run:

@@ -26,13 +26,25 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.engine import Delta, EngineError, Event, Finished, LoadOptions, ModelInfo, Request, Started, Timings
-from benchmarks.worker_messages import Answer, Cancel, Command, Happened, Inspect, Load, Memory, Submit, Unload, Usage
+from benchmarks.worker_messages import (
+    Alive,
+    Answer,
+    Cancel,
+    Command,
+    Happened,
+    Inspect,
+    Load,
+    Memory,
+    Submit,
+    Unload,
+    Usage,
+)
 
 _ROOT = Path(__file__).resolve().parent.parent
 
 PATIENCE_S = 120.0
-"""A worker that is at a reply and silent for so long hangs (a chat template may loop) and is killed. Its longest step,
-512 tokens of a 3B model on one core, takes under 60 s; loading and scoring, silent too, may take any time."""
+"""A worker that owes something and is silent for so long hangs (a chat template may loop) and is killed. Its steps are
+made to take 30 s at most; loading and scoring, which it announces, may take any time."""
 
 
 def worker_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -47,12 +59,8 @@ def worker_environment(changes: Mapping[str, str] | None = None) -> dict[str, st
 
 @dataclass(kw_only=True)
 class _Call:
-    """A command on its way; `handler` gets the events of the request that it starts.
+    """A command on its way; `handler` gets the events of the request that it starts."""
 
-    `may_be_long` holds where one command may rightly take minutes.
-    """
-
-    may_be_long: bool = False
     answer: Future[Any] = field(default_factory=Future)
     model: str = ""
     handler: Callable[[Event], None] | None = None
@@ -79,9 +87,9 @@ class Worker:
     def __init__(self, environment: Mapping[str, str] | None = None, *, patience_s: float = PATIENCE_S) -> None:
         self._patience_s = patience_s
         self._heard_at = time.monotonic()
-        self._hung = False
+        self._hung = self._may_be_silent = False
         self._ended = threading.Event()
-        self._lock = threading.Lock()
+        self._lock, self._send_lock = threading.Lock(), threading.Lock()
         self._calls: dict[int, _Call] = {}
         self._next_call = 1
         self._in_flight: dict[tuple[str, int], _InFlight] = {}
@@ -174,8 +182,7 @@ class Worker:
         self._output.close()
 
     def _ask(self, command: Command, *, model: str = "", handler: Callable[[Event], None] | None = None) -> Any:
-        quick = isinstance(command, Submit | Usage) or (isinstance(command, Inspect) and command.method == "tokenize")
-        call = _Call(model=model, handler=handler, may_be_long=not quick)
+        call = _Call(model=model, handler=handler)
         with self._lock:
             number, self._next_call = self._next_call, self._next_call + 1
             self._calls[number] = call
@@ -190,7 +197,7 @@ class Worker:
         if not self.alive:
             raise EngineError(self.death or "the inference worker is closed")
         try:
-            with self._lock:
+            with self._send_lock:
                 self._connection.send((number, command))
         except OSError:
             self._reader.join(timeout=10)  # it finds out why
@@ -203,6 +210,7 @@ class Worker:
             except (EOFError, OSError):
                 break
             self._heard_at = time.monotonic()
+            self._may_be_silent = isinstance(message, Alive) and message.silent
             if isinstance(message, Answer):
                 self._take_answer(message)
             elif isinstance(message, Happened):
@@ -213,10 +221,7 @@ class Worker:
     def _watch(self) -> None:
         """Kill the process when it owes something and has been silent for too long."""
         while not self._ended.wait(self._patience_s / 8):
-            with self._lock:
-                calls = list(self._calls.values())
-            owes = (calls or self._in_flight) and not any(call.may_be_long for call in calls)
-            if not owes:
+            if self._may_be_silent or not (self._calls or self._in_flight):
                 self._heard_at = time.monotonic()
             elif time.monotonic() - self._heard_at > self._patience_s:
                 self._hung = True

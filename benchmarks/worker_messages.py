@@ -72,7 +72,13 @@ class Happened:
 
 @dataclass(frozen=True, kw_only=True)
 class Alive:
-    """The loop of the process goes round: sent about once a second while a reply is being made."""
+    """The loop of the process goes round: sent about once a second while a reply is being made.
+
+    Attributes:
+        silent: Now begins a command that may rightly take minutes (loading, scoring); its answer ends the silence.
+    """
+
+    silent: bool = False
 
 
 Command = Load | Unload | Submit | Cancel | Inspect | Usage

@@ -95,6 +95,8 @@ class WorkerProcess:
                 return False
             wait = False
             call, command = item
+            if isinstance(command, Load | Unload) or (isinstance(command, Inspect) and command.method != "tokenize"):
+                self._send(Alive(silent=True))
             try:
                 self._send(Answer(call=call, value=self._obey(command)))
             except (EngineError, OSError, ValueError) as error:

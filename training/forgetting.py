@@ -86,7 +86,10 @@ def retained(model: str, sha256: str, engine: "Engine", rows: Sequence[HeldOut],
         answers = np.array(row.labels[1:]) >= 0
         scores.setdefault(row.source, []).append(engine.score(row.ids)[answers])
         counter.show(done)
-    ends = _replies(engine, [row.prompt for row in rows if row.source == asked])
+    prompts = [row.prompt for row in rows if row.source == asked]
+    if not prompts:
+        raise TrainingError(f"no validation row is of {asked!r}; take more: --set data.validation_rows=N")
+    ends = _replies(engine, prompts)
     return Retained(
         model=model,
         sha256=sha256,

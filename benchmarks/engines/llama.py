@@ -35,6 +35,8 @@ from benchmarks.reply_text import ReplyText
 from data.gguf_header import GGUFError, GGUFHeader, read_header
 
 _SMALLEST_CHUNK = 16
+_ALONE_PREFILL_S = 30.0
+"""A chunk that nobody else waits for is as long as a batch, but never silent for minutes."""
 _PREFILL_S = 0.25
 """Beside replies of the same model alone, a prompt is read in chunks of so many seconds: fewer of them are idle."""
 _SCORE_CHUNK = 128
@@ -263,7 +265,7 @@ class LlamaEngine:
             return []
         reply, done = slot.reply, len(slot.tokens)
         alone = not contended and sum(other.reply is not None for other in self._slots) == 1
-        size = self._model.batch_tokens if alone else self._chunk_tokens(budget_s if contended else _PREFILL_S)
+        size = self._chunk_tokens(_ALONE_PREFILL_S if alone else budget_s if contended else _PREFILL_S)
         chunk = reply.prompt[done : done + size]
         last = done + len(chunk) == len(reply.prompt)
         started = time.perf_counter()

@@ -4,10 +4,10 @@ It ships with the package so that everything above the engine can be tested in m
 JSON file beside the model, with the same name:
 
     {"reply": "…", "replies": {"part of the last message": "…"}, "decode_tok_per_s": 50, "prefill_tok_per_s": 500,
-     "pace_s": 0.0, "die_after_tokens": null}
+     "pace_s": 0.0, "load_s": 0.0, "die_after_tokens": null}
 
-Rates are reported as timings (None when not given); `pace_s` really sleeps before each token; `die_after_tokens` kills
-the process, as a crash would.
+Rates are reported as timings (None when not given); `pace_s` really sleeps before each token, `load_s` while loading;
+`die_after_tokens` kills the process, as a crash would.
 """
 
 import hashlib
@@ -60,6 +60,7 @@ class ScriptedEngine:
     def __init__(self, path: Path, options: LoadOptions) -> None:
         self._options = options
         self._script: dict[str, Any] = _read_script(path)
+        time.sleep(self._script.get("load_s", 0.0))
         self._replies: dict[int, _Reply] = {}
         self._next_id = 1
         self._seen: list[str] = []
