@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.arguments import positive
 from training.config import TrainingError, load_config
 from training.console import Counter, run_command, say
 from training.run_directory import RUNS
@@ -61,16 +62,17 @@ class Retained:
     looped: float
 
 
-def held_out(prepared: "Prepared") -> list[HeldOut]:
-    """The validation rows with their sources, which lie there one after the other."""
+def held_out(prepared: "Prepared", limit: int = 0) -> list[HeldOut]:
+    """The validation rows with their sources, which lie there one after the other; the first `limit` of each source."""
     from pyarrow import parquet
 
     rows = parquet.read_table(prepared.validation).to_pylist()
     sources = [source["name"] for source in prepared.card["sources"] for _ in range(source["counts"]["validation"])]
-    return [
+    found = [
         HeldOut(ids=row["input_ids"], labels=row["labels"], source=source)
         for row, source in zip(rows, sources, strict=True)
     ]
+    return [row for place, row in enumerate(found) if not limit or place - sources.index(row.source) < limit]
 
 
 def retained(model: str, sha256: str, engine: "Engine", rows: Sequence[HeldOut], *, asked: str) -> Retained:
@@ -141,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("config", type=Path, metavar="CONFIG", help="its validation rows are used")
     parser.add_argument("models", nargs="+", metavar="MODEL", help="an id of data/models.toml, or a GGUF")
+    parser.add_argument("--rows", type=positive, default=0, metavar="N", help="of each source (default: all)")
     parser.add_argument("--asked", default="replay", metavar="SOURCE", help="whose prompts to answer (default: replay)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of the config")
     parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="of prepared data (default: runs/)")
@@ -165,7 +168,7 @@ def _command(options: argparse.Namespace) -> int:
         subjects = find_subjects(BenchmarkConfig(name="forgetting", models=options.models, suites=("-",)), say)
     except (ConfigError, ModelError) as error:
         raise TrainingError(str(error)) from None
-    rows = held_out(prepare(config, runs=options.runs))
+    rows = held_out(prepare(config, runs=options.runs), options.rows)
     found = []
     for subject in subjects:
         if subject.path is None:
