@@ -23,6 +23,9 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
+from app.runtime import DEFAULT_PAIR
+from data.registry import load_registry
+
 ROOT = Path(__file__).resolve().parents[2]
 RATE = re.compile(r"\*\*([\d.]+) tok/s\*\* decode .* (finished|cut off)")
 PORT = 8755
@@ -83,7 +86,8 @@ class Client:
         state.id, state.trigger_value = str(self._button), True
         self._send(press)
         self._follow(lambda: len(self._rates()) == 2, seconds=120)
-        return [rate for _, rate in sorted(self._rates().items(), key=lambda item: item[0][-12:])]
+        labels = [load_registry()[model].label for model in DEFAULT_PAIR]
+        return [next(rate for name, rate in self._rates().items() if label in name) for label in labels]
 
     def _rates(self) -> dict[str, float]:
         """Final rates by the model's name, which stands first in the same box."""
@@ -109,7 +113,7 @@ class Client:
             try:
                 next_due = min((due for _, due in self._timers.values()), default=now + 1)
                 wait_s = max(0.001, min(next_due, deadline) - now)
-                self._take(ForwardMsg.FromString(self._socket.recv(timeout=wait_s)))  # type: ignore[arg-type]
+                self._take(ForwardMsg.FromString(self._socket.recv(timeout=wait_s)))
             except TimeoutError:
                 continue
 
@@ -135,12 +139,11 @@ def through_service(*, lanes: tuple[int, ...] = (0, 1)) -> list[float]:
     from app.generation import GenerationService
     from benchmarks.engine import Sampling
     from benchmarks.worker import Worker
-    from data.registry import load_registry
     from data.sources import fetch
 
     start = lambda: Worker(runtime.WORKER_ENVIRONMENT)  # noqa: E731
     service = GenerationService(load_registry(), fetch=fetch, start_worker=start)
-    models = [runtime.DEFAULT_PAIR[lane] for lane in lanes]
+    models = [DEFAULT_PAIR[lane] for lane in lanes]
     sampling = Sampling(temperature=0.6, top_p=0.9, max_tokens=256)
     try:
         comparison = service.compare(
