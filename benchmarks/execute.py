@@ -37,7 +37,7 @@ def execute(
     A model that cannot load or dies leaves rows with an error; the others finish.
 
     Args:
-        earlier: An unfinished run to go on with; no sample in it is made again.
+        earlier: A run to go on with, unfinished or with more prompts by now; no sample in it is made again.
 
     Raises:
         ConfigError: Two models are one file, two suites have one name, or a kind is not in any suite.
@@ -52,7 +52,7 @@ def execute(
     with RunWriter(directory) as writer:
         done: set[Key] = set()
         if earlier:
-            manifest, done = _continued(earlier, manifest)
+            manifest, done = _continued(earlier, manifest, suites)
         write_manifest(directory, manifest)
         samples = [sample for sample in schedule(config, suites) if _key(sample, models[sample.model]) not in done]
         progress = RunProgress(total=len(done) + len(samples), done=len(done), stream=progress_to)
@@ -173,13 +173,15 @@ def _new_directory(out: Path, name: str) -> Path:
 _SUFFIXES = tuple(f"-{number}" for number in range(2, 100))
 
 
-def _continued(earlier: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any], set[Key]]:
-    """The earlier run's manifest, to be kept, and the keys that it has."""
+def _continued(earlier: Path, manifest: dict[str, Any], suites: Sequence[Suite]) -> tuple[dict[str, Any], set[Key]]:
+    """The earlier run's manifest, to be kept but for what has grown, and the keys that it has."""
     run = read_run(earlier)
     old = dict(run.manifest)
-    if found := differences(old, manifest):
+    if found := differences(old, manifest, suites):
         raise RunError(f"{earlier}: cannot be resumed, because it differs: {'; '.join(found)}; run without --resume")
     old["resumed_at"] = [*old.get("resumed_at", []), now()]
+    old |= {"suites": manifest["suites"], "finished_at": None}
+    old["config"] = {**old.get("config", {}), "limit": manifest["config"]["limit"]}
     return old, {row.key for row in run.rows}
 
 

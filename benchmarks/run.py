@@ -3,9 +3,10 @@
     python -m benchmarks.run benchmarks/configs/smoke.toml
 
 One worker process a model, one answer at a time, nothing else running. Every sample is appended to
-RUN/samples.jsonl as it is made, so that an interrupted run goes on with --resume. With --json, the last line of
-stdout is one JSON object: {"run_id": ..., "models": [{"id", "decode_tok_per_s", "prefill_tok_per_s", "ttft_s",
-"accuracy", "n", "peak_rss_bytes", ...}]}. decode_tok_per_s is the median over answers of at least 8 decoded tokens.
+RUN/samples.jsonl as it is made, so that an interrupted run goes on with --resume; so does a finished one whose limit
+was raised, or whose suite got more lines at its end. With --json, the last line of stdout is one JSON object:
+{"run_id": ..., "models": [{"id", "decode_tok_per_s", "prefill_tok_per_s", "ttft_s", "accuracy", "n",
+"peak_rss_bytes", ...}]}. decode_tok_per_s is the median over answers of at least 8 decoded tokens.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from benchmarks.arguments import positive
 if TYPE_CHECKING:
     from benchmarks.config import Config
     from benchmarks.runs import Run
+    from data.suites import Suite
 
 DEFAULT_OUT = Path("results")
 _OVERRIDES = ("limit", "jobs", "threads")
@@ -58,7 +60,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit", type=positive, metavar="N", help="prompts of each suite, instead of the config's")
     parser.add_argument("--jobs", type=positive, metavar="N", help="models at once in batched, instead of the config's")
     parser.add_argument("--threads", type=positive, metavar="N", help="of each worker, instead of the config's")
-    parser.add_argument("--resume", action="store_true", help="go on with the newest unfinished run of this config")
+    parser.add_argument("--resume", action="store_true", help="go on with this config's newest run that lacks samples")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")
     return parser.parse_args(arguments)
 
@@ -76,7 +78,7 @@ def _run(options: argparse.Namespace) -> "Run":
     suites = [load_suite(name) for name in config.suites]
     for suite in suites:
         check_suite(suite)
-    earlier = _unfinished_run(options.out, config) if options.resume else None
+    earlier = _unfinished_run(options.out, config, suites) if options.resume else None
     subjects = find_subjects(config, _say)
     from benchmarks.execute import execute
 
@@ -84,7 +86,8 @@ def _run(options: argparse.Namespace) -> "Run":
     return read_run(directory)
 
 
-def _unfinished_run(out: Path, config: "Config") -> Path:
+def _unfinished_run(out: Path, config: "Config", suites: Sequence["Suite"]) -> Path:
+    from benchmarks.run_manifest import has_grown
     from benchmarks.runs import RunError, find_runs, read_manifest
 
     for directory in reversed(find_runs([out])):
@@ -93,9 +96,10 @@ def _unfinished_run(out: Path, config: "Config") -> Path:
         except RunError as error:  # somebody else's broken run is no reason not to resume this one
             _say(f"passed over: {error}")
             continue
-        if manifest.get("config", {}).get("name") == config.name and manifest.get("finished_at") is None:
+        unfinished = manifest.get("finished_at") is None or has_grown(manifest, config, suites)
+        if manifest.get("config", {}).get("name") == config.name and unfinished:
             return directory
-    raise RunError(f"no unfinished run of {config.name!r} under {out}; start one without --resume")
+    raise RunError(f"no run of {config.name!r} under {out} lacks samples; start one without --resume")
 
 
 def _report(run: "Run", *, as_json: bool) -> int:

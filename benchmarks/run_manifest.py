@@ -57,18 +57,23 @@ def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What forbids going on with an old run under a new manifest, one short text each."""
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], suites: Sequence[Suite]) -> list[str]:
+    """What forbids going on with an old run under a new manifest, one short text each.
+
+    More prompts are allowed: a higher limit, and lines added at the end of a suite's file.
+    """
     before_it = {**_added_keys(), **old.get("config", {})}
     found = [
         f"{key}: {before_it.get(key)!r} in the run, {value!r} now"
         for key, value in new["config"].items()
-        if before_it.get(key) != value and key not in _HOW
+        if before_it.get(key) != value and key not in _HOW and not (key == "limit" and _more(before_it["limit"], value))
     ]
+    beginnings = {suite.name: suite.beginnings for suite in suites}
     for part in ("suites", "models"):
         for name, facts in new[part].items():
             before = old.get(part, {}).get(name, {}).get("sha256")
-            if before is not None and before != facts["sha256"]:
+            grown = part == "suites" and before in beginnings[name]
+            if before is not None and before != facts["sha256"] and not grown:
                 found.append(f"{part[:-1]} {name}: sha256 {before[:12]} in the run, {facts['sha256'][:12]} now")
     cpus = [each.get("machine", {}).get("cpu") for each in (old, new)]
     if cpus[0] != cpus[1]:
@@ -78,6 +83,18 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 _HOW = ("jobs",)
 """Keys that change how long a run takes, not what it measures."""
+
+
+def has_grown(old: Mapping[str, Any], config: Config, suites: Sequence[Suite]) -> bool:
+    """Whether a run, finished or not, lacks prompts that its configuration and suites ask for now."""
+    before = {name: facts.get("sha256") for name, facts in old.get("suites", {}).items()}
+    grown = any(before.get(suite.name) in suite.beginnings for suite in suites)
+    return grown or _more(old.get("config", {}).get("limit", 0), config.limit)
+
+
+def _more(before: int, now: int) -> bool:
+    """Of two limits, where 0 is none."""
+    return bool(before) and (now == 0 or now > before)
 
 
 def _added_keys() -> dict[str, Any]:

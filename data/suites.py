@@ -67,11 +67,17 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """A named list of prompts; `sha256` is of the file's bytes."""
+    """A named list of prompts.
+
+    Attributes:
+        sha256: Of the file's bytes.
+        beginnings: The same of the file's first line, first two lines, and so on: what it was before it grew.
+    """
 
     name: str
     prompts: tuple[Prompt, ...]
     sha256: str
+    beginnings: tuple[str, ...] = ()
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -108,7 +114,15 @@ def load_suite(name_or_path: str | Path) -> Suite:
         raise SuiteError(f"{path}: {error}") from None
     if not prompts:
         raise SuiteError(f"{path}: no prompt in it; write one JSON object a line")
-    return Suite(name=path.stem, prompts=prompts, sha256=hashlib.sha256(content).hexdigest())
+    *beginnings, sha256 = _running_sha256(content)
+    return Suite(name=path.stem, prompts=prompts, sha256=sha256, beginnings=tuple(beginnings))
+
+
+def _running_sha256(content: bytes) -> Iterator[str]:
+    so_far = hashlib.sha256()
+    for line in content.splitlines(keepends=True):
+        so_far.update(line)
+        yield so_far.hexdigest()
 
 
 def _from_hub(name: str) -> Suite:

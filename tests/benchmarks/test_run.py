@@ -155,7 +155,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on_without_doing_anything
     assert second.rows[:3] == first.rows
     assert len({row.key for row in second.rows}) == len(second.rows) == 8
     assert run.main(["test.toml", "--resume", "--limit", "4"]) == 1
-    assert "no unfinished run of 'test' under results" in capsys.readouterr().err
+    assert "no run of 'test' under results lacks samples" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,8 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on_without_doing_anything
     [
         (lambda: config(seed=5), "seed: 3407 in the run, 5 now"),
         (lambda: model("fast", reply="other"), "model fast: sha256 "),
-        (lambda: Path("mine.jsonl").write_text(Path("mine.jsonl").read_text() + "\n"), "suite mine: sha256 "),
+        (lambda: Path("mine.jsonl").write_text(Path("mine.jsonl").read_text()[:-1] + " \n"), "suite mine: sha256 "),
+        (lambda: config(limit=2), "limit: 0 in the run, 2 now"),
     ],
 )
 def test_a_run_whose_config_model_or_suite_changed_is_not_resumed(
@@ -177,6 +178,22 @@ def test_a_run_whose_config_model_or_suite_changed_is_not_resumed(
     said = capsys.readouterr().err.splitlines()[-1]
     assert "cannot be resumed, because it differs: " + wanted in said
     assert len(only_run().rows) == 3
+
+
+def test_a_finished_run_goes_on_when_its_suite_or_its_limit_has_grown(capsys: pytest.CaptureFixture[str]) -> None:
+    config(limit=3)
+    assert run.main(["test.toml"]) == 0
+    first = only_run()
+    text = Path("mine.jsonl").read_text()
+    Path("mine.jsonl").write_text(text + text.splitlines()[0].replace('"p0"', '"p9"') + "\n")
+    config(limit=0)
+    assert run.main(["test.toml", "--resume"]) == 0
+    second = only_run()
+    assert second.finished and second.rows[:6] == first.rows
+    assert [row.prompt_id for row in second.rows].count("p9") == 2 and len(second.rows) == 10
+    assert second.manifest["suites"]["mine"]["prompts"] == 5 and second.manifest["config"]["limit"] == 0
+    assert run.main(["test.toml", "--resume"]) == 1
+    assert "no run of 'test' under results lacks samples" in capsys.readouterr().err
 
 
 def test_a_model_that_cannot_be_had_or_loaded_has_rows_that_say_so_and_the_others_finish(
