@@ -148,6 +148,7 @@ class Client:
                     self._timers[fragment] = (interval, now + interval)
                     tick = BackMsg()
                     tick.rerun_script.fragment_id = fragment
+                    tick.rerun_script.is_auto_rerun = True
                     self._send(tick)
             try:
                 next_due = min((due for _, due in self._timers.values()), default=now + 1)
@@ -158,7 +159,7 @@ class Client:
 
     def _take(self, message: ForwardMsg) -> None:
         kind = message.WhichOneof("type")
-        if kind == "stop_auto_rerun":
+        if kind == "new_session" and not message.metadata.run.fragment_ids:
             self._timers.clear()
         elif kind == "auto_rerun":
             interval = message.auto_rerun.interval
