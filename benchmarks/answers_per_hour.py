@@ -2,10 +2,12 @@
 
     python -m benchmarks.answers_per_hour MODEL… [--sequences 8] [--against-llama-batched-bench PATH] [--json]
 
-MODEL is a registry id or the path of a GGUF. Both sides get the same prompts of a suite and write replies of exactly
-128 tokens: ours several at once, llama-cpp-python's `Llama.create_chat_completion` one after another. They take turns:
-one, the other, then the reverse. With `--against-llama-batched-bench`, llama.cpp's own tool decodes as many sequences
-at once, with prompts of the mean length; the ratio is of written tokens per second, reading the prompts included.
+MODEL is a registry id or the path of a GGUF. Both sides get the same prompts of a suite, others in each round, and
+write replies of exactly 128 tokens: ours several at once, llama-cpp-python's `Llama.create_chat_completion` one after
+another. Both find the beginning that prompts share (the template's system turn) in their cache, and no more. They take
+turns: one, the other, then the reverse. With `--against-llama-batched-bench`, llama.cpp's own tool decodes as many
+sequences at once, with prompts of the mean length; the ratio is of written tokens per second, reading the prompts
+included.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from benchmarks.machine import usable_threads
 from benchmarks.speed import locate
 from benchmarks.worker import WorkerEngine, worker_environment
 from data.progress import ModelError
-from data.suites import Prompt, SuiteError, balanced, load_suite
+from data.suites import Prompt, Suite, SuiteError, Turn, balanced, load_suite
 
 REPLY_TOKENS = 128
 CONTEXT_TOKENS = 1024
@@ -71,8 +73,8 @@ class Answers:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
-        prompts = balanced(load_suite(options.suite).prompts, options.prompts)
-        results = [_measure(model, locate(model), prompts, options) for model in options.models]
+        rounds = different_prompts(load_suite(options.suite), options.prompts, options.repetitions)
+        results = [_measure(model, locate(model), rounds, options) for model in options.models]
     except (EngineError, ModelError, SuiteError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -85,13 +87,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _measure(model: str, path: Path, prompts: Sequence[Prompt], options: argparse.Namespace) -> Answers:
+def different_prompts(suite: Suite, prompts: int, rounds: int) -> list[tuple[Prompt, ...]]:
+    """So many prompts for each round, none of them in two: a prompt that was read before would be in the cache.
+
+    Raises:
+        SuiteError: The suite has too few.
+    """
+    chosen = balanced(suite.prompts, prompts * rounds)
+    if len(chosen) < prompts * rounds:
+        raise SuiteError(
+            f"{rounds} rounds of {prompts} different prompts need {prompts * rounds}, suite {suite.name!r} has "
+            f"{len(chosen)}; give a lower --prompts or --repetitions"
+        )
+    return [chosen[number::rounds] for number in range(rounds)]
+
+
+def _measure(model: str, path: Path, rounds: Sequence[Sequence[Prompt]], options: argparse.Namespace) -> Answers:
     threads = options.threads or usable_threads()
-    load = LoadOptions(context_tokens=CONTEXT_TOKENS, sequences=options.sequences, threads=threads)
+    load = LoadOptions(
+        context_tokens=CONTEXT_TOKENS, sequences=options.sequences, threads=threads, share_beginnings=True
+    )
     engine = WorkerEngine(path, load)
     try:
         with Reference(path, threads) as reference:
-            return _take_turns(model, path, engine, reference, prompts, options, threads)
+            return _take_turns(model, path, engine, reference, rounds, options, threads)
     finally:
         engine.close()
 
@@ -101,26 +120,26 @@ def _take_turns(
     path: Path,
     engine: WorkerEngine,
     reference: "Reference",
-    prompts: Sequence[Prompt],
+    rounds: Sequence[Sequence[Prompt]],
     options: argparse.Namespace,
     threads: int,
 ) -> Answers:
-    few = prompts[: options.sequences]
-    quality_pass(engine, few), reference.complete(few[:1])  # warm-up of both
+    hello = replace(rounds[0][0], messages=(Turn(role="user", content="Hello."),))
+    quality_pass(engine, [hello] * options.sequences), reference.complete([hello])  # warm-up of both
     ours: list[Pass] = []
     alone: list[Pass] = []
     theirs: list[Pass] = []
-    sides: list[Callable[[], None]] = [
-        lambda: ours.append(quality_pass(engine, prompts)),
-        lambda: alone.append(reference.complete(prompts)),
+    sides: list[Callable[[Sequence[Prompt]], None]] = [
+        lambda prompts: ours.append(quality_pass(engine, prompts)),
+        lambda prompts: alone.append(reference.complete(prompts)),
     ]
     if options.against_llama_batched_bench:
-        sides.append(lambda: theirs.append(_bench(path, ours, prompts, options, threads)))
-    for number in range(options.repetitions):
+        sides.append(lambda prompts: theirs.append(_bench(path, ours, prompts, options, threads)))
+    for number, prompts in enumerate(rounds):
         for side in sides if number % 2 == 0 or options.against_llama_batched_bench else reversed(sides):
-            side()
+            side(prompts)
         print(f"{model} {number + 1}/{options.repetitions}: {_round_text(ours, alone)}", file=sys.stderr, flush=True)
-    return summed(model, len(prompts), options.sequences, threads, ours, alone, theirs)
+    return summed(model, options.prompts, options.sequences, threads, ours, alone, theirs)
 
 
 def quality_pass(engine: WorkerEngine, prompts: Sequence[Prompt]) -> Pass:
@@ -133,7 +152,7 @@ def quality_pass(engine: WorkerEngine, prompts: Sequence[Prompt]) -> Pass:
     started = time.perf_counter()
     for prompt in prompts:
         messages = tuple(Message(role=turn.role, content=turn.content) for turn in prompt.messages)
-        engine.submit(Request(messages=messages, sampling=sampling, cold=True))
+        engine.submit(Request(messages=messages, sampling=sampling))
     ends: list[Finished] = []
     while engine.busy:
         ends += [event for event in engine.step(60) if isinstance(event, Finished)]

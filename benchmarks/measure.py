@@ -17,7 +17,7 @@ from benchmarks.runs import Row
 from benchmarks.schedule import Sample
 
 MAX_RESTARTS = 2
-WARM = "warm"
+COLD, WARM = "timed-cold", "warm"
 _STEP_S = 1.0
 
 
@@ -100,7 +100,7 @@ class ModelUnderTest:
 
 
 def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request:
-    """The request of one sample; cold, but under "warm": the whole prompt is read again."""
+    """The request of one sample; under "timed-cold" the whole prompt is read again."""
     limits = [limit for limit in (config.max_tokens, sample.prompt.max_tokens if sample.prompt else 0) if limit]
     if sample.prompt is None:
         read, written = sample.shape or (config.fixed_prefill_tokens, config.fixed_decode_tokens)
@@ -109,7 +109,7 @@ def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request
         return Request(prompt_tokens=tuple(tokens.tolist()), sampling=timed, cold=True)
     messages = tuple(Message(role=turn.role, content=turn.content) for turn in sample.prompt.messages)
     sampling = Sampling(temperature=config.temperature, max_tokens=min(limits), seed=sample.seed)
-    return Request(messages=messages, sampling=sampling, cold=sample.condition != WARM)
+    return Request(messages=messages, sampling=sampling, cold=sample.condition == COLD)
 
 
 def measure(
@@ -183,7 +183,9 @@ def _answer(reply: Reply, sample: Sample) -> dict[str, Any]:
 def _wrong_cache(sample: Sample, timings: Timings) -> str | None:
     """What is wrong with what the engine had in its cache; None where it is as the condition says."""
     computed, all_tokens = timings.prefill_tokens, timings.prompt_tokens
-    if computed is None or (computed < max(2, all_tokens) if sample.condition == WARM else computed == all_tokens):
+    if computed is None or sample.condition not in (COLD, WARM):
+        return None
+    if computed == all_tokens if sample.condition == COLD else computed < max(2, all_tokens):
         return None
     wanted = "warm" if sample.condition == WARM else "cold"
     return f"not {wanted}: {computed} of {all_tokens} prompt tokens were computed; this is a fault of the engine"

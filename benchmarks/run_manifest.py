@@ -20,7 +20,7 @@ POLICIES = {
         "persona. A row's prompt_sha256 is of the rendered prompt."
     ),
     "decode_tok_per_s": "Decode time only, without the first token; answers of under 8 decoded tokens give no rate.",
-    "prefill_tok_per_s": "Computed prompt tokens only; every sample is cache-cold, or its row is an error.",
+    "prefill_tok_per_s": "Computed prompt tokens only; every timed-cold sample is cache-cold, or its row is an error.",
     "accuracy": "Ungradable answers and failed samples are counted apart; truncated ones are graded as they stand.",
 }
 

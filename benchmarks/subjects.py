@@ -95,7 +95,12 @@ def _quantization(file_type: object) -> str | None:
 
 def under_test(subject: Subject, config: Config, *, sequences: int = 1) -> ModelUnderTest:
     """The subject with a way to open it in its own worker; nothing is loaded yet."""
-    options = LoadOptions(context_tokens=config.context_tokens, sequences=sequences, threads=config.threads or None)
+    options = LoadOptions(
+        context_tokens=config.context_tokens,
+        sequences=sequences,
+        threads=config.threads or None,
+        share_beginnings=sequences > 1,
+    )
 
     def open_engine() -> Engine:
         from benchmarks.worker import WorkerEngine

@@ -41,6 +41,8 @@ _PREFILL_S = 0.25
 """Beside replies of the same model alone, a prompt is read in chunks of so many seconds: fewer of them are idle."""
 _SCORE_CHUNK = 128
 _REUSE_SHARE = 0.9
+_WORTH_COPYING = 8
+"""Tokens; copying a sequence's cache takes about as long as reading a few."""
 
 
 @dataclass(kw_only=True)
@@ -92,6 +94,7 @@ class LlamaEngine:
         special = {"bos": self._model.special_text(self._model.bos), "eos": self._model.special_text(self._model.eos)}
         self._template = ChatTemplate(template, **special) if template else None
         self._slots = [_Slot(index=i) for i in range(options.sequences)]
+        self._shares_beginnings = options.share_beginnings
         self._queue: deque[_Reply] = deque()
         self._next_id = 1
         self._prefilling: _Reply | None = None
@@ -217,8 +220,12 @@ class LlamaEngine:
     def _admit(self) -> list[Event]:
         events: list[Event] = []
         while self._queue and (free := [slot for slot in self._slots if slot.reply is None]):
+            if self._shares_beginnings and self._waiting_for_prefill():
+                break  # what is being read may be the beginning of the next one, too
             reply = self._queue.popleft()
             slot, shared = choose_slot(free, reply.prompt, cold=reply.request.cold)
+            if self._shares_beginnings and not reply.request.cold:
+                shared = self._share_beginning(slot, reply.prompt)
             self._model.forget(slot.index, shared)
             slot.tokens = slot.tokens[:shared]
             slot.reply = reply
@@ -234,6 +241,21 @@ class LlamaEngine:
                 )
             )
         return events
+
+    def _share_beginning(self, slot: _Slot, prompt: list[int]) -> int:
+        """Bring the longest known beginning of the prompt into the slot's KV cache; returns its tokens."""
+        most = len(prompt) - 1
+        own = min(common_prefix(slot.tokens, prompt), most)
+        best = max(self._slots, key=lambda other: common_prefix(other.tokens, prompt))
+        shared = min(common_prefix(best.tokens, prompt), most)
+        if shared < own + _WORTH_COPYING:
+            return own
+        self._model.copy_cache(best.index, slot.index)
+        slot.tokens = list(best.tokens)
+        return shared
+
+    def _waiting_for_prefill(self) -> list[_Slot]:
+        return [slot for slot in self._slots if slot.reply and slot.reply.next_token is None]
 
     def _decode_step(self) -> list[Event]:
         """One token for every reply that has one to go on from."""
@@ -259,7 +281,7 @@ class LlamaEngine:
 
     def _prefill_chunk(self, budget_s: float, *, contended: bool) -> list[Event]:
         """Read one chunk of the oldest waiting prompt; after its last one, the first token is drawn."""
-        waiting = [slot for slot in self._slots if slot.reply and slot.reply.next_token is None]
+        waiting = self._waiting_for_prefill()
         slot = min(waiting, key=lambda slot: slot.reply.id if slot.reply else 0, default=None)
         if slot is None or slot.reply is None or slot.reply.cancelled:
             return []

@@ -120,6 +120,11 @@ class NativeModel:
         """Drop the sequence's KV cache from position `start` on."""
         c.llama_memory_seq_rm(self._memory, sequence, start, -1)
 
+    def copy_cache(self, source: int, target: int) -> None:
+        """Give a sequence the whole KV cache of another in place of its own; it is copied before the next decode."""
+        self.forget(target, 0)
+        c.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a rendered prompt; special tokens are recognised, none is added."""
         data = text.encode(errors="replace")

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.answers_per_hour import REPLY_TOKENS, Pass, batched_bench, main, summed, table
+from benchmarks.answers_per_hour import REPLY_TOKENS, Pass, batched_bench, different_prompts, main, summed, table
 from benchmarks.engine import EngineError
+from data.suites import SuiteError, load_suite
 
 
 def passes(*seconds: float) -> list[Pass]:
@@ -47,6 +48,16 @@ def test_a_tool_that_fails_or_a_mistake_is_one_line(tmp_path: Path, capsys: pyte
         assert wanted in capsys.readouterr().err
     assert main(["nobody"]) == 1
     assert "unknown model 'nobody'" in capsys.readouterr().err
+
+
+def test_no_prompt_is_asked_in_two_rounds() -> None:
+    first, second = different_prompts(load_suite("core"), 16, 2)
+    assert len({prompt.id for prompt in (*first, *second)}) == 32
+    assert len({prompt.kind for prompt in first}) == 8
+    with pytest.raises(
+        SuiteError, match="3 rounds of 16 different prompts need 48, suite 'report' has 2; give a lower"
+    ):
+        different_prompts(load_suite("report"), 16, 3)
 
 
 @pytest.mark.slow

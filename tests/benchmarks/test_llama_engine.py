@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -115,6 +116,29 @@ def test_a_new_chat_does_not_take_the_cache_of_one_that_only_begins_alike() -> N
     assert choose_slot([chat, empty], [*chat.tokens, 11, 12], cold=False) == (chat, 10)
     assert choose_slot([chat, empty], chat.tokens, cold=False) == (chat, 9)
     assert choose_slot([chat, empty], [*chat.tokens, 11], cold=True) == (empty, 0)
+
+
+def test_a_beginning_that_prompts_share_is_read_once_and_the_answers_are_the_same(embedded_model: Path) -> None:
+    from benchmarks.engines.llama import LlamaEngine
+
+    texts = ["What is the capital of France?", "Name three colours of the rainbow.", "What is 17 + 26?"]
+    requests = [replace(ask(text, max_tokens=12), cold=False) for text in texts]
+    ends = {}
+    for share in (False, True):
+        engine = LlamaEngine(embedded_model, LoadOptions(sequences=3, context_tokens=512, share_beginnings=share))
+        for request in requests:
+            engine.submit(request)
+        ends[share] = sorted(drain(engine), key=lambda end: end.id)
+        engine.submit(replace(requests[0], cold=True))
+        (cold,) = drain(engine)
+        assert cold.timings.prefill_tokens == cold.timings.prompt_tokens
+        engine.close()
+    assert [end.text for end in ends[True]] == [end.text for end in ends[False]]
+    first, *others = ends[True]
+    assert first.timings.prefill_tokens == first.timings.prompt_tokens
+    system_turn = 20
+    assert all(end.timings.prefill_tokens < end.timings.prompt_tokens - system_turn for end in others)
+    assert all(end.timings.prefill_tokens == end.timings.prompt_tokens for end in ends[False])
 
 
 def test_a_model_that_would_not_fit_is_refused_before_any_work(
