@@ -44,7 +44,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 PATIENCE_S = 120.0
 """A worker that owes something and is silent for so long hangs (a chat template may loop) and is killed. Its steps are
-made to take 30 s at most; loading and scoring, which it announces, may take any time."""
+made to take 30 s at most; loading and scoring, which it announces, may take ten times as long."""
+_ANNOUNCED = 10
 
 
 def worker_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -221,12 +222,16 @@ class Worker:
     def _watch(self) -> None:
         """Kill the process when it owes something and has been silent for too long."""
         while not self._ended.wait(self._patience_s / 8):
-            if self._may_be_silent or not (self._calls or self._in_flight):
+            if not (self._calls or self._in_flight):
                 self._heard_at = time.monotonic()
-            elif time.monotonic() - self._heard_at > self._patience_s:
+            elif time.monotonic() - self._heard_at > self._patience_now_s:
                 self._hung = True
                 self._process.kill()
                 return
+
+    @property
+    def _patience_now_s(self) -> float:
+        return self._patience_s * (_ANNOUNCED if self._may_be_silent else 1)
 
     def _take_answer(self, answer: Answer) -> None:
         call = self._calls.pop(answer.call, None)
@@ -281,7 +286,7 @@ class Worker:
             self._process.kill()
             code = self._process.wait()
         if self._hung:
-            return f"the inference worker did nothing for {self._patience_s:g} s and was ended"
+            return f"the inference worker did nothing for {self._patience_now_s:g} s and was ended"
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         hint = "; the machine may be out of memory" if code == -signal.SIGKILL else ""
         self._output.seek(max(0, self._output.seek(0, os.SEEK_END) - 4096))

@@ -106,6 +106,14 @@ def test_a_worker_that_hangs_at_a_reply_is_ended_and_one_that_loads_is_waited_fo
         assert isinstance(end, Finished) and (end.reason, end.text != "") == ("error", True)
 
 
+def test_a_load_that_never_ends_is_ended(tmp_path: Path) -> None:
+    path = script(tmp_path / "a.json", load_s=60.0)
+    with closing(Worker(patience_s=0.2)) as worker:
+        time.sleep(2)  # it starts, and owes nothing yet
+        with pytest.raises(EngineError, match="did nothing for 2 s and was ended"):
+            worker.load("a", path, LoadOptions(), engine="scripted")
+
+
 def test_what_an_engine_refuses_comes_back_as_one_line(worker: Worker, tmp_path: Path) -> None:
     worker.load("a", script(tmp_path / "a.json"), LoadOptions(), engine="scripted")
     with pytest.raises(EngineError, match="prompt is empty"):
