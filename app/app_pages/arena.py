@@ -94,8 +94,8 @@ def show_unfinished(current: Battle) -> None:
 
 
 def show_sides(current: Battle, texts: tuple[str, ...]) -> None:
-    for index, (column, side) in enumerate(zip(st.columns(2), SIDES, strict=True)):
-        with column, st.container(border=True):
+    for index, (column, side) in enumerate(zip(st.columns(2, border=True), SIDES, strict=True)):
+        with column:
             if current.vote is not None:
                 st.markdown(f":small[{side}: {runtime.named(current.model_ids[index])}]", unsafe_allow_html=True)
             else:

@@ -28,8 +28,8 @@ def show_turn(turn: dict[str, Any]) -> None:
     if not turn["replies"]:  # stored by an earlier version
         st.caption("No replies were stored.")
         return
-    for column, reply in zip(st.columns(len(turn["replies"])), turn["replies"], strict=True):
-        with column, st.container(border=True):
+    for column, reply in zip(st.columns(len(turn["replies"]), border=True), turn["replies"], strict=True):
+        with column:
             st.text(reply["label"])
             st.text(reply["text"] or reply.get("error") or "No text.")
             st.caption(reply["statistics"])

@@ -93,8 +93,8 @@ def show_flip(flip: Flip, names: list[str]) -> None:
         (names[0], flip.answer_a, flip.grade_a, flip.reason_a),
         (names[1], flip.answer_b, flip.grade_b, flip.reason_b),
     )
-    for column, (name, answer, grade, reason) in zip(st.columns(2), sides, strict=True):
-        with column, st.container(border=True):
+    for column, (name, answer, grade, reason) in zip(st.columns(2, border=True), sides, strict=True):
+        with column:
             right = grade >= 1
             st.badge("Right" if right else "Wrong", color="green" if right else "red", icon=icon_of(right))
             st.text(f"{name}: {answer or 'no text'}")

@@ -18,8 +18,9 @@ VERDICTS = {1.0: ("Right", "green", ":material/check:"), 0.0: ("Wrong", "red", "
 
 def show_turn(turn: Turn, key: str, *, place: int | None = None, stop: Callable[[int], None] | None = None) -> None:
     """The replies to one prompt, a column each."""
-    for index, (column, model_id) in enumerate(zip(st.columns(len(turn.model_ids)), turn.model_ids, strict=True)):
-        with column, st.container(border=True):
+    columns = st.columns(len(turn.model_ids), border=True)
+    for index, (column, model_id) in enumerate(zip(columns, turn.model_ids, strict=True)):
+        with column:
             show_reply(model_id, turn.lanes[index] if index < len(turn.lanes) else None, f"{key}_{index}", place=place)
             if index < len(turn.lanes):
                 _show_buttons(turn, turn.lanes[index], f"{key}_{index}", index, stop)
