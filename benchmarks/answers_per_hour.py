@@ -4,10 +4,10 @@
 
 MODEL is a registry id or the path of a GGUF. Both sides get the same prompts of a suite, others in each round, and
 write replies of exactly 128 tokens: ours several at once, llama-cpp-python's `Llama.create_chat_completion` one after
-another. Both find the beginning that prompts share (the template's system turn) in their cache, and no more. They take
-turns: one, the other, then the reverse. With `--against-llama-batched-bench`, llama.cpp's own tool decodes as many
-sequences at once, with prompts of the mean length; the ratio is of written tokens per second, reading the prompts
-included.
+another. Both find in their cache what they read before, such as the template's system turn: the reference in the prompt
+before, ours in any sequence. They take turns: one, the other, then the reverse. With `--against-llama-batched-bench`,
+llama.cpp's own tool decodes as many sequences at once, with prompts as long as what ours had to read on average; the
+ratio is of written tokens per second, reading the prompts included.
 """
 
 import argparse
@@ -37,11 +37,12 @@ _REFERENCE = _ROOT / "scripts" / "reference_completion.py"
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """One pass over the prompts: wall seconds, and tokens read and written."""
+    """One pass over the prompts: wall seconds, tokens of prompts, those not found in the cache, and tokens written."""
 
     seconds: float
     prompt_tokens: int
     completion_tokens: int
+    prefill_tokens: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +164,7 @@ def quality_pass(engine: WorkerEngine, prompts: Sequence[Prompt]) -> Pass:
         seconds=seconds,
         prompt_tokens=sum(end.timings.prompt_tokens for end in ends),
         completion_tokens=sum(end.completion_tokens for end in ends),
+        prefill_tokens=sum(end.timings.prefill_tokens or 0 for end in ends),
     )
 
 
@@ -210,7 +212,7 @@ class Reference:
 def _bench(
     path: Path, ours: Sequence[Pass], prompts: Sequence[Prompt], options: argparse.Namespace, threads: int
 ) -> Pass:
-    mean = round(ours[-1].prompt_tokens / len(prompts))
+    mean = max(1, round((ours[-1].prefill_tokens or ours[-1].prompt_tokens) / len(prompts)))
     return batched_bench(options.against_llama_batched_bench, path, mean, options.sequences, threads)
 
 

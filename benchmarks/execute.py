@@ -53,8 +53,10 @@ def execute(
         done: set[Key] = set()
         if earlier:
             manifest, done = _continued(earlier, manifest, suites)
+        asked = {_key(sample, models[sample.model]): sample for sample in schedule(config, suites)}
+        _check_asked(directory, done - asked.keys())
         write_manifest(directory, manifest)
-        samples = [sample for sample in schedule(config, suites) if _key(sample, models[sample.model]) not in done]
+        samples = [sample for key, sample in asked.items() if key not in done]
         progress = RunProgress(total=len(done) + len(samples), done=len(done), stream=progress_to)
         record = _Record(writer=writer, progress=progress, manifest=manifest)
         single = [sample for sample in samples if sample.condition != "batched"]
@@ -93,6 +95,16 @@ def _check_distinct(config: Config, suites: Sequence[Suite], subjects: Sequence[
     known = list(dict.fromkeys(kind for suite in suites for kind in suite.kinds))
     if unknown := [kind for kind in config.kinds if kind not in known]:
         raise ConfigError(f"kinds: unknown kind {unknown[0]!r}; known: {', '.join(known)}")
+
+
+def _check_asked(directory: Path, left_over: set[Key]) -> None:
+    """A suite that grew under a limit can put new prompts in the place of old ones."""
+    if left_over:
+        *_, suite, prompt, _, _, _ = min(left_over)
+        raise RunError(
+            f"{directory}: cannot be resumed, because {len(left_over)} of its samples, such as {suite}/{prompt}, "
+            "are not asked any more; give a higher limit, or run without --resume"
+        )
 
 
 @dataclass(kw_only=True)
@@ -180,6 +192,7 @@ def _continued(earlier: Path, manifest: dict[str, Any], suites: Sequence[Suite])
     if found := differences(old, manifest, suites):
         raise RunError(f"{earlier}: cannot be resumed, because it differs: {'; '.join(found)}; run without --resume")
     old["resumed_at"] = [*old.get("resumed_at", []), now()]
+    old["resumed_git"] = [*old.get("resumed_git", []), manifest["git"]]
     old |= {"suites": manifest["suites"], "finished_at": None}
     old["config"] = {**old.get("config", {}), "limit": manifest["config"]["limit"]}
     return old, {row.key for row in run.rows}

@@ -78,7 +78,7 @@ def _run(options: argparse.Namespace) -> "Run":
     suites = [load_suite(name) for name in config.suites]
     for suite in suites:
         check_suite(suite)
-    earlier = _unfinished_run(options.out, config, suites) if options.resume else None
+    earlier = _run_to_go_on_with(options.out, config, suites) if options.resume else None
     subjects = find_subjects(config, _say)
     from benchmarks.execute import execute
 
@@ -86,19 +86,27 @@ def _run(options: argparse.Namespace) -> "Run":
     return read_run(directory)
 
 
-def _unfinished_run(out: Path, config: "Config", suites: Sequence["Suite"]) -> Path:
+def _run_to_go_on_with(out: Path, config: "Config", suites: Sequence["Suite"]) -> Path:
+    """The newest unfinished run of the configuration, or else the newest that has grown since."""
     from benchmarks.run_manifest import has_grown
     from benchmarks.runs import RunError, find_runs, read_manifest
 
+    grown = None
     for directory in reversed(find_runs([out])):
         try:
             manifest = read_manifest(directory)
         except RunError as error:  # somebody else's broken run is no reason not to resume this one
             _say(f"passed over: {error}")
             continue
-        unfinished = manifest.get("finished_at") is None or has_grown(manifest, config, suites)
-        if manifest.get("config", {}).get("name") == config.name and unfinished:
+        if manifest.get("config", {}).get("name") != config.name:
+            continue
+        if manifest.get("finished_at") is None:
             return directory
+        if grown is None and has_grown(manifest, config, suites):
+            grown = directory
+    if grown:
+        _say(f"{grown}: has grown, and goes on")
+        return grown
     raise RunError(f"no run of {config.name!r} under {out} lacks samples; start one without --resume")
 
 

@@ -75,9 +75,14 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], suites: Sequence
             grown = part == "suites" and before in beginnings[name]
             if before is not None and before != facts["sha256"] and not grown:
                 found.append(f"{part[:-1]} {name}: sha256 {before[:12]} in the run, {facts['sha256'][:12]} now")
-    cpus = [each.get("machine", {}).get("cpu") for each in (old, new)]
-    if cpus[0] != cpus[1]:
-        found.append(f"CPU: {cpus[0]!r} in the run, {cpus[1]!r} now")
+    found += [
+        f"{name}: {before!r} in the run, {now_!r} now"
+        for name, before, now_ in (
+            ("CPU", *(each.get("machine", {}).get("cpu") for each in (old, new))),
+            ("llama.cpp", *((each.get("llama_cpp") or {}).get("variant") for each in (old, new))),
+        )
+        if before != now_
+    ]
     return found
 
 
@@ -86,9 +91,9 @@ _HOW = ("jobs",)
 
 
 def has_grown(old: Mapping[str, Any], config: Config, suites: Sequence[Suite]) -> bool:
-    """Whether a run, finished or not, lacks prompts that its configuration and suites ask for now."""
+    """Whether a run's limit or one of its suites is larger now."""
     before = {name: facts.get("sha256") for name, facts in old.get("suites", {}).items()}
-    grown = any(before.get(suite.name) in suite.beginnings for suite in suites)
+    grown = any(before.get(each.name) in each.beginnings and before[each.name] != each.sha256 for each in suites)
     return grown or _more(old.get("config", {}).get("limit", 0), config.limit)
 
 

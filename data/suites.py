@@ -71,7 +71,8 @@ class Suite:
 
     Attributes:
         sha256: Of the file's bytes.
-        beginnings: The same of the file's first line, first two lines, and so on: what it was before it grew.
+        beginnings: The same of the file's first line, first two lines, and so on, each with its line end and without:
+            what it may have been before it grew.
     """
 
     name: str
@@ -114,15 +115,17 @@ def load_suite(name_or_path: str | Path) -> Suite:
         raise SuiteError(f"{path}: {error}") from None
     if not prompts:
         raise SuiteError(f"{path}: no prompt in it; write one JSON object a line")
-    *beginnings, sha256 = _running_sha256(content)
-    return Suite(name=path.stem, prompts=prompts, sha256=sha256, beginnings=tuple(beginnings))
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Suite(name=path.stem, prompts=prompts, sha256=sha256, beginnings=tuple(_beginnings(content)))
 
 
-def _running_sha256(content: bytes) -> Iterator[str]:
+def _beginnings(content: bytes) -> Iterator[str]:
     so_far = hashlib.sha256()
     for line in content.splitlines(keepends=True):
-        so_far.update(line)
-        yield so_far.hexdigest()
+        text = line.rstrip(b"\r\n")
+        for part in (text, line[len(text) :]):
+            so_far.update(part)
+            yield so_far.hexdigest()
 
 
 def _from_hub(name: str) -> Suite:

@@ -226,7 +226,8 @@ class LlamaEngine:
             slot, shared = choose_slot(free, reply.prompt, cold=reply.request.cold)
             if self._shares_beginnings and not reply.request.cold:
                 shared = self._share_beginning(slot, reply.prompt)
-            self._model.forget(slot.index, shared)
+            if not self._model.forget(slot.index, shared):  # a recurrent model's state is one piece
+                self._model.forget(slot.index, shared := 0)
             slot.tokens = slot.tokens[:shared]
             slot.reply = reply
             reply.sampler = self._model.sampler(reply.request.sampling, reply.prompt)

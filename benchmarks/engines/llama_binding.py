@@ -116,9 +116,9 @@ class NativeModel:
         pointer = c.llama_get_logits_ith(self._ctx, index)
         return np.ctypeslib.as_array(pointer, shape=(self.vocabulary_size,))
 
-    def forget(self, sequence: int, start: int) -> None:
-        """Drop the sequence's KV cache from position `start` on."""
-        c.llama_memory_seq_rm(self._memory, sequence, start, -1)
+    def forget(self, sequence: int, start: int) -> bool:
+        """Drop the sequence's KV cache from position `start` on; False where only the whole can be dropped."""
+        return bool(c.llama_memory_seq_rm(self._memory, sequence, start, -1))
 
     def copy_cache(self, source: int, target: int) -> None:
         """Give a sequence the whole KV cache of another in place of its own; it is copied before the next decode."""

@@ -141,6 +141,27 @@ def test_a_beginning_that_prompts_share_is_read_once_and_the_answers_are_the_sam
     assert all(end.timings.prefill_tokens == end.timings.prompt_tokens for end in ends[False])
 
 
+def test_a_copied_cache_gives_the_very_same_logits(engine) -> None:  # type: ignore[no-untyped-def]
+    model = empty_model(engine)
+    prompt, beginning = list(range(100, 160)), 24
+    logits = []
+    for copied in (False, True):
+        model.forget(1, 0)
+        if copied:
+            model.decode(
+                [*prompt[:beginning], 7, 8, 9], range(beginning + 3), [0] * (beginning + 3), [False] * (beginning + 3)
+            )
+            model.copy_cache(0, 1)
+            model.forget(1, beginning)
+        rest = prompt[beginning:] if copied else prompt
+        positions = range(len(prompt) - len(rest), len(prompt))
+        model.decode(rest, positions, [1] * len(rest), [False] * (len(rest) - 1) + [True])
+        logits.append(model.logits(len(rest) - 1).copy())
+    for sequence in (0, 1):
+        model.forget(sequence, 0)
+    np.testing.assert_array_equal(*logits)
+
+
 def test_a_model_that_would_not_fit_is_refused_before_any_work(
     embedded_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -196,6 +196,26 @@ def test_a_finished_run_goes_on_when_its_suite_or_its_limit_has_grown(capsys: py
     assert "no run of 'test' under results lacks samples" in capsys.readouterr().err
 
 
+def test_an_unfinished_run_comes_before_one_that_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3, KeyboardInterrupt())
+        run.main(["test.toml"])
+    unfinished = only_run()
+    assert run.main(["test.toml", "--limit", "1"]) == 0
+    assert run.main(["test.toml", "--resume"]) == 0
+    assert read_run(unfinished.directory).finished and len(read_run(unfinished.directory).rows) == 8
+
+
+def test_a_run_is_not_resumed_where_a_limit_would_swap_its_prompts(capsys: pytest.CaptureFixture[str]) -> None:
+    config(limit=3)
+    assert run.main(["test.toml"]) == 0
+    lines = Path("mine.jsonl").read_text()
+    Path("mine.jsonl").write_text(lines + lines.splitlines()[0].replace('"p0"', '"q0"').replace("facts", "other"))
+    assert run.main(["test.toml", "--resume"]) == 1
+    assert "2 of its samples, such as mine/p2, are not asked any more; give a higher limit" in capsys.readouterr().err
+    assert only_run().finished
+
+
 def test_a_model_that_cannot_be_had_or_loaded_has_rows_that_say_so_and_the_others_finish(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -108,8 +108,9 @@ def test_a_worker_that_hangs_at_a_reply_is_ended_and_one_that_loads_is_waited_fo
 
 def test_a_load_that_never_ends_is_ended(tmp_path: Path) -> None:
     path = script(tmp_path / "a.json", load_s=60.0)
-    with closing(Worker(patience_s=0.2)) as worker:
-        time.sleep(2)  # it starts, and owes nothing yet
+    with closing(Worker(patience_s=2.0)) as worker:
+        worker.load("here", script(tmp_path / "here.json"), LoadOptions(), engine="scripted")  # it has started
+        worker._patience_s = 0.2
         with pytest.raises(EngineError, match="did nothing for 2 s and was ended"):
             worker.load("a", path, LoadOptions(), engine="scripted")
 

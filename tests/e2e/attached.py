@@ -47,7 +47,7 @@ SETTLE_S = 8.0
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20)
-    rounds = parser.parse_args().rounds
+    rounds = max(2, parser.parse_args().rounds)
     service = GenerationService(load_registry(), fetch=fetch, start_worker=lambda: Worker(WORKER_ENVIRONMENT))
     with closing(service), attached_client() as client:
         sides: dict[str, Callable[[], list[float]]] = {
@@ -160,10 +160,14 @@ class Client:
     def _take(self, message: ForwardMsg) -> None:
         kind = message.WhichOneof("type")
         if kind == "new_session" and not message.metadata.run.fragment_ids:
-            self._timers.clear()
+            self._timers.clear()  # the whole script runs again, and says what is to be looked at from now on
+        elif kind == "stop_auto_rerun":
+            for fragment in message.stop_auto_rerun.fragment_ids:
+                self._timers.pop(fragment, None)
         elif kind == "auto_rerun":
-            interval = message.auto_rerun.interval
-            self._timers.setdefault(message.auto_rerun.fragment_id, (interval, time.monotonic() + interval))
+            interval, fragment = message.auto_rerun.interval, message.auto_rerun.fragment_id
+            if self._timers.get(fragment, (None, 0))[0] != interval:
+                self._timers[fragment] = (interval, time.monotonic() + interval)
         elif kind == "delta" and message.delta.HasField("new_element"):
             element = message.delta.new_element
             if element.HasField("button"):

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 LONG = "Write a long story about a lighthouse keeper, in ten chapters."
 WILD = "/?temperature=2&top_p=1&max_tokens=2000"
-"""Drawn from all tokens nearly alike, no end of turn comes soon: a reply cannot end by itself before it is stopped."""
+"""At this temperature an end of turn is so unlikely that a reply goes on until it is stopped."""
 STATISTICS = re.compile(r"[\d.]+ tok/s decode · TTFT [\d.]+ s · [\d,]+ tokens · [\d.]+ s · (\w+)")
 
 
