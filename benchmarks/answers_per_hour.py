@@ -105,9 +105,7 @@ def different_prompts(suite: Suite, prompts: int, rounds: int) -> list[tuple[Pro
 
 def _measure(model: str, path: Path, rounds: Sequence[Sequence[Prompt]], options: argparse.Namespace) -> Answers:
     threads = options.threads or usable_threads()
-    load = LoadOptions(
-        context_tokens=CONTEXT_TOKENS, sequences=options.sequences, threads=threads, share_beginnings=True
-    )
+    load = LoadOptions(context_tokens=CONTEXT_TOKENS, sequences=options.sequences, threads=threads, bulk=True)
     engine = WorkerEngine(path, load)
     try:
         with Reference(path, threads) as reference:

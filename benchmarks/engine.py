@@ -185,15 +185,16 @@ class LoadOptions:
         sequences: How many requests can be decoded in one batch.
         threads: None takes what this process may use (affinity and container quota).
         prefill_chunk_tokens: Most tokens that one unit of prefill reads; smaller is smoother for others, and slower.
-        share_beginnings: A prompt's beginning that another sequence has in its KV cache is copied, not computed again;
-            for many prompts with one system prompt, whose answers count and whose timings do not.
+        bulk: For many prompts whose answers count and whose timings do not. Prompts are read before replies go on, so
+            that most steps write as many replies as there are sequences; a prompt's beginning that another sequence
+            has in its KV cache is copied, not computed again.
     """
 
     context_tokens: int = DEFAULT_CONTEXT_TOKENS
     sequences: int = 1
     threads: int | None = None
     prefill_chunk_tokens: int = 512
-    share_beginnings: bool = False
+    bulk: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,7 +99,7 @@ def under_test(subject: Subject, config: Config, *, sequences: int = 1) -> Model
         context_tokens=config.context_tokens,
         sequences=sequences,
         threads=config.threads or None,
-        share_beginnings=sequences > 1,
+        bulk=sequences > 1,
     )
 
     def open_engine() -> Engine:

@@ -94,7 +94,7 @@ class LlamaEngine:
         special = {"bos": self._model.special_text(self._model.bos), "eos": self._model.special_text(self._model.eos)}
         self._template = ChatTemplate(template, **special) if template else None
         self._slots = [_Slot(index=i) for i in range(options.sequences)]
-        self._shares_beginnings = options.share_beginnings
+        self._bulk = options.bulk
         self._queue: deque[_Reply] = deque()
         self._next_id = 1
         self._prefilling: _Reply | None = None
@@ -145,7 +145,8 @@ class LlamaEngine:
         while self.busy:
             events += self._end_cancelled()
             events += self._admit()
-            events += self._decode_step()
+            if not (self._bulk and self._waiting_for_prefill()):
+                events += self._decode_step()
             events += self._prefill_chunk(budget_s, contended=contended)
             if time.perf_counter() >= deadline:
                 break
@@ -220,11 +221,11 @@ class LlamaEngine:
     def _admit(self) -> list[Event]:
         events: list[Event] = []
         while self._queue and (free := [slot for slot in self._slots if slot.reply is None]):
-            if self._shares_beginnings and self._waiting_for_prefill():
+            if self._bulk and self._waiting_for_prefill():
                 break  # what is being read may be the beginning of the next one, too
             reply = self._queue.popleft()
             slot, shared = choose_slot(free, reply.prompt, cold=reply.request.cold)
-            if self._shares_beginnings and not reply.request.cold:
+            if self._bulk and not reply.request.cold:
                 shared = self._share_beginning(slot, reply.prompt)
             if not self._model.forget(slot.index, shared):  # a recurrent model's state is one piece
                 self._model.forget(slot.index, shared := 0)
@@ -287,7 +288,7 @@ class LlamaEngine:
         if slot is None or slot.reply is None or slot.reply.cancelled:
             return []
         reply, done = slot.reply, len(slot.tokens)
-        alone = not contended and sum(other.reply is not None for other in self._slots) == 1
+        alone = not contended and (self._bulk or sum(other.reply is not None for other in self._slots) == 1)
         size = self._chunk_tokens(_ALONE_PREFILL_S if alone else budget_s if contended else _PREFILL_S)
         chunk = reply.prompt[done : done + size]
         last = done + len(chunk) == len(reply.prompt)

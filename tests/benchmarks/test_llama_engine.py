@@ -125,7 +125,7 @@ def test_a_beginning_that_prompts_share_is_read_once_and_the_answers_are_the_sam
     requests = [replace(ask(text, max_tokens=12), cold=False) for text in texts]
     ends = {}
     for share in (False, True):
-        engine = LlamaEngine(embedded_model, LoadOptions(sequences=3, context_tokens=512, share_beginnings=share))
+        engine = LlamaEngine(embedded_model, LoadOptions(sequences=3, context_tokens=512, bulk=share))
         for request in requests:
             engine.submit(request)
         ends[share] = sorted(drain(engine), key=lambda end: end.id)
