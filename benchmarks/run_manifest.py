@@ -21,6 +21,7 @@ POLICIES = {
     ),
     "decode_tok_per_s": "Decode time only, without the first token; answers of under 8 decoded tokens give no rate.",
     "prefill_tok_per_s": "Computed prompt tokens only; every timed-cold sample is cache-cold, or its row is an error.",
+    "batched": "Prompts are read before replies go on, and a beginning that another prompt shares is read once.",
     "accuracy": "Ungradable answers and failed samples are counted apart; truncated ones are graded as they stand.",
 }
 
