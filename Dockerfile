@@ -1,11 +1,11 @@
 # The app as an image, for a Docker Space or any host: docker build -t tradeoff . && docker run -p 8501:8501 tradeoff
 # What takes long or is large runs through scripts/setup.py, as `make app` does; scripts/space_rehearsal.py runs this file.
 
-# llama.cpp's libraries for AVX2 and for AVX-512 without AMX: the start chooses by the CPU's flags.
+# llama.cpp's libraries for AVX2, AVX-512 and AMX: the start chooses by the CPU's flags.
 FROM python:3.11-slim-bookworm AS libraries
 ENV TRADEOFF_CACHE=/home/user/cache
 WORKDIR /home/user/app
-COPY scripts/setup.py scripts/build_llama.py scripts/
+COPY scripts/setup.py scripts/build_llama.py scripts/tile_config.h scripts/
 COPY data/llama_library.py data/cache.py data/
 RUN python scripts/setup.py libraries
 

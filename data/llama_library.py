@@ -1,8 +1,8 @@
 """Which build of llama.cpp's shared libraries this CPU runs, and where it lies.
 
-Two variants are built by `scripts/build_llama.py`: AVX2, and AVX-512 without AMX (GCC 12
-miscompiles AMX's tile configuration, and the process dies on its first prefill). The libraries
-are swapped at run time through `LLAMA_CPP_LIB_PATH`, which llama-cpp-python reads at import.
+`scripts/build_llama.py` builds three variants: AVX2, AVX-512, and AVX-512 with AMX's integer matrices, which modern
+Xeons have and which are worth up to five times the speed (docs/log.md). The libraries are swapped at run time through
+`LLAMA_CPP_LIB_PATH`, which llama-cpp-python reads at import.
 
 Standard library only: the build script and the Dockerfile import it before anything is installed.
 """
@@ -34,6 +34,7 @@ _COMMON_FLAGS = {
     "LLAMA_USE_PREBUILT_UI": "OFF",
     "LLAMA_OPENSSL": "OFF",
     "LLAMA_CURL": "OFF",
+    "CMAKE_CXX_FLAGS": "-include tile_config.h",
 }
 _AVX512_FLAGS = {
     "GGML_AVX512": "ON",
@@ -41,16 +42,15 @@ _AVX512_FLAGS = {
     "GGML_AVX512_VBMI": "ON",
     "GGML_AVX512_BF16": "ON",
 }
+_AMX_FLAGS = {"GGML_AMX_TILE": "ON", "GGML_AMX_INT8": "ON"}
+_AVX2 = frozenset("avx avx2 fma f16c bmi2".split())
+_AVX512 = _AVX2 | frozenset("avx512f avx512bw avx512dq avx512vl avx512cd avx512_vnni avx512vbmi avx512_bf16".split())
 
 # Best first. The values of `needs` are the names that Linux prints in /proc/cpuinfo.
 VARIANTS: dict[str, tuple[dict[str, str], frozenset[str]]] = {
-    "avx512": (
-        _COMMON_FLAGS | _AVX512_FLAGS,
-        frozenset(
-            "avx2 fma f16c bmi2 avx512f avx512bw avx512dq avx512vl avx512cd avx512_vnni avx512vbmi avx512_bf16".split()
-        ),
-    ),
-    "avx2": (_COMMON_FLAGS, frozenset("avx avx2 fma f16c bmi2".split())),
+    "amx": (_COMMON_FLAGS | _AVX512_FLAGS | _AMX_FLAGS, _AVX512 | {"amx_tile", "amx_int8"}),
+    "avx512": (_COMMON_FLAGS | _AVX512_FLAGS, _AVX512),
+    "avx2": (_COMMON_FLAGS, _AVX2),
 }
 
 
@@ -89,7 +89,7 @@ def builds_dir() -> Path:
 def library_dir() -> Path:
     """Directory of the shared libraries for this CPU.
 
-    `LLAMA_CPP_LIB_PATH` wins when set; `TRADEOFF_LLAMA_VARIANT` (avx2, avx512) overrides the choice by CPU flags.
+    `LLAMA_CPP_LIB_PATH` wins when set; `TRADEOFF_LLAMA_VARIANT` (avx2, avx512, amx) overrides the choice by CPU flags.
 
     Raises:
         UnsupportedCPU: The CPU is below AVX2, the named variant is unknown, or the libraries are not built.

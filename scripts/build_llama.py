@@ -1,9 +1,9 @@
-"""Build llama.cpp's shared libraries for AVX2 and AVX-512, and a wheel of the bindings without any.
+"""Build llama.cpp's shared libraries for AVX2, AVX-512 and AMX, and a wheel of the bindings without any.
 
-    python scripts/build_llama.py [--variants avx2,avx512] [--llama-bench]
+    python scripts/build_llama.py [--variants avx2,avx512,amx] [--llama-bench]
 
-Both variants share every library but libggml-cpu, the only one compiled for the CPU's features, so the
-second costs half a minute. The wheel holds no libraries: which one runs is chosen at start (data/llama_library.py).
+The variants share every library but libggml-cpu, the only one compiled for the CPU's features, so that each after the
+first costs half a minute. The wheel holds no libraries: which one runs is chosen at start (data/llama_library.py).
 `--llama-bench` also builds the reference benchmark against the very same libraries.
 Standard library only; needs cmake, a C++ compiler and make. What is already built is kept.
 """
@@ -28,7 +28,7 @@ TOOLS = ("llama-bench", "llama-batched-bench")
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--variants", default="avx2,avx512", help="comma-separated; default: both")
+    parser.add_argument("--variants", default=",".join(VARIANTS), help="comma-separated; default: all")
     parser.add_argument("--llama-bench", action="store_true", help="also build llama-bench and llama-batched-bench")
     arguments = parser.parse_args()
     variants = arguments.variants.split(",")
@@ -50,7 +50,7 @@ def main() -> int:
         source = download_source(Path(scratch))
         if not have_wheel:
             build_wheel(source, root / "wheels")
-        for name in sorted({*todo, *tools_todo}):  # avx2 last or first alike: they share one build tree
+        for name in sorted({*todo, *tools_todo}):  # in any order: they share one build tree
             build_variant(source / "vendor" / "llama.cpp", Path(scratch) / "build", name, tools=name in tools_todo)
     say(f"llama.cpp ready in {time.monotonic() - started:.0f} s: {root}")
     return 0
@@ -97,6 +97,7 @@ def build_variant(source: Path, build: Path, name: str, *, tools: bool) -> None:
     say(f"compiling the {name} libraries with {jobs} jobs" + (" and llama-bench" if tools else ""))
     # With SOURCE_DATE_EPOCH set and native builds off, llama.cpp's CMake drops even AVX2.
     env = {key: value for key, value in os.environ.items() if key != "SOURCE_DATE_EPOCH"}
+    env["CPATH"] = str(Path(__file__).resolve().parent)  # where tile_config.h is
     log = source.parent.parent.parent / "log"
     run(["cmake", "-S", str(source), "-B", str(build), *definitions], log, env)
     targets = ["llama", "ggml-cpu", *(TOOLS if tools else ())]
