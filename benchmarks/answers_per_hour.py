@@ -6,8 +6,8 @@ MODEL is a registry id or the path of a GGUF. Both sides get the same prompts of
 write replies of exactly 128 tokens: ours several at once, llama-cpp-python's `Llama.create_chat_completion` one after
 another. Both find in their cache what they read before, such as the template's system turn: the reference in the prompt
 before, ours in any sequence. They take turns: one, the other, then the reverse. With `--against-llama-batched-bench`,
-llama.cpp's own tool decodes as many sequences at once, with prompts as long as what ours had to read on average; the
-ratio is of written tokens per second, reading the prompts included.
+llama.cpp's own tool follows each of our passes: as many sequences at once, with prompts as long as what ours had to read
+on average; the ratio is of written tokens per second, reading the prompts included.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -128,14 +128,17 @@ def _take_turns(
     ours: list[Pass] = []
     alone: list[Pass] = []
     theirs: list[Pass] = []
-    sides: list[Callable[[Sequence[Prompt]], None]] = [
-        lambda prompts: ours.append(quality_pass(engine, prompts)),
-        lambda prompts: alone.append(reference.complete(prompts)),
-    ]
-    if options.against_llama_batched_bench:
-        sides.append(lambda prompts: theirs.append(_bench(path, ours, prompts, options, threads)))
+
+    def several_at_once(prompts: Sequence[Prompt]) -> None:
+        ours.append(quality_pass(engine, prompts))
+        if options.against_llama_batched_bench:  # at once, before the machine's speed changes
+            theirs.append(_bench(path, ours, prompts, options, threads))
+
+    def one_at_a_time(prompts: Sequence[Prompt]) -> None:
+        alone.append(reference.complete(prompts))
+
     for number, prompts in enumerate(rounds):
-        for side in sides if number % 2 == 0 or options.against_llama_batched_bench else reversed(sides):
+        for side in (several_at_once, one_at_a_time)[:: 1 if number % 2 == 0 else -1]:
             side(prompts)
         print(f"{model} {number + 1}/{options.repetitions}: {_round_text(ours, alone)}", file=sys.stderr, flush=True)
     return summed(model, options.prompts, options.sequences, threads, ours, alone, theirs)

@@ -44,7 +44,7 @@ class ModelFigures:
         answer_s: Mean seconds per answer. Measured where the answers were made alone; else the answers' token counts
             over the rates measured in `speed`, never batched wall time.
         s_per_correct_answer: Seconds of all graded answers over the number of correct ones.
-        elsewhere: Quality was measured on another machine than speed.
+        elsewhere: Quality was measured on another machine than speed, or with another build of llama.cpp.
         load_s: Seconds to load the file.
     """
 
@@ -91,7 +91,7 @@ class ModelFigures:
         parts = [
             f"{name} {source.name}" for name, source in (("speed", self.speed), ("quality", self.quality)) if source
         ]
-        return ", ".join(parts) + (", on another machine" if self.elsewhere else "")
+        return ", ".join(parts) + (", on another machine or build" if self.elsewhere else "")
 
 
 def machines(runs: Iterable[Run]) -> list[str]:

@@ -176,12 +176,14 @@ class Run:
 
     @property
     def machine(self) -> str:
-        """The CPU that it ran on and its threads: speeds of one machine alone are compared."""
+        """The CPU that it ran on, its threads and llama.cpp's build: speeds of one machine alone are compared."""
         machine = self.manifest.get("machine", {})
         threads = self.manifest.get("config", {}).get("threads") or machine.get("usable_threads", "?")
         cores = machine.get("cores", threads)
         of = "" if cores == threads else f" of {cores}"
-        return f"{machine.get('cpu', 'a CPU that was not recorded')}, {threads} threads{of}"
+        variant = (self.manifest.get("llama_cpp") or {}).get("variant")
+        build = f", {variant}" if variant else ""
+        return f"{machine.get('cpu', 'a CPU that was not recorded')}, {threads} threads{of}{build}"
 
 
 def read_run(directory: Path) -> Run:

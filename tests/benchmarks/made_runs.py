@@ -57,9 +57,14 @@ def timed_rows(model: str, rates: Sequence[float], **changes: Any) -> list[Row]:
 
 
 def made_run(
-    *groups: Sequence[Row], run_id: str = "r", cpu: str = "a CPU", day: int = 1, facts: Mapping[str, Any] | None = None
+    *groups: Sequence[Row],
+    run_id: str = "r",
+    cpu: str = "a CPU",
+    day: int = 1,
+    facts: Mapping[str, Any] | None = None,
+    **manifest_facts: Any,
 ) -> Run:
-    """A run of these rows; `facts` adds to what the manifest says of a model."""
+    """A run of these rows; `facts` adds to what the manifest says of a model, the rest to the manifest."""
     rows = tuple(row for group in groups for row in group)
     models = {
         model: {"label": model.upper(), "sha256": f"sha-{model}", **(facts or {}).get(model, {})}
@@ -72,5 +77,6 @@ def made_run(
         "finished_at": "later",
         "models": models,
         "machine": {"cpu": cpu, "usable_threads": 2},
+        **manifest_facts,
     }
     return Run(directory=Path(run_id), manifest=manifest, rows=rows)

@@ -46,9 +46,19 @@ def test_speeds_come_from_one_machine_and_quality_from_elsewhere_is_marked() -> 
     assert machines([there, here, quality]) == ["here, 2 threads", "there, 2 threads"]
     (found,) = gather([there, here, quality])
     assert found.decode_tok_per_s is not None and found.decode_tok_per_s.estimate == pytest.approx(50)
-    assert found.elsewhere and found.note.endswith("on another machine")
+    assert found.elsewhere and found.note.endswith("on another machine or build")
     (chosen,) = gather([there, here, quality], machine="there, 2 threads")
     assert chosen.decode_tok_per_s is not None and chosen.decode_tok_per_s.estimate == pytest.approx(90)
+
+
+def test_speeds_of_two_builds_of_llama_cpp_are_not_mixed() -> None:
+    old, new = (
+        made_run(timed_rows("m", [rate] * 3), run_id=name, day=day, llama_cpp={"variant": name})
+        for name, rate, day in (("avx512", 50.0, 1), ("amx", 90.0, 2))
+    )
+    assert [each.rpartition(", ")[2] for each in machines([old, new])] == ["amx", "avx512"]
+    (found,) = gather([old, new])
+    assert found.decode_tok_per_s is not None and found.decode_tok_per_s.estimate == pytest.approx(90)
 
 
 def test_a_second_arm_is_no_model_of_its_own() -> None:

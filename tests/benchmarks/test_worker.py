@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.engine import Delta, EngineError, Event, Finished, LoadOptions, Message, Request, Sampling, Started
 from benchmarks.worker import Worker, WorkerEngine
+from data.llama_library import VARIANTS, cpu_flags
 
 FOREVER = Sampling(max_tokens=100_000, ignore_eos=True)
 
@@ -183,3 +185,22 @@ def test_a_model_that_cannot_load_leaves_no_process_behind(tmp_path: Path) -> No
     not_a_gguf.write_bytes(b"PK\x03\x04" + b"\0" * 100)
     with pytest.raises(EngineError, match=r"model\.gguf: not a GGUF"):
         WorkerEngine(not_a_gguf, LoadOptions())
+
+
+@pytest.mark.slow
+def test_every_library_that_this_cpu_runs_computes_the_same_model(
+    embedded_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LLAMA_CPP_LIB_PATH", raising=False)
+    question = ask("Explain why the sky is blue, then list the planets and say one thing about each. " * 3)
+    found = {}
+    for name, (_, needs) in VARIANTS.items():
+        if needs <= cpu_flags():
+            monkeypatch.setenv("TRADEOFF_LLAMA_VARIANT", name)
+            with closing(WorkerEngine(embedded_model, LoadOptions(context_tokens=512))) as engine:
+                assert ("AMX_INT8 = 1" in engine.info.system_info) == (name == "amx")
+                found[name] = engine.distributions(engine.tokenize(question)).astype(np.float64)
+    plain = found["avx2"]
+    for name, other in found.items():  # sums in another order, activations rounded to eight bits in other groups
+        divergence = (np.exp(plain) * (plain - other)).sum(axis=1)
+        assert divergence.mean() < 0.02, name
