@@ -23,7 +23,7 @@ from app.views.settings import (
 from app.views.sharing import show_export, show_share
 from benchmarks.engine import Sampling
 
-REFRESH_S = 0.4  # each look costs the models some milliseconds of processor time
+REFRESH_S = 0.5  # each look costs the models some milliseconds of processor time
 
 state, service = st.session_state, runtime.service()
 chat = runtime.chat()
