@@ -1,20 +1,23 @@
-"""Which part of the runs is looked at: suites and kinds of prompt, and sorts of model. No Streamlit in this module."""
+"""Which part of the runs is looked at: prompts, models, and where speeds come from. No Streamlit in this module."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
+from benchmarks.figures import machines
 from benchmarks.runs import Row, Run
+from benchmarks.summary import SINGLE_SEQUENCE
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What to keep; empty keeps all. Timings of fixed shapes belong to no suite, and stay."""
+    """What to keep; empty keeps all. Timings of fixed shapes belong to no suite, and untimed answers to no machine."""
 
     suites: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     quantizations: tuple[str, ...] = ()
     ranks: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
+    machines: tuple[str, ...] = ()
 
     @property
     def any(self) -> bool:
@@ -26,7 +29,9 @@ _FACTS = {"quantizations": "quantization", "ranks": "rank", "sizes": "size"}
 
 def options(runs: Iterable[Run]) -> dict[str, list[str]]:
     """What each field of a `Choice` can be, given these runs."""
+    runs = list(runs)
     found: dict[str, set[str]] = {field.name: set() for field in fields(Choice)}
+    found["machines"].update(machines(runs))
     for run in runs:
         for row in run.rows:
             if row.is_answer:
@@ -45,7 +50,12 @@ def narrowed(runs: Sequence[Run], choice: Choice) -> list[Run]:
     kept = []
     for run in runs:
         models = {model for model in run.by_model if _wanted(run.models.get(model, {}), choice)}
-        rows = tuple(row for row in run.rows if row.model in models and _asked(row, choice))
+        timed = not choice.machines or run.machine in choice.machines
+        rows = tuple(
+            row
+            for row in run.rows
+            if row.model in models and _asked(row, choice) and (timed or row.condition not in SINGLE_SEQUENCE)
+        )
         if rows:
             kept.append(replace(run, rows=rows))
     return kept

@@ -6,8 +6,8 @@ MODEL is a registry id or the path of a GGUF. Both sides get the same prompts of
 write replies of exactly 128 tokens: ours several at once, llama-cpp-python's `Llama.create_chat_completion` one after
 another. Both find in their cache what they read before, such as the template's system turn: the reference in the prompt
 before, ours in any sequence. They take turns: one, the other, then the reverse. With `--against-llama-batched-bench`,
-llama.cpp's own tool follows each of our passes: as many sequences at once, with prompts as long as what ours had to read
-on average; the ratio is of written tokens per second, reading the prompts included.
+llama.cpp's own tool follows each of our passes: as many sequences at once, with prompts as long as what ours had to
+read on average; the ratio is of written tokens per second, reading the prompts included.
 """
 
 import argparse

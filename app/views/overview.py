@@ -20,6 +20,7 @@ FILTERS = {
     "quantizations": "Quantization",
     "ranks": "LoRA rank",
     "sizes": "Size",
+    "machines": "Speeds from (the newest, unless chosen)",
 }
 
 

@@ -18,3 +18,11 @@ def test_nothing_chosen_keeps_everything_and_a_choice_only_its_rows() -> None:
     assert kept and {run.models[row.model]["rank"] for run in kept for row in run.rows} == {16}
     assert {row.suite for run in kept for row in run.rows if row.is_answer} == {"core"}
     assert narrowed(RUNS, Choice(sizes=("none of them",))) == []
+
+
+def test_a_machine_gives_the_speeds_and_takes_no_untimed_answer_away() -> None:
+    older = next(name for name in options(RUNS)["machines"] if name.endswith("avx512"))
+    kept = narrowed(RUNS, Choice(machines=(older,)))
+    assert {run.machine for run in kept for row in run.rows if row.condition == "timed-cold"} == {older}
+    untimed = [row.condition for run in RUNS for row in run.rows].count("batched")
+    assert [row.condition for run in kept for row in run.rows].count("batched") == untimed > 0
