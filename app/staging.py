@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CARD = "space/README.md"
 PARTS = (
     *("Dockerfile", "LICENSE", "requirements.txt", ".streamlit", "app", "benchmarks", "data"),
-    *("scripts/setup.py", "scripts/build_llama.py", "training/results"),
+    *("scripts/setup.py", "scripts/build_llama.py", "scripts/tile_config.h", "training/results"),
 )
 LEFT_OUT = ("__pycache__", "*.pyc", ".*_cache", "replay", "secrets.toml", ".env*")  # replay: for training only
 

@@ -1,6 +1,6 @@
-/* Included before every file that is compiled for AMX (-include): GCC 12 and older declare that `_tile_loadconfig` reads
-   8 bytes where it reads 64, so they drop most of the configuration as dead stores, and the process dies at the first
-   matrix product. GCC 13 has it right; this says the same. */
+/* Included before every C++ file (-include); it matters in those compiled for AMX. GCC 12 declares that
+   `_tile_loadconfig` reads 8 bytes where it reads 64, so it drops most of the configuration as dead stores, and the
+   process dies at its first matrix product. This declares all 64. */
 #if defined(__AMX_TILE__) && defined(__GNUC__)
 #include <immintrin.h>
 static inline void load_whole_tile_config(const void *config) {

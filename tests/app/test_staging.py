@@ -57,7 +57,8 @@ def test_the_summary_counts_every_part(tmp_path: Path) -> None:
     root, folder = tmp_path / "root", tmp_path / "out"
     for part in ("app", "benchmarks", "data", ".streamlit", "training/results", "scripts", "space"):
         (root / part).mkdir(parents=True)
-    for name in ("Dockerfile", "LICENSE", "requirements.txt", "scripts/setup.py", "scripts/build_llama.py"):
+    scripts = ("scripts/setup.py", "scripts/build_llama.py", "scripts/tile_config.h")
+    for name in ("Dockerfile", "LICENSE", "requirements.txt", *scripts):
         (root / name).write_text("x")
     (root / "space" / "README.md").write_text("card")
     (root / "app" / "a.py").write_bytes(b"1" * 2_000_000)
