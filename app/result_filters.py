@@ -5,19 +5,22 @@ from dataclasses import dataclass, fields, replace
 
 from benchmarks.figures import machines
 from benchmarks.runs import Row, Run
-from benchmarks.summary import SINGLE_SEQUENCE
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What to keep; empty keeps all. Timings of fixed shapes belong to no suite, and untimed answers to no machine."""
+    """What to keep; empty keeps all. Timings of fixed shapes belong to no suite, and stay.
+
+    Attributes:
+        machine: Where speeds come from (`benchmarks.figures.gather`), None the newest run's; it leaves no row out.
+    """
 
     suites: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     quantizations: tuple[str, ...] = ()
     ranks: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
-    machines: tuple[str, ...] = ()
+    machine: str | None = None
 
     @property
     def any(self) -> bool:
@@ -28,10 +31,9 @@ _FACTS = {"quantizations": "quantization", "ranks": "rank", "sizes": "size"}
 
 
 def options(runs: Iterable[Run]) -> dict[str, list[str]]:
-    """What each field of a `Choice` can be, given these runs."""
+    """What each field of a `Choice` can be, given these runs; machines newest first, the rest by name."""
     runs = list(runs)
     found: dict[str, set[str]] = {field.name: set() for field in fields(Choice)}
-    found["machines"].update(machines(runs))
     for run in runs:
         for row in run.rows:
             if row.is_answer:
@@ -40,7 +42,7 @@ def options(runs: Iterable[Run]) -> dict[str, list[str]]:
         for facts in run.models.values():
             for name, key in _FACTS.items():
                 found[name].add(_fact(facts, key))
-    return {name: sorted(values) for name, values in found.items()}
+    return {name: sorted(values) for name, values in found.items()} | {"machine": machines(runs)}
 
 
 def narrowed(runs: Sequence[Run], choice: Choice) -> list[Run]:
@@ -50,12 +52,7 @@ def narrowed(runs: Sequence[Run], choice: Choice) -> list[Run]:
     kept = []
     for run in runs:
         models = {model for model in run.by_model if _wanted(run.models.get(model, {}), choice)}
-        timed = not choice.machines or run.machine in choice.machines
-        rows = tuple(
-            row
-            for row in run.rows
-            if row.model in models and _asked(row, choice) and (timed or row.condition not in SINGLE_SEQUENCE)
-        )
+        rows = tuple(row for row in run.rows if row.model in models and _asked(row, choice))
         if rows:
             kept.append(replace(run, rows=rows))
     return kept

@@ -39,7 +39,7 @@ def _runs_as_of(state: State, where: tuple[str, ...]) -> Found:
 def points_of(state: State, choice: Choice, axis: str, _runs: Sequence[Run]) -> "pd.DataFrame":
     from benchmarks.points import joined_points
 
-    return joined_points(narrowed(_runs, choice), axis=axis)
+    return joined_points(narrowed(_runs, choice), machine=choice.machine, axis=axis)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)

@@ -1,7 +1,7 @@
 """Which build of llama.cpp's shared libraries this CPU runs, and where it lies.
 
 `scripts/build_llama.py` builds three variants: AVX2, AVX-512, and AVX-512 with AMX's integer matrices, which modern
-Xeons have and which are worth up to five times the speed (docs/log.md). The libraries are swapped at run time through
+Xeons have and which read prompts up to four times as fast (docs/log.md). The libraries are swapped at run time through
 `LLAMA_CPP_LIB_PATH`, which llama-cpp-python reads at import.
 
 Standard library only: the build script and the Dockerfile import it before anything is installed.
@@ -67,7 +67,7 @@ def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
 
 
 def choose_variant(flags: Collection[str]) -> str:
-    """Name of the fastest variant that a CPU with these flags can run.
+    """Name of the best variant that a CPU with these flags can run.
 
     Raises:
         UnsupportedCPU: Not even AVX2 is there; the message names what is missing.

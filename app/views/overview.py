@@ -20,7 +20,6 @@ FILTERS = {
     "quantizations": "Quantization",
     "ranks": "LoRA rank",
     "sizes": "Size",
-    "machines": "Speeds from (the newest, unless chosen)",
 }
 
 
@@ -63,7 +62,9 @@ def show_filters(runs: tuple[Run, ...]) -> Choice:
         with popover:
             for name, title in FILTERS.items():
                 st.pills(title, possible[name], selection_mode="multi", key=f"filter_{name}", persist_state="session")
-    return Choice(**{name: tuple(st.session_state.get(f"filter_{name}") or ()) for name in FILTERS})
+            st.pills("Speeds from", possible["machine"], key="filter_machine", persist_state="session")
+    chosen = {name: tuple(st.session_state.get(f"filter_{name}") or ()) for name in FILTERS}
+    return Choice(**chosen, machine=st.session_state.get("filter_machine"))
 
 
 def show_points_table(points: Any) -> None:

@@ -404,7 +404,11 @@ def one_bos(tokens: list[int], *, bos: int, wanted: bool) -> list[int]:
 
 
 def required_memory_bytes(header: GGUFHeader, options: LoadOptions) -> int:
-    """Bytes that a load needs: weights, KV cache of all sequences (f16), and the compute buffer's order of size."""
+    """Bytes that a load needs: weights, KV cache of all sequences (f16), and the compute buffer's order of size.
+
+    Weights that llama.cpp packs anew are counted once: the file's own pages, which the resident size has too, are the
+    kernel's to take back.
+    """
     trained = header.context_length or options.context_tokens
     cells = min(options.context_tokens, trained) * options.sequences
     compute = 4 * options.prefill_chunk_tokens * (header.vocabulary_size or 0) + 64 * 2**20

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.result_filters import options
+from app.runs_on_disk import load_runs
+
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "benchmarks" / "results"
 PAGES = ("compare", "results", "arena", "models", "benchmark", "method")
@@ -57,6 +60,15 @@ def test_filters_leave_the_models_and_prompts_that_are_chosen(committed: Path) -
     app.run()
     labels = set(app.dataframe[0].value["label"])
     assert {"full·r16", "small·r16"} <= labels and all("r16" in label for label in labels)
+
+
+def test_speeds_come_from_the_machine_that_is_chosen_else_from_the_newest(committed: Path) -> None:
+    app = open_page("results")
+    newest = app.dataframe[0].value.set_index("label")["decode_tok_per_s"]["full·r16"]
+    app.session_state["filter_machine"] = options(load_runs([committed]).runs)["machine"][1]
+    app.run()
+    table = app.dataframe[0].value.set_index("label")
+    assert table["decode_tok_per_s"]["full·r16"] < 0.8 * newest and table["n"]["full·r16"] > 1000
 
 
 def test_two_models_get_a_verdict_their_flips_and_the_way_from_the_base(committed: Path) -> None:

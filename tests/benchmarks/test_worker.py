@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.engine import Delta, EngineError, Event, Finished, LoadOptions, Message, Request, Sampling, Started
 from benchmarks.worker import Worker, WorkerEngine
-from data.llama_library import VARIANTS, cpu_flags
+from data.llama_library import VARIANTS, builds_dir, cpu_flags
 
 FOREVER = Sampling(max_tokens=100_000, ignore_eos=True)
 
@@ -195,12 +195,12 @@ def test_every_library_that_this_cpu_runs_computes_the_same_model(
     question = ask("Explain why the sky is blue, then list the planets and say one thing about each. " * 3)
     found = {}
     for name, (_, needs) in VARIANTS.items():
-        if needs <= cpu_flags():
+        if needs <= cpu_flags() and (builds_dir() / name / "libllama.so").exists():
             monkeypatch.setenv("TRADEOFF_LLAMA_VARIANT", name)
             with closing(WorkerEngine(embedded_model, LoadOptions(context_tokens=512))) as engine:
                 assert ("AMX_INT8 = 1" in engine.info.system_info) == (name == "amx")
                 found[name] = engine.distributions(engine.tokenize(question)).astype(np.float64)
-    plain = found["avx2"]
+    plain = next(iter(found.values()))
     for name, other in found.items():  # sums in another order, activations rounded to eight bits in other groups
         divergence = (np.exp(plain) * (plain - other)).sum(axis=1)
         assert divergence.mean() < 0.02, name

@@ -11,6 +11,7 @@ AMX = VARIANTS["amx"][1]
 
 def test_the_best_variant_that_the_cpu_runs_is_chosen() -> None:
     assert choose_variant(AMX) == "amx"
+    assert choose_variant(AMX - {"amx_int8"}) == "avx512"
     assert choose_variant(AVX512 | AVX2 | {"amx_tile"}) == "avx512"
     assert choose_variant(AVX2) == "avx2"
     assert choose_variant((AVX512 | AVX2) - {"avx512_vnni"}) == "avx2"

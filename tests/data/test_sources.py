@@ -197,7 +197,7 @@ def test_a_crash_of_the_quantizer_is_one_line_and_leaves_nothing(
 
 
 @pytest.mark.slow
-def test_the_shipped_derived_models_come_out_as_pinned_from_both_libraries(
+def test_the_shipped_derived_models_come_out_as_pinned_from_every_library(
     embedded_model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from data.llama_library import VARIANTS, builds_dir, cpu_flags
