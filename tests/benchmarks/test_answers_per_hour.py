@@ -1,8 +1,10 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from benchmarks import answers_per_hour
 from benchmarks.answers_per_hour import REPLY_TOKENS, Pass, batched_bench, different_prompts, main, summed, table
 from benchmarks.engine import EngineError
 from data.suites import SuiteError, load_suite
@@ -48,6 +50,33 @@ def test_a_tool_that_fails_or_a_mistake_is_one_line(tmp_path: Path, capsys: pyte
         assert wanted in capsys.readouterr().err
     assert main(["nobody"]) == 1
     assert "unknown model 'nobody'" in capsys.readouterr().err
+
+
+def test_the_sides_take_turns_and_the_tool_follows_each_pass_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    def side(name: str) -> Pass:
+        order.append(name)
+        return passes(1.0)[0]
+
+    class Alone:
+        def __init__(self, path: Path, threads: int) -> None: ...
+        def __enter__(self) -> "Alone":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+        def complete(self, prompts: object) -> Pass:
+            return side("alone")
+
+    monkeypatch.setattr(answers_per_hour, "WorkerEngine", lambda *_: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(answers_per_hour, "Reference", Alone)
+    monkeypatch.setattr(answers_per_hour, "quality_pass", lambda *_: side("ours"))
+    monkeypatch.setattr(answers_per_hour, "batched_bench", lambda *_: side("tool"))
+    there = str(tool(tmp_path, ""))
+    assert main(["m.gguf", "--repetitions", "2", "--against-llama-batched-bench", there]) == 0
+    assert order[2:] == ["ours", "tool", "alone", "alone", "ours", "tool"]  # after one warm-up of each
 
 
 def test_no_prompt_is_asked_in_two_rounds() -> None:
