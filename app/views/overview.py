@@ -62,7 +62,7 @@ def show_filters(runs: tuple[Run, ...]) -> Choice:
         with popover:
             for name, title in FILTERS.items():
                 st.pills(title, possible[name], selection_mode="multi", key=f"filter_{name}", persist_state="session")
-            st.pills("Speeds from", possible["machine"], key="filter_machine", persist_state="session")
+            st.pills("Speeds from (newest first)", possible["machine"], key="filter_machine", persist_state="session")
     chosen = {name: tuple(st.session_state.get(f"filter_{name}") or ()) for name in FILTERS}
     return Choice(**chosen, machine=st.session_state.get("filter_machine"))
 
