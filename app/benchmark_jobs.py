@@ -21,9 +21,9 @@ from benchmarks.config import Config, ConfigError, load_config
 from benchmarks.runs import MANIFEST_NAME, SAMPLES_NAME, RunError, find_runs, read_manifest
 from benchmarks.schedule import schedule
 from data.checksums import write_atomically
+from data.paths import ROOT
 from data.suites import SuiteError, load_suite
 
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 class JobError(Exception):
@@ -184,7 +184,7 @@ class BenchmarkJobs:
         with (self._directory / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [*command, "--out", str(self._out), *options],
-                cwd=_ROOT,
+                cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -4,7 +4,7 @@ import contextlib
 import threading
 
 from app.runs_on_disk import load_runs
-from app.state import results_directories
+from data.paths import results_directories
 
 
 class Headline:

@@ -9,12 +9,12 @@ from typing import Any
 
 from benchmarks.engine import LoadOptions
 from data.gguf_header import GGUFError, GGUFHeader, read_header
+from data.paths import ROOT
 from data.registry import DerivedSource, ModelEntry, Registry
 from data.sources import local_path, pin_state
 
-_ROOT = Path(__file__).resolve().parent.parent
-TRAINING_RESULTS = _ROOT / "training" / "results"
-RUNS = _ROOT / "runs"
+TRAINING_RESULTS = ROOT / "training" / "results"
+RUNS = ROOT / "runs"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ import hmac
 import ipaddress
 from collections.abc import Iterable, Mapping
 
-TOKEN_VARIABLE = "TRADEOFF_OPERATOR_TOKEN"
+from data.settings import OPERATOR_TOKEN
+
 LEAST_TOKEN_CHARACTERS = 16
 
 
@@ -31,23 +32,23 @@ def is_operator(
     """
     if token := usable_token(environment):
         return given_token is not None and hmac.compare_digest(given_token.encode(), token.encode())
-    if "SPACE_ID" in environment or environment.get(TOKEN_VARIABLE):
+    if "SPACE_ID" in environment or OPERATOR_TOKEN.read(environment):
         return False
     return is_loopback(address) and (client is None or is_loopback(client)) and not any(map(_is_a_proxys, headers))
 
 
 def usable_token(environment: Mapping[str, str]) -> str | None:
     """The operator's token; one that could be guessed counts as none, and then nobody is the operator."""
-    token = environment.get(TOKEN_VARIABLE, "")
+    token = OPERATOR_TOKEN.read(environment) or ""
     return token if len(token) >= LEAST_TOKEN_CHARACTERS else None
 
 
 def problem_with_token(environment: Mapping[str, str]) -> str | None:
     """Why the token that is set is not used, in one line."""
-    token = environment.get(TOKEN_VARIABLE)
+    token = OPERATOR_TOKEN.read(environment)
     if not token or len(token) >= LEAST_TOKEN_CHARACTERS:
         return None
-    return f"{TOKEN_VARIABLE} has {len(token)} characters; set one of at least {LEAST_TOKEN_CHARACTERS}"
+    return f"{OPERATOR_TOKEN.name} has {len(token)} characters; set one of at least {LEAST_TOKEN_CHARACTERS}"
 
 
 def is_loopback(address: str | None) -> bool:

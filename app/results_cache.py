@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.result_filters import Choice, narrowed
 from app.runs_on_disk import Found, fingerprint, load_runs
-from app.state import results_directories
+from data.paths import results_directories
 from benchmarks.runs import Run, RunError
 
 if TYPE_CHECKING:

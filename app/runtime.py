@@ -22,12 +22,13 @@ from app.list_runs import ListRuns
 from app.open_tabs import OpenTabs
 from app.people import is_operator
 from app.shares import Shares
-from app.state import results_directories, state_dir
-from app.vote_backup import REPO_VARIABLE, VoteBackup, is_configured
+from data.paths import results_directories, state_dir
+from app.vote_backup import VoteBackup, is_configured
 from app.vote_store import VoteStore
 from benchmarks.colours import colour_of
 from benchmarks.worker import Worker
 from data.registry import DEFAULT_REGISTRY, ModelEntry, load_registry
+from data.settings import ENGINE, REGISTRY, VOTES_REPO
 from data.sources import fetch, local_path
 
 # The pages use the same cores: with OpenMP's usual long spinning, decode drops to a tenth whenever something else runs.
@@ -40,7 +41,7 @@ DEFAULT_PAIR = ("smollm2-small-r8", "smollm2-135m-r16")
 @st.cache_resource(show_spinner=False)
 def registry() -> dict[str, ModelEntry]:
     """The models on offer; `TRADEOFF_REGISTRY` names another registry file. Added ones come last."""
-    models = load_registry(Path(os.environ.get("TRADEOFF_REGISTRY", DEFAULT_REGISTRY)))
+    models = load_registry(Path(REGISTRY.read() or DEFAULT_REGISTRY))
     return {**models, **load_added(state_dir(), models)}
 
 
@@ -51,7 +52,7 @@ def change_registry(added: ModelEntry | None = None, removed: str | None = None)
         ModelError: It cannot be kept on disk.
     """
     models = registry()
-    shipped = load_registry(Path(os.environ.get("TRADEOFF_REGISTRY", DEFAULT_REGISTRY)))
+    shipped = load_registry(Path(REGISTRY.read() or DEFAULT_REGISTRY))
     others = {*shipped, *catalogue().offered, removed}
     kept = {model_id: entry for model_id, entry in models.items() if model_id not in others}
     if added is not None:
@@ -66,7 +67,7 @@ def change_registry(added: ModelEntry | None = None, removed: str | None = None)
 @st.cache_resource(show_spinner=False)
 def service() -> GenerationService:
     """Shared by every visitor. The default pair is loaded ahead of the first prompt where it is here."""
-    engine = os.environ.get("TRADEOFF_ENGINE", "llama_cpp")
+    engine = ENGINE.read() or "llama_cpp"
     generation = GenerationService(
         registry(),
         fetch=fetch,
@@ -150,7 +151,7 @@ def vote_backup() -> VoteBackup | None:
     """Where a dataset repository and a token are set: the votes' copy on the Hub."""
     if not is_configured(os.environ):
         return None
-    backup = VoteBackup(votes(), os.environ[REPO_VARIABLE], os.environ["HF_TOKEN"])
+    backup = VoteBackup(votes(), VOTES_REPO.read() or "", os.environ["HF_TOKEN"])
     backup.start()
     return backup
 

@@ -4,11 +4,9 @@ import argparse
 import os
 import socket
 import sys
-from pathlib import Path
 
 from data.llama_library import UnsupportedCPU, library_dir
-
-_ROOT = Path(__file__).resolve().parent.parent
+from data.paths import ROOT
 
 
 def main() -> None:
@@ -25,7 +23,7 @@ def main() -> None:
     except UnsupportedCPU as error:
         sys.exit(f"error: {error}")
     print(f"Tradeoff on http://{arguments.host}:{arguments.port} (llama.cpp: {library.name})", flush=True)
-    os.chdir(_ROOT)
+    os.chdir(ROOT)
     options = [f"--server.port={arguments.port}", f"--server.address={arguments.host}"]
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app/asgi.py", *options])
 

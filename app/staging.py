@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.disk import size_text
+from data.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 CARD = "space/README.md"
 PARTS = (
     *("Dockerfile", "LICENSE", "requirements.txt", ".streamlit", "app", "benchmarks", "data"),

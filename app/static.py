@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from app.runs_on_disk import load_runs
     from app.site import write_site
-    from app.state import results_directories
+    from data.paths import results_directories
     from benchmarks.runs import RunError
     from data.disk import size_text
     from data.hub_account import check_repository_name, choose_transfer

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from app.vote_store import COLUMNS, Vote, VotesError, VoteStore
 from data.hub import check_token, host
 from data.progress import ModelError
+from data.settings import VOTES_REPO
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-REPO_VARIABLE = "TRADEOFF_VOTES_REPO"
 FILE_NAME = "votes.jsonl"
 PAUSE_S = 30.0
 RETRY_S = (5.0, 30.0, 120.0, 600.0)
@@ -31,12 +31,12 @@ def banner(environment: Mapping[str, str]) -> str | None:
         return None
     return (
         "Votes on this Space vanish when it restarts. Its owner can keep them: set the secret HF_TOKEN, and the "
-        f"variable {REPO_VARIABLE}, the name of a dataset repository."
+        f"variable {VOTES_REPO.name}, the name of a dataset repository."
     )
 
 
 def is_configured(environment: Mapping[str, str]) -> bool:
-    return bool(environment.get(REPO_VARIABLE) and environment.get("HF_TOKEN"))
+    return bool(VOTES_REPO.read(environment) and environment.get("HF_TOKEN"))
 
 
 class VoteBackup:

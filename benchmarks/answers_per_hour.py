@@ -26,13 +26,13 @@ from benchmarks.engine import EngineError, Finished, LoadOptions, Message, Reque
 from benchmarks.machine import usable_threads
 from benchmarks.speed import locate
 from benchmarks.worker import WorkerEngine, worker_environment
+from data.paths import ROOT
 from data.progress import ModelError
 from data.suites import Prompt, Suite, SuiteError, Turn, balanced, load_suite
 
 REPLY_TOKENS = 128
 CONTEXT_TOKENS = 1024
-_ROOT = Path(__file__).resolve().parent.parent
-_REFERENCE = _ROOT / "scripts" / "reference_completion.py"
+_REFERENCE = ROOT / "scripts" / "reference_completion.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +177,7 @@ class Reference:
         self._process = subprocess.Popen(
             [sys.executable, str(_REFERENCE), json.dumps(settings)],
             env=worker_environment(),
-            cwd=_ROOT,
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

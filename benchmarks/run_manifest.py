@@ -10,9 +10,9 @@ from typing import Any
 from benchmarks.config import Config
 from benchmarks.machine_state import describe_machine
 from benchmarks.runs import SCHEMA_VERSION
+from data.paths import ROOT
 from data.suites import Suite
 
-_ROOT = Path(__file__).resolve().parent.parent
 
 POLICIES = {
     "chat_template": (
@@ -134,7 +134,7 @@ def _git() -> dict[str, Any]:
 
 def _git_says(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, timeout=10)
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.engine import Delta, EngineError, Event, Finished, LoadOptions, ModelInfo, Request, Started, Timings
+from data.paths import ROOT
 from benchmarks.worker_messages import (
     Alive,
     Answer,
@@ -40,7 +41,6 @@ from benchmarks.worker_messages import (
     Usage,
 )
 
-_ROOT = Path(__file__).resolve().parent.parent
 
 PATIENCE_S = 120.0
 """A worker that owes something and is silent for so long hangs (a chat template may loop) and is killed. Its steps are
@@ -55,7 +55,7 @@ def worker_environment(changes: Mapping[str, str] | None = None) -> dict[str, st
     grants them on request (docs/log.md).
     """
     defaults = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-    return {**defaults, **os.environ, **(changes or {}), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(_ROOT)}
+    return {**defaults, **os.environ, **(changes or {}), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
 
 
 @dataclass(kw_only=True)
@@ -103,7 +103,7 @@ class Worker:
                 [sys.executable, "-m", "benchmarks.worker_process", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=worker_environment(environment),
-                cwd=_ROOT,
+                cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=self._output,

@@ -15,9 +15,9 @@ from pathlib import Path
 from data.card import Card, read_card
 from data.hub import check_token, host, look_up, read_text
 from data.progress import ModelError
+from data.settings import HUB_NAMESPACE
 from data.registry import HubSource, ModelEntry, RegistryError, parse_registry
 
-VARIABLE = "TRADEOFF_HUB_NAMESPACE"
 TAG = "tradeoff"
 ENTRIES_FILE = "models.toml"
 CARD_FILE = "README.md"
@@ -46,10 +46,10 @@ def namespace() -> str | None:
     Raises:
         ModelError: It cannot be one.
     """
-    name = os.environ.get(VARIABLE, "").strip()
+    name = HUB_NAMESPACE.read()
     if name and not _NAMESPACE.fullmatch(name):
-        raise ModelError(f"{VARIABLE} is {name[:60]!r}; set it to the name of a user or an organisation on the Hub")
-    return name or None
+        raise ModelError(f"{HUB_NAMESPACE.name} is {name[:60]!r}; set it to the name of a user or an organisation on the Hub")
+    return name
 
 
 def is_offline() -> bool:

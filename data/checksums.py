@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from data.cache import cache_dir
+from data.paths import cache_dir
 from data.progress import FetchCancelled, IsCancelled, never_cancelled
 
 _CHUNK_BYTES = 4 * 2**20

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from data.cache import cache_dir
+from data.paths import cache_dir
 from data.checksums import sha256_of, write_atomically
 from data.progress import ModelError
 from data.registry import DerivedSource, ModelEntry, Registry

@@ -18,8 +18,9 @@ from typing import Any, TextIO
 
 from data.disk import size_text
 from data.progress import ModelError, Progress
-from data.quota import VARIABLE, cached_models, quota_bytes
+from data.quota import cached_models, quota_bytes
 from data.registry import DEFAULT_REGISTRY, ModelEntry, Registry, get, load_registry
+from data.settings import CACHE_QUOTA_GB
 from data.sources import fetch, local_path, models_dir, pin_state, remove
 
 SPARSE_S = 5.0
@@ -148,7 +149,7 @@ def _cache(entries: Sequence[ModelEntry], registry: Registry, as_json: bool) -> 
         return 0
     for model in there:
         print(f"{model.path.parent.name}  {size_text(model.size_bytes)}{'  in use' if model.in_use else ''}")
-    limit = f" of {size_text(quota)}" if quota else f"; no quota ({VARIABLE} sets one)"
+    limit = f" of {size_text(quota)}" if quota else f"; no quota ({CACHE_QUOTA_GB.name} sets one)"
     print(f"together {size_text(total)}{limit}")
     return 0
 

@@ -5,7 +5,6 @@ worker does, as long as a model is loaded), what is being fetched, and what was 
 """
 
 import fcntl
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +15,8 @@ from typing import IO
 from data.checksums import forget_sha256
 from data.disk import size_text
 from data.progress import ModelError
+from data.settings import CACHE_QUOTA_GB
 
-VARIABLE = "TRADEOFF_CACHE_QUOTA_GB"
 FRESH_S = 60.0
 """From being asked for until a worker holds it, a file is protected by its time of use alone."""
 
@@ -38,13 +37,13 @@ def quota_bytes() -> int | None:
     Raises:
         ModelError: It is not a positive number.
     """
-    text = os.environ.get(VARIABLE, "").strip()
+    text = CACHE_QUOTA_GB.read()
     try:
         quota = float(text) if text else None
     except ValueError:
         quota = -1.0
     if quota is not None and not 0 < quota < 1e6:
-        raise ModelError(f"{VARIABLE} is {text!r}; it must be a positive number of gigabytes")
+        raise ModelError(f"{CACHE_QUOTA_GB.name} is {text!r}; it must be a positive number of gigabytes")
     return None if quota is None else int(quota * 1e9)
 
 
@@ -137,4 +136,4 @@ def _one_at_a_time(models: Path) -> Iterator[None]:
 
 
 def _raise() -> str:
-    return f"raise {VARIABLE}, or `python -m data.models remove` one"
+    return f"raise {CACHE_QUOTA_GB.name}, or `python -m data.models remove` one"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from data import hub
-from data.cache import cache_dir
+from data.paths import cache_dir
 from data.checksums import forget_sha256, move_verified, remembered_sha256, sha256_of
 from data.derive import check_adapter, derive
 from data.disk import require_space

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from app import deploy
-from app.staging import LEFT_OUT, ROOT, StagedFile, staged_files
+from data.paths import ROOT
+from app.staging import LEFT_OUT, StagedFile, staged_files
 from app.vote_backup import VoteBackup
 from app.vote_store import VoteStore
 from data.catalogue import published

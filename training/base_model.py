@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.cache import cache_dir
+from data.paths import cache_dir
 from data.checksums import sha256_of
 from data.gguf_header import GGUFError, read_header
 from data.hub import check_token, host

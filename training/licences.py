@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.paths import ROOT
 from training.config import Base, TrainingError
 
 if TYPE_CHECKING:
     from data.registry import ModelEntry, Registry
 
-APACHE_TEXT = Path(__file__).resolve().parent.parent / "LICENSE"
+APACHE_TEXT = ROOT / "LICENSE"
 _LLAMA_VERSIONS = ("3.1", "3.2", "3.3")
 
 

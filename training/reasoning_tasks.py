@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.child import REPOSITORY
+from data.paths import ROOT, python_path
 from training.config import TrainingError
 
-TASKS_FILE = REPOSITORY / "data" / "prompts" / "reasoning.toml"
+TASKS_FILE = ROOT / "data" / "prompts" / "reasoning.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +63,12 @@ def generate(tasks: Mapping[str, Mapping[str, Any]], *, items_per_task: int, fir
         TrainingError: Unknown task, or settings that it does not take.
     """
     order = {"tasks": tasks, "items_per_task": items_per_task, "first_seed": first_seed}
-    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
     child = subprocess.run(
         [sys.executable, "-m", "training.reasoning_tasks"],
         input=json.dumps(order),
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": path},
+        env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": python_path()},
     )
     if child.returncode:
         raise TrainingError((child.stderr.strip().splitlines() or ["reasoning_gym said nothing"])[-1])

@@ -10,7 +10,7 @@ from app import runtime
 from app.added_models import file_entry, hub_entry
 from app.inert import inert_markdown
 from app.model_facts import adapter_manifest, header_of, parity_rows, table, training_curve, training_name
-from app.people import TOKEN_VARIABLE, problem_with_token, usable_token
+from app.people import problem_with_token, usable_token
 from app.views.say import say_quietly, say_warning
 from app.views.training_chart import curve_chart
 from benchmarks.machine import available_memory_bytes, usable_threads
@@ -18,6 +18,7 @@ from data.card import Card
 from data.disk import size_text
 from data.progress import ModelError
 from data.registry import FileSource, HubSource, ModelEntry
+from data.settings import OPERATOR_TOKEN
 from data.sources import local_path, remove
 
 LOOK_S = 0.5
@@ -173,7 +174,7 @@ def show_operator_entry() -> None:
     if operator or not usable_token(os.environ):
         return
     with st.popover("I am the operator", icon=":material/key:"):
-        st.text_input("Token", type="password", key="operator_token", help=TOKEN_VARIABLE, persist_state="session")
+        st.text_input("Token", type="password", key="operator_token", help=OPERATOR_TOKEN.name, persist_state="session")
         if state.get("operator_token"):
             st.error("This is not the operator's token.", icon=":material/error:")
 

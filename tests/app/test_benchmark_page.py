@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import runtime
-from app.people import TOKEN_VARIABLE
+from data.settings import OPERATOR_TOKEN as TOKEN
 from tests.app.test_compare_page import open_app, wait_for
 
 
@@ -18,7 +18,7 @@ def shows(words: str) -> Callable[[AppTest], bool]:
 def test_a_run_is_counted_drawn_and_cancelled(
     scripted_app: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(TOKEN_VARIABLE, "the-token-of-this-test")
+    monkeypatch.setenv(TOKEN.name, "the-token-of-this-test")
     model = tmp_path / "slow.json"
     model.write_text(json.dumps({"reply": "word " * 20, "pace_s": 0.02}))
     app = open_app()

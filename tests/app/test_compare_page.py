@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import runtime
 from app.conversation import REPORT_PROMPTS
-from app.people import TOKEN_VARIABLE
+from data.settings import OPERATOR_TOKEN as TOKEN
 from benchmarks.engine import Sampling
 
 Script = Callable[..., None]
@@ -215,7 +215,7 @@ def test_a_list_gives_a_table_with_every_reply(scripted_app: Script) -> None:
 
 
 def test_the_operators_form_refuses_a_run_without_models(scripted_app: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(TOKEN_VARIABLE, "the-token-of-this-test")
+    monkeypatch.setenv(TOKEN.name, "the-token-of-this-test")
     app = open_app()
     app.switch_page("app_pages/benchmark.py").run()
     assert "started by the operator" in app.info[0].value

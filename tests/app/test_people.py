@@ -1,6 +1,7 @@
 import pytest
 
-from app.people import TOKEN_VARIABLE, is_operator, problem_with_token
+from data.settings import OPERATOR_TOKEN
+from app.people import is_operator, problem_with_token
 
 TOKEN = "a-long-enough-token"
 
@@ -14,12 +15,12 @@ TOKEN = "a-long-enough-token"
         ({}, "0.0.0.0", None, False),
         ({}, None, None, False),
         ({"SPACE_ID": "me/space"}, "localhost", None, False),
-        ({"SPACE_ID": "me/space", TOKEN_VARIABLE: TOKEN}, "0.0.0.0", TOKEN, True),
-        ({"SPACE_ID": "me/space", TOKEN_VARIABLE: TOKEN}, "0.0.0.0", TOKEN + "x", False),
-        ({TOKEN_VARIABLE: TOKEN}, "localhost", None, False),
-        ({TOKEN_VARIABLE: TOKEN}, "localhost", "ünïcode", False),
-        ({TOKEN_VARIABLE: "short"}, "0.0.0.0", "short", False),
-        ({TOKEN_VARIABLE: "short"}, "localhost", None, False),
+        ({"SPACE_ID": "me/space", OPERATOR_TOKEN.name: TOKEN}, "0.0.0.0", TOKEN, True),
+        ({"SPACE_ID": "me/space", OPERATOR_TOKEN.name: TOKEN}, "0.0.0.0", TOKEN + "x", False),
+        ({OPERATOR_TOKEN.name: TOKEN}, "localhost", None, False),
+        ({OPERATOR_TOKEN.name: TOKEN}, "localhost", "ünïcode", False),
+        ({OPERATOR_TOKEN.name: "short"}, "0.0.0.0", "short", False),
+        ({OPERATOR_TOKEN.name: "short"}, "localhost", None, False),
     ],
 )
 def test_who_is_the_operator(
@@ -43,10 +44,10 @@ def test_who_comes_through_a_proxy_or_from_elsewhere_is_a_visitor(
     client: str | None, headers: list[str], operator: bool
 ) -> None:
     assert is_operator({}, "localhost", None, client=client, headers=headers) is operator
-    assert is_operator({TOKEN_VARIABLE: TOKEN}, "localhost", TOKEN, client=client, headers=headers)
+    assert is_operator({OPERATOR_TOKEN.name: TOKEN}, "localhost", TOKEN, client=client, headers=headers)
 
 
 def test_a_token_that_could_be_guessed_is_named_and_never_used() -> None:
-    assert "5 characters" in (problem_with_token({TOKEN_VARIABLE: "short"}) or "")
-    assert problem_with_token({TOKEN_VARIABLE: TOKEN}) is None
+    assert "5 characters" in (problem_with_token({OPERATOR_TOKEN.name: "short"}) or "")
+    assert problem_with_token({OPERATOR_TOKEN.name: TOKEN}) is None
     assert problem_with_token({}) is None

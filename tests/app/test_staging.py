@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.staging import ROOT, stage, summary
+from app.staging import stage, summary
+from data.paths import ROOT
 
 
 @pytest.fixture(scope="module")

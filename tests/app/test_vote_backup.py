@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.vote_backup import FILE_NAME, REPO_VARIABLE, VoteBackup, banner
+from data.settings import VOTES_REPO
+from app.vote_backup import FILE_NAME, VoteBackup, banner
 from app.vote_store import Vote, VoteStore
 from tests.hub import Account, Hub
 
@@ -86,5 +87,5 @@ def test_what_fails_is_said_in_one_line_and_tried_again_and_nothing_is_replaced_
 
 def test_a_space_without_a_token_warns_before_the_vote() -> None:
     assert "vanish" in (banner({"SPACE_ID": "me/space"}) or "")
-    assert banner({"SPACE_ID": "me/space", REPO_VARIABLE: REPO, "HF_TOKEN": "hf"}) is None
+    assert banner({"SPACE_ID": "me/space", VOTES_REPO.name: REPO, "HF_TOKEN": "hf"}) is None
     assert banner({}) is None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from data.child import REPOSITORY
+from data.paths import ROOT
 from data.models import ProgressPrinter, main
 from data.progress import Progress
 from tests.gguf_bytes import model_bytes
@@ -42,7 +42,7 @@ def registry(tmp_path: Path, hub: Hub) -> str:
 def start(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "data.models", *arguments],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -142,7 +142,7 @@ def test_no_network_is_one_line_and_a_fetched_model_still_works(
 def test_help_loads_nothing_heavy() -> None:
     heavy = "{'huggingface_hub', 'numpy', 'llama_cpp', 'gguf', 'httpx', 'filelock'}"
     code = f"import sys, data.models; print(sorted({heavy} & set(sys.modules)))"
-    assert subprocess.check_output([sys.executable, "-c", code], cwd=REPOSITORY, text=True) == "[]\n"
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True) == "[]\n"
 
 
 def test_list_works_on_the_shipped_registry_with_an_empty_cache(
