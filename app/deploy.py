@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.staging import StagedFile, stage, summary
+from app.space.staging import StagedFile, stage, summary
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -54,8 +54,8 @@ def deploy(wish: Wish, folder: Path, *, say: Callable[[str], None]) -> str:
     Raises:
         HubError: One line that says what to do.
     """
-    from app.spaces import open_space, send_folder
-    from data.hub_account import explained, sign_in
+    from data.hub.account import explained, sign_in
+    from data.hub.spaces import open_space, send_folder
 
     api = sign_in(wish.repo)
     is_new = open_space(
@@ -96,8 +96,8 @@ def wait_until_running(
     Raises:
         HubError: It failed, or takes longer than an hour.
     """
-    from data.hub import host
-    from data.hub_account import HubError, explained, sign_in
+    from data.hub.account import HubError, explained, sign_in
+    from data.hub.download import host
 
     api, started, shown = sign_in(repo), clock(), ""
     while clock() - started < LIMIT_S:
@@ -121,14 +121,14 @@ def wait_until_running(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 it runs (or --dry-run), 1 it cannot be published, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    from app.spaces import run_command
+    from data.hub.spaces import run_command
 
     return run_command(lambda: _run(options), interrupted="the Space builds on; run it again to follow it")
 
 
 def _run(options: argparse.Namespace) -> int:
-    from data.hub import host
-    from data.hub_account import check_repository_name, choose_transfer
+    from data.hub.account import check_repository_name, choose_transfer
+    from data.hub.download import host
 
     choose_transfer()
     check_repository_name(options.repo)
@@ -157,7 +157,7 @@ def read_variables(given: Sequence[str]) -> dict[str, str]:
     Raises:
         HubError: Not KEY=VALUE, or a secret.
     """
-    from data.hub_account import HubError
+    from data.hub.account import HubError
 
     variables = {}
     for text in given:
@@ -178,7 +178,7 @@ def read_secrets(names: Sequence[str], environment: "os._Environ[str] | dict[str
     Raises:
         HubError: One is not set.
     """
-    from data.hub_account import HubError
+    from data.hub.account import HubError
 
     for name in names:
         if not _NAME.fullmatch(name) or _HUB_TOKEN.search(name):

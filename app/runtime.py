@@ -9,27 +9,27 @@ import streamlit as st
 from streamlit.runtime import exists, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from app.added_models import load_added, save_added
-from app.benchmark_jobs import BenchmarkJobs
-from app.catalogue import Catalogue
-from app.chats import Chats
-from app.conversation import Chat
-from app.downloads import Downloads
-from app.generation import GenerationService
-from app.headline import Headline
-from app.inert import inert_markdown
-from app.list_runs import ListRuns
-from app.open_tabs import OpenTabs
-from app.people import is_operator
-from app.shares import Shares
+from app.arena.vote_backup import VoteBackup, is_configured
+from app.arena.vote_store import VoteStore
+from app.chat.chats import Chats
+from app.chat.conversation import Chat
+from app.chat.generation import GenerationService
+from app.chat.inert import inert_markdown
+from app.chat.list_runs import ListRuns
+from app.chat.open_tabs import OpenTabs
+from app.chat.people import is_operator
+from app.chat.shares import Shares
+from app.library.added import load_added, save_added
+from app.library.downloads import Downloads
+from app.library.offered import Catalogue
+from app.results.headline import Headline
+from app.results.jobs import BenchmarkJobs
+from benchmarks.charts.colours import colour_of
+from benchmarks.engine.worker import Worker
+from data.models.fetch import fetch, local_path
+from data.models.registry import DEFAULT_REGISTRY, ModelEntry, load_registry
 from data.paths import results_directories, state_dir
-from app.vote_backup import VoteBackup, is_configured
-from app.vote_store import VoteStore
-from benchmarks.colours import colour_of
-from benchmarks.worker import Worker
-from data.registry import DEFAULT_REGISTRY, ModelEntry, load_registry
 from data.settings import ENGINE, REGISTRY, VOTES_REPO
-from data.sources import fetch, local_path
 
 # The pages use the same cores: with OpenMP's usual long spinning, decode drops to a tenth whenever something else runs.
 # Short spinning costs 5% on an idle machine (docs/log.md). What the user has set wins.
@@ -97,7 +97,7 @@ def headline() -> Headline:
 
 def _import_charts() -> None:
     """The Results page's libraries take seconds to import: done while the first visitor reads the Compare page."""
-    import benchmarks.charts  # noqa: F401
+    import benchmarks.charts.scatter  # noqa: F401
 
 
 def default_pair() -> tuple[str, str]:

@@ -15,18 +15,18 @@ from pathlib import Path
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 nothing to show or the Hub refuses, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    from app.spaces import run_command
+    from data.hub.spaces import run_command
 
     return run_command(lambda: _run(options), interrupted="run it again to start over")
 
 
 def _run(options: argparse.Namespace) -> int:
-    from app.runs_on_disk import load_runs
-    from app.site import write_site
-    from data.paths import results_directories
-    from benchmarks.runs import RunError
+    from benchmarks.reports.site import write_site
+    from benchmarks.runs.on_disk import load_runs
+    from benchmarks.runs.read import RunError
     from data.disk import size_text
-    from data.hub_account import check_repository_name, choose_transfer
+    from data.hub.account import check_repository_name, choose_transfer
+    from data.paths import results_directories
     from data.progress import ModelError
 
     choose_transfer()
@@ -49,9 +49,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _publish(repo: str, folder: Path, *, private: bool) -> str:
-    from app.spaces import open_space, send_folder
-    from data.hub import host
-    from data.hub_account import sign_in
+    from data.hub.account import sign_in
+    from data.hub.download import host
+    from data.hub.spaces import open_space, send_folder
 
     api = sign_in(repo)
     open_space(api, repo, sdk="static", private=private)

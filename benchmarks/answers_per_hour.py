@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.arguments import positive
-from benchmarks.engine import EngineError, Finished, LoadOptions, Message, Request, Sampling
-from benchmarks.machine import usable_threads
+from benchmarks.engine.contract import EngineError, Finished, LoadOptions, Message, Request, Sampling
+from benchmarks.engine.machine import usable_threads
+from benchmarks.engine.worker import WorkerEngine, worker_environment
 from benchmarks.speed import locate
-from benchmarks.worker import WorkerEngine, worker_environment
 from data.paths import ROOT
 from data.progress import ModelError
-from data.suites import Prompt, Suite, SuiteError, Turn, balanced, load_suite
+from data.suites.prompts import Prompt, Suite, SuiteError, Turn, balanced, load_suite
 
 REPLY_TOKENS = 128
 CONTEXT_TOKENS = 1024

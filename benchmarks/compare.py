@@ -20,9 +20,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pairs import PairComparison, compare_pair
-from benchmarks.runs import Run, RunError, read_run
-from benchmarks.stats import holm
+from benchmarks.runs.read import Run, RunError, read_run
+from benchmarks.statistics.pairs import PairComparison, compare_pair
+from benchmarks.statistics.stats import holm
 
 REGRESSION = 3
 
@@ -123,7 +123,7 @@ def _one(run: Run, options: argparse.Namespace) -> int:
 
 
 def _two(a: Run, b: Run, options: argparse.Namespace) -> int:
-    from benchmarks.compare_runs import changes_json, compare_runs, report_lines
+    from benchmarks.analysis.changes import changes_json, compare_runs, report_lines
 
     found = compare_runs(a, b, suite=options.suite)
     print("\n".join(report_lines(found)))

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from benchmarks.runs import AGAIN, CONDITIONS
+from benchmarks.runs.read import AGAIN, CONDITIONS
 
 RUNNABLE_CONDITIONS = ("timed-cold", "warm", "batched")
 ENGINES = ("llama_cpp", "scripted")

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.arguments import positive
-from benchmarks.pairs import cluster_of
-from benchmarks.runs import Row, Run, RunError
-from benchmarks.stats import Interval
+from benchmarks.runs.read import Row, Run, RunError
+from benchmarks.statistics.pairs import cluster_of
+from benchmarks.statistics.stats import Interval
 
 Choice = Literal["a", "b", "tie"]
 Ask = Callable[[str], str | None]
@@ -162,8 +162,8 @@ def answered_pairs(run: Run, a: str, b: str, questions: Iterable[tuple[str, str]
 def _summed(a: str, b: str, judge: str, judgements: Sequence[Judgement], rows: Sequence[Row]) -> JudgeReport:
     import numpy as np
 
-    from benchmarks.clusters import clustered_mean
-    from benchmarks.stats import mcnemar_exact
+    from benchmarks.statistics.clusters import clustered_mean
+    from benchmarks.statistics.stats import mcnemar_exact
 
     judged = [(each, cluster_of(row)) for each, row in zip(judgements, rows, strict=True) if each.choice]
     values = np.array([{"a": 1.0, "b": -1.0, "tie": 0.0}[each.choice or "tie"] for each, _ in judged])
@@ -212,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     from benchmarks.judge_model import JudgeError, judge_by_model
     from data.progress import ModelError
-    from data.suites import SuiteError
+    from data.suites.prompts import SuiteError
 
     try:
         found = judge_by_model(options)

@@ -4,12 +4,12 @@ import argparse
 import sys
 
 from benchmarks.config import Config, ConfigError
-from benchmarks.engine import Message, Request, Sampling
+from benchmarks.engine.contract import Message, Request, Sampling
 from benchmarks.judge import Ask, JudgeReport, judge_run
-from benchmarks.measure import ModelUnderTest
-from benchmarks.runs import Run, read_run
-from benchmarks.subjects import Subject, find_subjects, under_test
-from data.suites import Prompt, load_suite
+from benchmarks.measure.models import Subject, find_subjects, under_test
+from benchmarks.measure.sample import ModelUnderTest
+from benchmarks.runs.read import Run, read_run
+from data.suites.prompts import Prompt, load_suite
 
 _CONTEXT_TOKENS = 4096
 _REPLY_TOKENS = 24

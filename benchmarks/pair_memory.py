@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.arguments import positive
-from benchmarks.engine import EngineError, Event, Finished, LoadOptions, Request, Sampling
-from benchmarks.worker import Worker
+from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions, Request, Sampling
+from benchmarks.engine.worker import Worker
 
 PROMPT_TOKENS = 64
 LIMIT_S = 600.0

@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmarks.runs import Run
+    from benchmarks.runs.read import Run
 
 _PATH = re.compile(r"(?<![\w:/.])(?:~|\.{1,2})?/[^\s'\":,;]+")
 _FRONT_MATTER = """---
@@ -33,9 +33,9 @@ configs:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 the run or the Hub is not as it must be."""
     options = _parse(arguments)
-    from benchmarks.runs import RunError, read_run
-    from data.hub_account import HubError
-    from data.hub_dataset import push_files
+    from benchmarks.runs.read import RunError, read_run
+    from data.hub.account import HubError
+    from data.hub.repository import push_files
 
     try:
         run = read_run(options.run)
@@ -54,9 +54,9 @@ def dataset_files(run: "Run") -> dict[str, bytes]:
     Raises:
         RunError: The run is not finished, or has no rows.
     """
-    from benchmarks.report_content import collect
-    from benchmarks.report_text import markdown_report
-    from benchmarks.runs import MANIFEST_NAME, SAMPLES_NAME, RunError
+    from benchmarks.reports.content import collect
+    from benchmarks.reports.text import markdown_report
+    from benchmarks.runs.read import MANIFEST_NAME, SAMPLES_NAME, RunError
 
     if not run.finished:
         raise RunError(f"{run.directory}: not finished; go on with --resume, then push it")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from benchmarks.report_content import Report
+    from benchmarks.reports.content import Report
 
 FORMATS = ("md", "html", "csv", "json")
 
@@ -23,8 +23,8 @@ FORMATS = ("md", "html", "csv", "json")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 a run cannot be read or reported on."""
     options = _parse(arguments)
-    from benchmarks.report_content import collect
-    from benchmarks.runs import RunError, read_run
+    from benchmarks.reports.content import collect
+    from benchmarks.runs.read import RunError, read_run
 
     try:
         text = _renderers()[options.format](collect([read_run(run) for run in options.runs], base=options.base))
@@ -39,13 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _renderers() -> "dict[str, Callable[[Report], str]]":
-    from benchmarks import report_html, report_text
+    from benchmarks.reports import html, text
 
     return {
-        "md": report_text.markdown_report,
-        "html": report_html.html_report,
-        "csv": report_text.csv_report,
-        "json": report_text.json_report,
+        "md": text.markdown_report,
+        "html": html.html_report,
+        "csv": text.csv_report,
+        "json": text.json_report,
     }
 
 

@@ -22,8 +22,8 @@ from benchmarks.arguments import positive
 
 if TYPE_CHECKING:
     from benchmarks.config import Config
-    from benchmarks.runs import Run
-    from data.suites import Suite
+    from benchmarks.runs.read import Run
+    from data.suites.prompts import Suite
 
 DEFAULT_OUT = Path("results")
 _OVERRIDES = ("limit", "jobs", "threads")
@@ -34,9 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     from benchmarks.config import ConfigError
     from benchmarks.graders import GraderError
-    from benchmarks.runs import RunError
+    from benchmarks.runs.read import RunError
     from data.progress import ModelError
-    from data.suites import SuiteError
+    from data.suites.prompts import SuiteError
 
     try:
         run = _run(options)
@@ -68,9 +68,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run(options: argparse.Namespace) -> "Run":
     from benchmarks.config import load_config
     from benchmarks.graders import check_suite
-    from benchmarks.runs import read_run
-    from benchmarks.subjects import find_subjects
-    from data.suites import load_suite
+    from benchmarks.measure.models import find_subjects
+    from benchmarks.runs.read import read_run
+    from data.suites.prompts import load_suite
 
     config = load_config(options.config)
     given = {name: value for name in _OVERRIDES if (value := getattr(options, name))}
@@ -80,7 +80,7 @@ def _run(options: argparse.Namespace) -> "Run":
         check_suite(suite)
     earlier = _run_to_go_on_with(options.out, config, suites) if options.resume else None
     subjects = find_subjects(config, _say)
-    from benchmarks.execute import execute
+    from benchmarks.measure.execute import execute
 
     directory = execute(config, suites, subjects, out=options.out, earlier=earlier, progress_to=sys.stderr)
     return read_run(directory)
@@ -88,8 +88,8 @@ def _run(options: argparse.Namespace) -> "Run":
 
 def _run_to_go_on_with(out: Path, config: "Config", suites: Sequence["Suite"]) -> Path:
     """The newest unfinished run of the configuration, or else the newest that has grown since."""
-    from benchmarks.run_manifest import has_grown
-    from benchmarks.runs import RunError, find_runs, read_manifest
+    from benchmarks.measure.manifest import has_grown
+    from benchmarks.runs.read import RunError, find_runs, read_manifest
 
     grown = None
     for directory in reversed(find_runs([out])):
@@ -111,9 +111,9 @@ def _run_to_go_on_with(out: Path, config: "Config", suites: Sequence["Suite"]) -
 
 
 def _report(run: "Run", *, as_json: bool) -> int:
-    from benchmarks.consistency import batch_effect_text, batch_effects
-    from benchmarks.summary import as_json as flat
-    from benchmarks.summary import summarise, table
+    from benchmarks.analysis.summary import as_json as flat
+    from benchmarks.analysis.summary import summarise, table
+    from benchmarks.statistics.consistency import batch_effect_text, batch_effects
 
     summaries = summarise(run)
     print(table(summaries))

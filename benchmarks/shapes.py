@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from data.child import quantize_in_child
 from data.disk import require_space
-from data.gguf_header import GGUFError, read_header
+from data.gguf.header import GGUFError, read_header
+from data.gguf.quantize import QUANTIZATIONS
 from data.progress import ModelError, never_cancelled
-from data.quantize import QUANTIZATIONS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -275,8 +275,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _embedded_model() -> Path:
-    from data.registry import get, load_registry
-    from data.sources import fetch
+    from data.models.fetch import fetch
+    from data.models.registry import get, load_registry
 
     registry = load_registry()
     return fetch(get(registry, "smollm2-135m"), registry)

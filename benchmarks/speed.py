@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.arguments import positive
-from benchmarks.engine import EngineError, Finished, LoadOptions, Request, Sampling, Timings
-from benchmarks.machine import usable_threads
-from benchmarks.worker import WorkerEngine, worker_environment
+from benchmarks.engine.contract import EngineError, Finished, LoadOptions, Request, Sampling, Timings
+from benchmarks.engine.machine import usable_threads
+from benchmarks.engine.worker import WorkerEngine, worker_environment
+from data.models.registry import RegistryError
 from data.progress import ModelError
-from data.registry import RegistryError
 
 PREFILL_TOKENS = 512
 DECODE_TOKENS = 128
@@ -128,8 +128,8 @@ def locate(model: str) -> Path:
     Raises:
         RegistryError, ModelError: Unknown id, or the file cannot be had.
     """
-    from data.registry import get, load_registry
-    from data.sources import fetch
+    from data.models.fetch import fetch
+    from data.models.registry import get, load_registry
 
     if model.endswith(".gguf"):
         return Path(model)

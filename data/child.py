@@ -86,7 +86,7 @@ def quantize_in_child(
     """
     try:
         code, log = run_child(
-            [sys.executable, "-m", "data.quantize", str(source), str(target), quantization],
+            [sys.executable, "-m", "data.gguf.quantize", str(source), str(target), quantization],
             directory=target.parent,
             environment={"PYTHONPATH": python_path()},
             tick=lambda log: on_share(quantized_share(log)),

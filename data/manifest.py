@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from data.checksums import write_atomically
+from data.files import write_atomically
 
 SCHEMA_VERSION = 1
 Kind = Literal["adapter", "gguf", "parity"]

@@ -22,8 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data.llama_library import UnsupportedCPU, builds_dir, choose_variant, cpu_flags  # noqa: E402
-from data.paths import ROOT  # noqa: E402
+from data.llama_library import UnsupportedCPU, builds_dir, choose_variant, cpu_flags
+from data.paths import ROOT
 
 EMBEDDED_MODELS = ("smollm2-135m", "smollm2-small-r8", "smollm2-135m-r16")
 

@@ -26,8 +26,7 @@ from urllib.request import urlopen
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.staging import stage  # noqa: E402
-from data.paths import ROOT  # noqa: E402
+from app.space.staging import stage
 
 # What python:3.11-slim-bookworm has, from Debian's own packages; python-is-python3 gives the name `python`.
 BASE = "python:3.11-slim-bookworm"

@@ -35,8 +35,8 @@ def hub(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 @pytest.fixture(scope="session")
 def embedded_model() -> Path:
     """SmolLM2-135M in the real cache, fetched where it is not there; for tests marked slow."""
-    from data.registry import get, load_registry
-    from data.sources import fetch
+    from data.models.fetch import fetch
+    from data.models.registry import get, load_registry
 
     registry = load_registry()
     return fetch(get(registry, "smollm2-135m"), registry)

@@ -408,7 +408,7 @@ def _check_replacements(where: str, pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def _check_quantizations(export: Export) -> None:
-    from data.quantize import QUANTIZATIONS
+    from data.gguf.quantize import QUANTIZATIONS
 
     for quantization in export.quantizations:
         if quantization not in QUANTIZATIONS:

@@ -14,16 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.command import Counter, run_command, say
 from data.progress import ModelError
 from training.config import Config, TrainingError
-from training.console import Counter, run_command, say
 from training.run_directory import RunDirectory, RunRecord, prepared_data, read_record
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from training.base_model import Checkpoint
+    from training.checkpoints.base_model import Checkpoint
 
 _PREFIX = "base_model.model."
 _SUFFIXES = (".lora_A.weight", ".lora_B.weight")
@@ -39,8 +39,8 @@ def export(run: RunDirectory, quantizations: Sequence[str] = ()) -> list[Path]:
         TrainingError: The run is not finished, or something cannot be exported; one line.
     """
     from data.disk import require_space
-    from data.lora import merge_adapter
-    from training.base_model import resolve
+    from data.gguf.lora import merge_adapter
+    from training.checkpoints.base_model import resolve
 
     record = read_record(run)
     if record.status != "finished":
@@ -85,7 +85,7 @@ def gguf_adapter(directory: Path, checkpoint: Path) -> "tuple[dict[str, tuple[An
     Raises:
         TrainingError: See `read_peft_adapter`.
     """
-    from training.llama_tensors import heads_of, permute
+    from training.checkpoints.tensors import heads_of, permute
 
     shape = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     heads = shape["num_attention_heads"]
@@ -104,7 +104,7 @@ def read_peft_adapter(directory: Path) -> "tuple[dict[str, tuple[Any, Any]], flo
     """
     from safetensors import safe_open
 
-    from training.llama_tensors import gguf_name
+    from training.checkpoints.tensors import gguf_name
 
     try:
         settings = json.loads((directory / "adapter_config.json").read_text(encoding="utf-8"))
@@ -127,7 +127,7 @@ def read_peft_adapter(directory: Path) -> "tuple[dict[str, tuple[Any, Any]], flo
 
 
 def _write_adapter(run: RunDirectory, config: Config, checkpoint: "Checkpoint") -> Path:
-    from data.lora import write_adapter
+    from data.gguf.lora import write_adapter
 
     tensors, alpha = gguf_adapter(run.adapter, checkpoint.path)
     if not any(b.any() for _, b in tensors.values()):
@@ -141,7 +141,7 @@ def _base_gguf(config: Config, checkpoint: "Checkpoint", out: Path, tokenizer: P
     """The base to merge into: the registry's own file, or the checkpoint written as F16."""
     if checkpoint.gguf and config.data.template == "base":
         return checkpoint.gguf
-    from training.llama_gguf import write_gguf
+    from training.checkpoints.write_gguf import write_gguf
 
     counter = Counter(stage="writing the base, %", total=100)
     on_share = lambda share: counter.show(int(share * 100))  # noqa: E731
@@ -172,7 +172,7 @@ def _quantize(run: RunDirectory, f16: Path, quantization: str) -> Path:
 
 
 def _write_manifest(run: RunDirectory, record: RunRecord, config: Config, written: Sequence[Path]) -> None:
-    from data.checksums import sha256_of
+    from data.files import sha256_of
     from data.manifest import Manifest, write_manifest
 
     manifest = Manifest(
@@ -210,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _quantizations(text: str) -> list[str]:
-    from data.quantize import QUANTIZATIONS
+    from data.gguf.quantize import QUANTIZATIONS
 
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
     for name in names:

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.arguments import positive
+from data.command import Counter, run_command, say
 from training.config import TrainingError, load_config
-from training.console import Counter, run_command, say
 from training.run_directory import RUNS
 
 if TYPE_CHECKING:
-    from benchmarks.engine import Engine, Finished
+    from benchmarks.engine.contract import Engine, Finished
     from training.prepare import Prepared
 
 REPLY_TOKENS = 400
@@ -79,7 +79,7 @@ def retained(model: str, sha256: str, engine: "Engine", rows: Sequence[HeldOut],
     """Score all rows, and answer the prompts of the source `asked`."""
     import numpy as np
 
-    from training.parity import perplexity
+    from training.parity.checks import perplexity
     from training.replay import loops
 
     scores: dict[str, list[np.ndarray]] = {}
@@ -103,7 +103,7 @@ def retained(model: str, sha256: str, engine: "Engine", rows: Sequence[HeldOut],
 
 
 def _replies(engine: "Engine", prompts: Sequence[tuple[int, ...]]) -> "list[Finished]":
-    from benchmarks.engine import Finished, Request, Sampling
+    from benchmarks.engine.contract import Finished, Request, Sampling
 
     waiting, ends, running = deque(prompts), [], 0
     counter = Counter(stage="answering", total=len(prompts))
@@ -155,9 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _command(options: argparse.Namespace) -> int:
     from benchmarks.config import Config as BenchmarkConfig
     from benchmarks.config import ConfigError
-    from benchmarks.engine import EngineError, LoadOptions
-    from benchmarks.subjects import find_subjects
-    from benchmarks.worker import WorkerEngine
+    from benchmarks.engine.contract import EngineError, LoadOptions
+    from benchmarks.engine.worker import WorkerEngine
+    from benchmarks.measure.models import find_subjects
     from data.progress import ModelError
     from training.prepare import prepare
 

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from data.command import Counter, run_command
 from training.config import Base, TrainingError
-from training.console import Counter, run_command
 
 _BATCH_TOKENS = 32_768
 
@@ -36,8 +36,8 @@ def search(base: Base, texts: Sequence[tuple[str, str]], drop: int) -> list[dict
     import torch
     from transformers import AutoModelForCausalLM
 
-    from training.base_model import resolve
-    from training.examples import load_tokenizer, make_example
+    from training.checkpoints.base_model import resolve
+    from training.rows.examples import load_tokenizer, make_example
 
     checkpoint = resolve(base)
     tokenizer = load_tokenizer(checkpoint.path, "base")

@@ -15,15 +15,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.command import Counter, run_command, say
 from training.config import Config, TrainingError, fingerprint, load_config, to_dict
-from training.console import Counter, run_command, say
 from training.run_directory import RUNS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from training.examples import Example
-    from training.overlap import Overlap
+    from training.rows.examples import Example
+    from training.rows.overlap import Overlap
 
 CARD_VERSION = 1
 
@@ -93,10 +93,10 @@ def prepare(config: Config, *, runs: Path = RUNS) -> Prepared:
     Raises:
         TrainingError: Base or data cannot be had, or no row is left; one line.
     """
-    from data.checksums import write_atomically
-    from training.base_model import resolve
-    from training.examples import load_tokenizer
-    from training.overlap import overlap_with, suite_prompts
+    from data.files import write_atomically
+    from training.checkpoints.base_model import resolve
+    from training.rows.examples import load_tokenizer
+    from training.rows.overlap import overlap_with, suite_prompts
 
     tokenizer = load_tokenizer(resolve(config.base).path, config.data.template)
     if found := find_prepared(config, tokenizer, runs):
@@ -126,7 +126,7 @@ def _files(train: "list[Example]", validation: "list[Example]") -> "list[tuple[s
 
 
 def _key(config: Config, tokenizer: "PreTrainedTokenizerFast") -> str:
-    from training.overlap import suite_prompts
+    from training.rows.overlap import suite_prompts
 
     vocabulary = fingerprint(sorted(tokenizer.get_vocab().items()), tokenizer.chat_template)
     sources = (to_dict(config.data), _local_sums(config), suite_prompts(config.data.held_out))
@@ -135,7 +135,7 @@ def _key(config: Config, tokenizer: "PreTrainedTokenizerFast") -> str:
 
 def _local_sums(config: Config) -> list[str]:
     """SHA-256 of every file that the data come from: other content is other data."""
-    from data.checksums import sha256_of
+    from data.files import sha256_of
 
     names = [config.data.path]
     for source in config.data.sources.values():
@@ -144,9 +144,9 @@ def _local_sums(config: Config) -> list[str]:
 
 
 def _read(name: str, config: Config, tokenizer: "PreTrainedTokenizerFast", overlap: "Overlap", seen: set[str]) -> Kept:
-    from training.examples import make_example
-    from training.overlap import normalized
-    from training.sources import read_source
+    from training.rows.examples import make_example
+    from training.rows.overlap import normalized
+    from training.rows.sources import read_source
 
     source = config.data.sources[name]
     say(f"reading {name}")
@@ -227,7 +227,7 @@ def _write(path: Path, examples: "Sequence[Example]") -> str:
     import pyarrow as pa
     from pyarrow import parquet
 
-    from data.checksums import sha256_of
+    from data.files import sha256_of
 
     kind = pa.list_(pa.int32())
     schema = pa.schema([("input_ids", kind), ("labels", kind)])

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.console import run_command
-from training.reasoning_tasks import TASKS_FILE, generate, read_tasks
-from training.worked_answers import INSTRUCTION
+from data.command import run_command
+from training.rows.reasoning_tasks import TASKS_FILE, generate, read_tasks
+from training.rows.worked_answers import INSTRUCTION
 
 _TERSE_TOKENS, _WORKED_TOKENS = 48, 256
 

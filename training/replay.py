@@ -14,18 +14,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.base_model import resolve
+from data.command import Counter, quiet_loading, run_command, say
+from training.checkpoints.base_model import resolve
 from training.config import Base, Config, Source, TrainingError, fingerprint, load_config, to_dict
-from training.console import Counter, quiet_loading, run_command, say
-from training.conversations import form_of
-from training.examples import load_tokenizer
-from training.jsonl import json_rows
+from training.rows.conversations import form_of
+from training.rows.examples import load_tokenizer
+from training.rows.jsonl import json_rows
 from training.run_directory import RUNS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from training.decoder import Script, Turn
+    from training.checkpoints.decoder import Script, Turn
 
 PROMPTS_PER_PART = 8_192
 _GPU_SLOTS, _CPU_SLOTS = 2_048, 8
@@ -94,7 +94,7 @@ class _Writer:
         import torch
         from transformers import AutoModelForCausalLM
 
-        from training.decoder import Decoder
+        from training.checkpoints.decoder import Decoder
 
         checkpoint = resolve(base)
         quiet_loading()
@@ -111,7 +111,7 @@ class _Writer:
         """A question and its answer, or None for what is of no use; given questions first, then `own` written ones."""
         from transformers import set_seed
 
-        from training.decoder import write_sequences
+        from training.checkpoints.decoder import write_sequences
 
         set_seed(seed)
         scripts: list[Script] = [
@@ -130,12 +130,12 @@ class _Writer:
             yield pair if all(pair) and not (loops(pair[0]) or loops(pair[1]) or refuses(pair[1])) else None
 
     def _question(self) -> "Turn":
-        from training.decoder import Turn
+        from training.checkpoints.decoder import Turn
 
         return Turn(given=self.opening, max_tokens=_LONGEST_QUESTION_TOKENS, temperature=1.0)
 
     def _answer(self, given: tuple[int, ...]) -> "Turn":
-        from training.decoder import Turn
+        from training.checkpoints.decoder import Turn
 
         return Turn(given=given, max_tokens=self.source.max_new_tokens, temperature=self.source.temperature)
 

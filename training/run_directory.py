@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from data.checksums import write_atomically
+from data.files import write_atomically
 from training.config import Config, TrainingError, from_dict
 
 RUNS = Path("runs")

@@ -17,12 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.command import duration, run_command, say
 from training.config import Config, TrainingError, differences, load_config, to_dict
-from training.console import duration, run_command, say
 from training.run_directory import RUNS, RunDirectory, RunRecord, read_record, write_record
 
 if TYPE_CHECKING:
-    from training.backends import Choice
+    from training.fit.backends import Choice
     from training.prepare import Prepared
 
 # Changing these does not change what is trained, but for rounding; the second line is the way out of a full memory.
@@ -44,8 +44,8 @@ def train(
     Raises:
         TrainingError: It cannot be done; one line that says what to do.
     """
-    from training.backends import choose
-    from training.trainer import accumulation_steps
+    from training.fit.backends import choose
+    from training.fit.trainer import accumulation_steps
 
     run = RunDirectory(path=runs / config.name)
     earlier = _earlier(run, config, resume)
@@ -54,8 +54,8 @@ def train(
     if earlier:
         _check_same_backend(run, earlier, choice)
     if choice.backend == "unsloth":
-        import training.backend_unsloth  # noqa: F401 (before transformers)
-    from training.base_model import resolve
+        import training.fit.unsloth  # noqa: F401 (before transformers)
+    from training.checkpoints.base_model import resolve
     from training.prepare import prepare
 
     if choice.world_size > 1:
@@ -93,9 +93,9 @@ def _fit(
     from transformers import AutoTokenizer, set_seed
     from transformers.trainer_utils import get_last_checkpoint
 
-    from training.backends import load
-    from training.monitor import Monitor, keep_metrics_until, plot_loss, read_metrics
-    from training.trainer import make_trainer
+    from training.fit.backends import load
+    from training.fit.monitor import Monitor, keep_metrics_until, plot_loss, read_metrics
+    from training.fit.trainer import make_trainer
 
     last = get_last_checkpoint(run.checkpoints) if resume and run.checkpoints.is_dir() else None
     if _is_first():
@@ -206,7 +206,7 @@ def _check_same_material(run: RunDirectory, earlier: RunRecord, prepared: "Prepa
 
 
 def _new_record(config: Config, choice: "Choice", prepared: "Prepared", path: Path, identity: str) -> RunRecord:
-    from benchmarks.run_manifest import git_commit
+    from benchmarks.measure.manifest import git_commit
 
     return RunRecord(
         config=to_dict(config),
@@ -247,7 +247,7 @@ def _wait_for_first_process(config: Config, runs: Path) -> None:
     import torch
     import torch.distributed as dist
 
-    from training.base_model import resolve
+    from training.checkpoints.base_model import resolve
     from training.prepare import prepare
 
     gpu = torch.cuda.is_available()
@@ -297,7 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def command() -> int:
         config = load_config(options.config, options.set)
         if options.dry_run:
-            from training.plan import plan, plan_text
+            from training.fit.plan import plan, plan_text
 
             print(plan_text(plan(config, backend=options.backend, runs=options.runs)))
             return 0

@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from data.command import run_command, say
 from training.config import CONFIGS_DIR, Config, TrainingError, load_config
-from training.console import run_command, say
 
 WARM_UP_STEPS, TIMED_STEPS, PROFILED_STEPS = 4, 16, 2
 _EXAMPLES, _COMMON_TOKENS = 64, 4_000
@@ -118,17 +118,17 @@ def measure_cell(name: str, base: str, scratch: Path) -> dict[str, Any]:
     """
     import torch
 
-    from training.backends import choose, load
+    from training.fit.backends import choose, load
 
     cell = CELLS[name]
     config = cell_config(cell, base)
     choice = choose(config, cell.backend)
     if choice.backend == "unsloth":
-        import training.backend_unsloth  # noqa: F401 (before transformers)
-    from training.base_model import resolve
-    from training.examples import load_tokenizer
+        import training.fit.unsloth  # noqa: F401 (before transformers)
+    from training.checkpoints.base_model import resolve
+    from training.fit.trainer import make_trainer
     from training.prepare import Prepared
-    from training.trainer import make_trainer
+    from training.rows.examples import load_tokenizer
 
     checkpoint = resolve(config.base).path
     tokenizer = load_tokenizer(checkpoint, "base")

@@ -7,19 +7,19 @@ from typing import Any
 import streamlit as st
 
 from app import runtime
-from app.added_models import file_entry, hub_entry
-from app.inert import inert_markdown
-from app.model_facts import adapter_manifest, header_of, parity_rows, table, training_curve, training_name
-from app.people import problem_with_token, usable_token
+from app.chat.inert import inert_markdown
+from app.chat.people import problem_with_token, usable_token
+from app.library.added import file_entry, hub_entry
+from app.library.facts import adapter_manifest, header_of, parity_rows, table, training_curve, training_name
 from app.views.say import say_quietly, say_warning
-from app.views.training_chart import curve_chart
-from benchmarks.machine import available_memory_bytes, usable_threads
-from data.card import Card
+from benchmarks.charts.training import curve_chart
+from benchmarks.engine.machine import available_memory_bytes, usable_threads
 from data.disk import size_text
+from data.models.card import Card
+from data.models.fetch import local_path, remove
+from data.models.registry import FileSource, HubSource, ModelEntry
 from data.progress import ModelError
-from data.registry import FileSource, HubSource, ModelEntry
 from data.settings import OPERATOR_TOKEN
-from data.sources import local_path, remove
 
 LOOK_S = 0.5
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.runs_on_disk import samples_table, without_folders
 from app.views.say import say_quietly
-from benchmarks.runs import Run
+from benchmarks.runs.on_disk import samples_table, without_folders
+from benchmarks.runs.read import Run
 
 RESULTS = ("wrong", "right", "partly", "not graded", "error")
 

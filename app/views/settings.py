@@ -6,10 +6,10 @@ from typing import Any
 import streamlit as st
 
 from app import runtime
-from app.conversation import MAX_LANES, MIN_LANES
-from app.sampling_ranges import RANGES
-from benchmarks.engine import MAX_STOP_CHARACTERS, MAX_STOPS, Sampling
-from data.sources import local_path
+from app.chat.conversation import MAX_LANES, MIN_LANES
+from app.chat.sampling_ranges import RANGES
+from benchmarks.engine.contract import MAX_STOP_CHARACTERS, MAX_STOPS, Sampling
+from data.models.fetch import local_path
 
 DEFAULTS: dict[str, Any] = {
     "temperature": 0.6,

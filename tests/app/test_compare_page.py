@@ -5,12 +5,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import runtime
-from app.conversation import REPORT_PROMPTS
+from app.chat.conversation import REPORT_PROMPTS
+from benchmarks.engine.contract import Sampling
+from data.paths import ROOT
 from data.settings import OPERATOR_TOKEN as TOKEN
-from benchmarks.engine import Sampling
 
 Script = Callable[..., None]
-ENTRY = Path(__file__).resolve().parents[2] / "app" / "streamlit_app.py"
+ENTRY = ROOT / "app" / "streamlit_app.py"
 
 
 def open_app() -> AppTest:

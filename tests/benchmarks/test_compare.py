@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import compare
-from benchmarks.run_writer import RunWriter, write_manifest
-from benchmarks.runs import Row, RunError, read_run
+from benchmarks.runs.read import Row, RunError, read_run
+from benchmarks.runs.write import RunWriter, write_manifest
 
 
 def a_run(directory: Path, grades: dict[str, list[float | None]]) -> Path:

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import judge, run
 from benchmarks.judge import Judgement, answered_pairs, judge_run, read_choice, report_text
-from benchmarks.runs import RunError, find_runs
+from benchmarks.runs.read import RunError, find_runs
 from tests.benchmarks.made_runs import graded_rows, made_run
 
 RUN = made_run(graded_rows("a", "1100"), graded_rows("b", "1100"))

@@ -18,12 +18,11 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from data.paths import ROOT, cache_dir
 from data.settings import OPERATOR_TOKEN as TOKEN
-from data.paths import cache_dir
 from tests.gguf_bytes import model_bytes
 from tests.hub import Hub, Repo, serve_hub
 
-ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = "/usr/bin/chromium"
 BROWSER_OPTIONS = [
     "--no-sandbox",

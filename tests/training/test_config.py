@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from data.suites import load_suite
+from data.suites.prompts import load_suite
 from training.config import (
     ALL_LINEAR,
     CONFIGS_DIR,

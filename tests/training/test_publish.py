@@ -10,10 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from data import catalogue
-from data.card import TITLES
-from data.registry import load_registry
-from data.sources import fetch, pin_state
+from data.models import published as catalogue
+from data.models.card import TITLES
+from data.models.fetch import fetch, pin_state
+from data.models.registry import load_registry
+from data.paths import ROOT
 from tests.hub import Account, Hub, Repo
 from tests.training.published_runs import LLAMA, finished_run, sha256
 from training.publish import main
@@ -335,8 +336,7 @@ def test_the_command_itself_uploads_where_the_hub_has_no_xet(run: RunDirectory, 
     """In a process of its own, since the client reads its settings at import."""
     environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_DISABLE_XET"}
     command = [sys.executable, "-m", "training.publish", str(run.path), "--repo", REPO, "--files", "f16"]
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr.count("error")) == (0, 0), done.stderr
     (model,) = tomllib.loads(done.stdout.partition("\n")[2])["model"]
     assert model["source"]["revision"] == hub.repos[REPO].commit

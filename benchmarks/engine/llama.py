@@ -1,0 +1,449 @@
+"""The llama.cpp engine: continuous batching over sequences, every second accounted for.
+
+A step decodes one token for every reply that is being written, then reads one chunk of one waiting prompt. The two are
+separate calls, so that a prefill is never counted in anybody's decode rate. Each sequence (a slot) keeps its KV cache
+after the reply: a chat that goes on finds it and reads only what is new.
+"""
+
+import hashlib
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.engine.chat_template import ChatTemplate
+from benchmarks.engine.contract import (
+    Delta,
+    EngineError,
+    Event,
+    Finished,
+    FinishReason,
+    LoadOptions,
+    ModelInfo,
+    Request,
+    Started,
+    Timings,
+)
+from benchmarks.engine.llama_binding import NativeModel, NativeSampler, system_info
+from benchmarks.engine.machine import available_memory_bytes, usable_threads
+from benchmarks.engine.reply_text import ReplyText
+from data.gguf.header import GGUFError, GGUFHeader, read_header
+
+_SMALLEST_CHUNK = 16
+_ALONE_PREFILL_S = 30.0
+"""A chunk that nobody else waits for is as long as a batch, but never silent for minutes."""
+_PREFILL_S = 0.25
+"""Beside replies of the same model alone, a prompt is read in chunks of so many seconds: fewer of them are idle."""
+_SCORE_CHUNK = 128
+_REUSE_SHARE = 0.9
+_WORTH_COPYING = 8
+"""Tokens; copying a sequence's cache takes about as long as reading a few."""
+
+
+@dataclass(kw_only=True)
+class _Slot:
+    """A sequence of the context and the tokens in its KV cache."""
+
+    index: int
+    tokens: list[int] = field(default_factory=list)
+    used_at: float = 0.0
+    reply: "_Reply | None" = None
+
+
+@dataclass(kw_only=True)
+class _Reply:
+    id: int
+    request: Request
+    rendered: str
+    prompt: list[int]
+    text: ReplyText
+    submitted_at: float
+    sampler: NativeSampler | None = None
+    prefill_tokens: int = 0
+    prefill_s: float = 0.0
+    first_token_at: float | None = None
+    next_token: int | None = None
+    completion_tokens: int = 0
+    written: list[str] = field(default_factory=list)
+    step_s: list[float] = field(default_factory=list)
+    max_batch: int = 0
+    cancelled: bool = False
+
+
+class LlamaEngine:
+    """See the module docstring; implements `benchmarks.engine.contract.Engine`. `cancel` may be called from any thread.
+
+    Raises:
+        EngineError: Not a usable GGUF, or it would not fit in the available memory.
+    """
+
+    def __init__(self, path: Path, options: LoadOptions) -> None:
+        try:
+            header = read_header(path)
+        except (GGUFError, OSError) as error:
+            raise EngineError(f"{path.name}: {error}") from None
+        refuse_if_too_large(path, header, options)
+        threads = options.threads or usable_threads()
+        self._model = NativeModel(path, options, threads=threads)
+        template = self._model.chat_template
+        special = {"bos": self._model.special_text(self._model.bos), "eos": self._model.special_text(self._model.eos)}
+        self._template = ChatTemplate(template, **special) if template else None
+        self._slots = [_Slot(index=i) for i in range(options.sequences)]
+        self._bulk = options.bulk
+        self._queue: deque[_Reply] = deque()
+        self._next_id = 1
+        self._prefilling: _Reply | None = None
+        self._prefill_tok_per_s: float | None = None
+        self._info = ModelInfo(
+            description=self._model.description,
+            context_tokens=self._model.context_tokens,
+            sequences=options.sequences,
+            threads=threads,
+            load_s=self._model.load_s,
+            vocabulary_size=self._model.vocabulary_size,
+            template_sha256=hashlib.sha256((template or "").encode()).hexdigest(),
+            system_info=system_info(),
+            architecture=header.architecture,
+            parameters=self._model.parameters,
+        )
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._queue) or any(slot.reply for slot in self._slots)
+
+    def submit(self, request: Request) -> int:
+        rendered, prompt = self._read_prompt(request)
+        if len(prompt) >= self._info.context_tokens:
+            raise EngineError(
+                f"the prompt has {len(prompt):,} tokens, the context holds {self._info.context_tokens:,}; "
+                "shorten the prompt or start a new chat"
+            )
+        reply = _Reply(
+            id=self._next_id,
+            request=request,
+            rendered=rendered,
+            prompt=prompt,
+            text=ReplyText(request.sampling.stop),
+            submitted_at=time.perf_counter(),
+        )
+        self._next_id += 1
+        self._queue.append(reply)
+        return reply.id
+
+    def step(self, budget_s: float, *, contended: bool = False) -> list[Event]:
+        deadline = time.perf_counter() + budget_s
+        events: list[Event] = []
+        while self.busy:
+            events += self._end_cancelled()
+            events += self._admit()
+            if not (self._bulk and self._waiting_for_prefill()):
+                events += self._decode_step()
+            events += self._prefill_chunk(budget_s, contended=contended)
+            if time.perf_counter() >= deadline:
+                break
+        return events
+
+    def cancel(self, request_id: int) -> None:
+        for reply in [*self._queue, *(slot.reply for slot in self._slots)]:
+            if reply and reply.id == request_id:
+                reply.cancelled = True
+                if self._prefilling is reply:
+                    self._model.request_abort()
+
+    def score(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
+        pairs = zip(self._logits_after(token_ids), token_ids[1:])
+        return np.array([logits[token] - _log_sum(logits) for logits, token in pairs], dtype=np.float32)
+
+    def distributions(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
+        return np.stack([logits - np.float32(_log_sum(logits)) for logits in self._logits_after(token_ids)])
+
+    def tokenize(self, request: Request) -> list[int]:
+        return self._read_prompt(request)[1]
+
+    def close(self) -> None:
+        for slot in self._slots:
+            if slot.reply and slot.reply.sampler:
+                slot.reply.sampler.close()
+            slot.reply = None
+        self._queue.clear()
+        self._model.close()
+
+    def _logits_after(self, token_ids: list[int]) -> Iterator[npt.NDArray[np.float32]]:
+        """Logits after each token in turn, each valid until the next; the KV cache is empty afterwards."""
+        self._check_scorable(token_ids)
+        slot = self._slots[0]
+        self._model.forget(slot.index, 0)
+        slot.tokens = []
+        size = min(_SCORE_CHUNK, self._model.batch_tokens)
+        for start in range(0, len(token_ids), size):
+            chunk = token_ids[start : start + size]
+            positions = range(start, start + len(chunk))
+            self._model.decode(chunk, positions, [slot.index] * len(chunk), [True] * len(chunk))
+            yield from (self._model.logits(index) for index in range(len(chunk)))
+        self._model.forget(slot.index, 0)
+
+    def _check_scorable(self, token_ids: list[int]) -> None:
+        if self.busy:
+            raise EngineError("scoring needs an idle engine; wait for the replies in progress")
+        if len(token_ids) < 2:
+            raise EngineError(f"scoring needs at least 2 tokens, got {len(token_ids)}")
+        if len(token_ids) > self._info.context_tokens:
+            raise EngineError(f"{len(token_ids):,} tokens to score, the context holds {self._info.context_tokens:,}")
+        self._check_vocabulary(token_ids)
+
+    def _check_vocabulary(self, token_ids: list[int]) -> None:
+        size = self._info.vocabulary_size
+        if bad := [token for token in token_ids if not 0 <= token < size]:
+            raise EngineError(f"token id {bad[0]} is outside the vocabulary of {size:,}")
+
+    def _read_prompt(self, request: Request) -> tuple[str, list[int]]:
+        """The rendered text and its token ids, with exactly one BOS where the model asks for one."""
+        if request.prompt_tokens:
+            prompt = list(request.prompt_tokens)
+            self._check_vocabulary(prompt)
+            return "", prompt
+        if not any(message.content.strip() for message in request.messages if message.role == "user"):
+            raise EngineError("the prompt is empty; write something first")
+        if self._template is None:
+            raise EngineError(f"{self._info.description}: the file has no chat template; export it with one")
+        rendered = self._template.render(request.messages)
+        return rendered, one_bos(self._model.tokenize(rendered), bos=self._model.bos, wanted=self._model.adds_bos)
+
+    def _admit(self) -> list[Event]:
+        events: list[Event] = []
+        while self._queue and (free := [slot for slot in self._slots if slot.reply is None]):
+            if self._bulk and self._waiting_for_prefill():
+                break  # what is being read may be the beginning of the next one, too
+            reply = self._queue.popleft()
+            slot, shared = choose_slot(free, reply.prompt, cold=reply.request.cold)
+            if self._bulk and not reply.request.cold:
+                shared = self._share_beginning(slot, reply.prompt)
+            if not self._model.forget(slot.index, shared):  # a recurrent model's state is one piece
+                self._model.forget(slot.index, shared := 0)
+            slot.tokens = slot.tokens[:shared]
+            slot.reply = reply
+            reply.sampler = self._model.sampler(reply.request.sampling, reply.prompt)
+            fingerprint = reply.rendered or " ".join(map(str, reply.prompt))
+            events.append(
+                Started(
+                    id=reply.id,
+                    prompt_tokens=len(reply.prompt),
+                    cached_tokens=shared,
+                    prompt_sha256=hashlib.sha256(fingerprint.encode()).hexdigest(),
+                    rendered_prompt=reply.rendered,
+                )
+            )
+        return events
+
+    def _share_beginning(self, slot: _Slot, prompt: list[int]) -> int:
+        """Bring the longest known beginning of the prompt into the slot's KV cache; returns its tokens."""
+        most = len(prompt) - 1
+        own = min(common_prefix(slot.tokens, prompt), most)
+        best = max(self._slots, key=lambda other: common_prefix(other.tokens, prompt))
+        shared = min(common_prefix(best.tokens, prompt), most)
+        if shared < own + _WORTH_COPYING:
+            return own
+        self._model.copy_cache(best.index, slot.index)
+        slot.tokens = list(best.tokens)
+        return shared
+
+    def _waiting_for_prefill(self) -> list[_Slot]:
+        return [slot for slot in self._slots if slot.reply and slot.reply.next_token is None]
+
+    def _decode_step(self) -> list[Event]:
+        """One token for every reply that has one to go on from."""
+        active = [(slot, slot.reply) for slot in self._slots if slot.reply and slot.reply.next_token is not None]
+        if not active:
+            return []
+        started = time.perf_counter()
+        tokens = [reply.next_token or 0 for _, reply in active]
+        positions = [len(slot.tokens) for slot, _ in active]
+        if not self._model.decode(tokens, positions, [slot.index for slot, _ in active], [True] * len(active)):
+            for (slot, _), position in zip(active, positions, strict=True):  # a late abort meant for a prefill
+                self._model.forget(slot.index, position)
+            return []
+        drawn = [reply.sampler.sample(i) if reply.sampler else 0 for i, (_, reply) in enumerate(active)]
+        elapsed = time.perf_counter() - started
+        events: list[Event] = []
+        for (slot, reply), token, next_token in zip(active, tokens, drawn, strict=True):
+            slot.tokens.append(token)
+            reply.step_s.append(elapsed)
+            reply.max_batch = max(reply.max_batch, len(active))
+            events += self._accept(slot, reply, next_token)
+        return events
+
+    def _prefill_chunk(self, budget_s: float, *, contended: bool) -> list[Event]:
+        """Read one chunk of the oldest waiting prompt; after its last one, the first token is drawn."""
+        waiting = self._waiting_for_prefill()
+        slot = min(waiting, key=lambda slot: slot.reply.id if slot.reply else 0, default=None)
+        if slot is None or slot.reply is None or slot.reply.cancelled:
+            return []
+        reply, done = slot.reply, len(slot.tokens)
+        alone = not contended and (self._bulk or sum(other.reply is not None for other in self._slots) == 1)
+        size = self._chunk_tokens(_ALONE_PREFILL_S if alone else budget_s if contended else _PREFILL_S)
+        chunk = reply.prompt[done : done + size]
+        last = done + len(chunk) == len(reply.prompt)
+        started = time.perf_counter()
+        self._prefilling = reply
+        outputs = [False] * (len(chunk) - 1) + [last]
+        ok = self._model.decode(chunk, range(done, done + len(chunk)), [slot.index] * len(chunk), outputs)
+        self._prefilling = None
+        if not ok:
+            self._model.forget(slot.index, done)
+            return []
+        slot.tokens += chunk
+        first = reply.sampler.sample(len(chunk) - 1) if last and reply.sampler else None
+        elapsed = time.perf_counter() - started
+        reply.prefill_tokens += len(chunk)
+        reply.prefill_s += elapsed
+        self._prefill_tok_per_s = len(chunk) / elapsed
+        if first is None:
+            return []
+        reply.first_token_at = time.perf_counter()
+        return self._accept(slot, reply, first)
+
+    def _chunk_tokens(self, budget_s: float) -> int:
+        """As many prompt tokens as fit in the budget, by the rate seen last; a multiple of 16."""
+        wanted = (self._prefill_tok_per_s or 64.0) * min(budget_s, 60.0)
+        return max(_SMALLEST_CHUNK, min(self._model.batch_tokens, math.floor(wanted / 16) * 16))
+
+    def _accept(self, slot: _Slot, reply: _Reply, token: int) -> list[Event]:
+        """Take a drawn token into the reply, and end the reply where it is due."""
+        sampling = reply.request.sampling
+        if self._model.is_end(token) and not sampling.ignore_eos:
+            return self._finish(slot, reply, "stop")
+        reply.completion_tokens += 1
+        reply.next_token = token
+        events: list[Event] = []
+        if text := reply.text.push(self._model.piece(token)):
+            events.append(self._delta(reply, text))
+        if reply.text.stopped:
+            return [*events, *self._finish(slot, reply, "stop")]
+        # The token just drawn still needs a place in the cache before another can follow.
+        full = len(slot.tokens) + 1 >= self._info.context_tokens
+        if reply.completion_tokens >= sampling.max_tokens or full:
+            return [*events, *self._finish(slot, reply, "length")]
+        return events
+
+    def _delta(self, reply: _Reply, text: str) -> Delta:
+        reply.written.append(text)
+        return Delta(
+            id=reply.id,
+            text=text,
+            completion_tokens=reply.completion_tokens,
+            decode_s=sum(reply.step_s),
+            ttft_s=reply.first_token_at - reply.submitted_at if reply.first_token_at else None,
+        )
+
+    def _end_cancelled(self) -> list[Event]:
+        events: list[Event] = []
+        for reply in [reply for reply in self._queue if reply.cancelled]:
+            self._queue.remove(reply)
+            events += self._finish(None, reply, "cancelled")
+        for slot in self._slots:
+            if slot.reply and slot.reply.cancelled:
+                events += self._finish(slot, slot.reply, "cancelled")
+        return events
+
+    def _finish(self, slot: _Slot | None, reply: _Reply, reason: FinishReason) -> list[Event]:
+        events: list[Event] = []
+        if rest := reply.text.finish():
+            events.append(self._delta(reply, rest))
+        if reply.sampler:
+            reply.sampler.close()
+            reply.sampler = None
+        if slot:
+            slot.reply, slot.used_at = None, time.perf_counter()
+        finished = Finished(
+            id=reply.id,
+            reason=reason,
+            text="".join(reply.written),
+            completion_tokens=reply.completion_tokens,
+            timings=_timings(reply),
+        )
+        return [*events, finished]
+
+
+def choose_slot(free: list[_Slot], prompt: list[int], *, cold: bool) -> tuple[_Slot, int]:
+    """The slot for a prompt, and how many of its tokens are already in that slot's KV cache.
+
+    A slot is reused where the prompt goes on from it, or repeats it; a mere common beginning (every chat shares the
+    system prompt) is not worth another chat's cache. At least the last token is always computed: it gives the logits.
+    """
+    if not cold:
+        shared, slot = max(((common_prefix(slot.tokens, prompt), slot) for slot in free), key=lambda pair: pair[0])
+        shared = min(shared, len(prompt) - 1)
+        if shared and shared >= _REUSE_SHARE * min(len(slot.tokens), len(prompt) - 1):
+            return slot, shared
+    return min(free, key=lambda slot: (bool(slot.tokens), slot.used_at, slot.index)), 0
+
+
+def common_prefix(a: list[int], b: list[int]) -> int:
+    """Number of leading tokens that two lists share."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def one_bos(tokens: list[int], *, bos: int, wanted: bool) -> list[int]:
+    """Exactly one BOS in front where the model's metadata asks for one; otherwise the tokens as they are.
+
+    Some exports strip the BOS from the chat template and others keep it, with the same metadata.
+    """
+    if not wanted or bos < 0:
+        return tokens
+    start = next((i for i, token in enumerate(tokens) if token != bos), len(tokens))
+    return [bos, *tokens[start:]]
+
+
+def required_memory_bytes(header: GGUFHeader, options: LoadOptions) -> int:
+    """Bytes that a load needs: weights, KV cache of all sequences (f16), and the compute buffer's order of size.
+
+    Weights that llama.cpp packs anew are counted once: the file's own pages, which the resident size has too, are the
+    kernel's to take back.
+    """
+    trained = header.context_length or options.context_tokens
+    cells = min(options.context_tokens, trained) * options.sequences
+    compute = 4 * options.prefill_chunk_tokens * (header.vocabulary_size or 0) + 64 * 2**20
+    return header.tensor_bytes + cells * (header.kv_bytes_per_token or 0) + compute
+
+
+def refuse_if_too_large(path: Path, header: GGUFHeader, options: LoadOptions) -> None:
+    """Raises:
+    EngineError: The model needs more memory than is available; the message has both figures.
+    """
+    need, have = required_memory_bytes(header, options), available_memory_bytes()
+    if need > have:
+        raise EngineError(
+            f"{path.name} needs {need / 1e9:.1f} GB of memory with "
+            f"{options.sequences} × {options.context_tokens:,} tokens of context, {have / 1e9:.1f} GB are available; "
+            "close other models or choose a smaller one"
+        )
+
+
+def _log_sum(logits: npt.NDArray[np.float32]) -> float:
+    high = float(logits.max())
+    return high + math.log(float(np.exp(logits - high).sum(dtype=np.float64)))
+
+
+def _timings(reply: _Reply) -> Timings:
+    steps = np.array(reply.step_s)
+    return Timings(
+        prompt_tokens=len(reply.prompt),
+        prefill_tokens=reply.prefill_tokens,
+        prefill_s=reply.prefill_s,
+        decode_tokens=len(reply.step_s),
+        decode_s=float(steps.sum()),
+        ttft_s=reply.first_token_at - reply.submitted_at if reply.first_token_at else None,
+        total_s=time.perf_counter() - reply.submitted_at,
+        itl_p50_s=float(np.quantile(steps, 0.5)) if len(steps) else None,
+        itl_p95_s=float(np.quantile(steps, 0.95)) if len(steps) else None,
+        max_batch=reply.max_batch or None,
+    )
