@@ -1,7 +1,7 @@
 """Every environment variable of Tradeoff's own, with its meaning: the one list, which CONTRIBUTING shows.
 
-Variables of others (HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE, CPU_CORES, GOMP_SPINCOUNT, LLAMA_CPP_LIB_PATH) keep their own meaning
-and are read where they are used.
+Variables of others (HF_TOKEN, HF_ENDPOINT, CPU_CORES, GOMP_SPINCOUNT, LLAMA_CPP_LIB_PATH) mean what they do elsewhere, and are
+read where they are used.
 
 Standard library only: the build script and the Dockerfile import it before anything is installed.
 """

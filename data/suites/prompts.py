@@ -1,7 +1,7 @@
 """Prompt suites: JSON Lines files, one prompt a line, each with its grader's configuration and two example answers.
 
-A person's own suite may also be a CSV file (`data/suites/from_csv.py`); two come from the Hub (`data/suites/from_hub.py`). What
-a grader's configuration may say is checked by `benchmarks.graders`, which knows them.
+A person's own suite may also be a CSV file (`from_csv.py`); two come from the Hub (`from_hub.py`). What a
+grader's configuration may say is checked by `benchmarks.graders`, which knows them.
 """
 
 import hashlib

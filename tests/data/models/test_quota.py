@@ -44,8 +44,8 @@ def test_the_least_recently_used_goes_first_and_no_more_than_needed(models: Path
 
 
 def test_a_model_that_another_process_holds_stays_until_that_process_is_gone(models: Path) -> None:
-    code = f"from pathlib import Path; from data.models.quota import hold\nh = hold(Path({str(models / 'a' / 'a.gguf')!r})); "
-    code += "print('held', flush=True); input()"
+    code = "from pathlib import Path; from data.models.quota import hold;"
+    code += f"h = hold(Path({str(models / 'a' / 'a.gguf')!r})); print('held', flush=True); input()"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", code], **pipes) as holder:  # type: ignore[call-overload]
         assert holder.stdout.readline() == b"held\n"
