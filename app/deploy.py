@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.space.staging import StagedFile, stage, summary
+from data.command import parser_of, run_command
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -121,8 +122,6 @@ def wait_until_running(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 it runs (or --dry-run), 1 it cannot be published, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    from data.hub.spaces import run_command
-
     return run_command(lambda: _run(options), interrupted="the Space builds on; run it again to follow it")
 
 
@@ -204,9 +203,7 @@ def _say(message: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m app.deploy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("app.deploy", __doc__)
     parser.add_argument("--repo", required=True, metavar="USER/NAME", help="made where it is not there yet")
     parser.add_argument("--dry-run", action="store_true", help="stage and show the files; sends nothing")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to stage (default: a temporary folder)")

@@ -23,6 +23,7 @@ from typing import Any
 from benchmarks.runs.read import Run, RunError, read_run
 from benchmarks.statistics.pairs import PairComparison, compare_pair
 from benchmarks.statistics.stats import holm
+from data.command import parser_of, run_command
 
 REGRESSION = 3
 
@@ -103,12 +104,12 @@ def comparison_json(each: PairComparison) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 no regression, 1 a run cannot be read or compared, 3 a significant regression."""
     options = _parse(arguments)
-    try:
-        runs = [read_run(directory) for directory in options.runs]
-        return _two(runs[0], runs[1], options) if len(runs) == 2 else _one(runs[0], options)
-    except RunError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return run_command(lambda: _compare(options), interrupted="nothing was written")
+
+
+def _compare(options: argparse.Namespace) -> int:
+    runs = [read_run(directory) for directory in options.runs]
+    return _two(runs[0], runs[1], options) if len(runs) == 2 else _one(runs[0], options)
 
 
 def _one(run: Run, options: argparse.Namespace) -> int:
@@ -133,9 +134,7 @@ def _two(a: Run, b: Run, options: argparse.Namespace) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("benchmarks.compare", __doc__)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="one run's directory, or two")
     parser.add_argument("--base", metavar="ID", help="with one run: the model that the others are compared with")
     parser.add_argument("--by-kind", action="store_true", help="with one run: each kind of prompt by itself, too")

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.runs.read import AGAIN, CONDITIONS
+from data.errors import TradeoffError
 
 RUNNABLE_CONDITIONS = ("timed-cold", "warm", "batched")
 ENGINES = ("llama_cpp", "scripted")
 
 
-class ConfigError(Exception):
+class ConfigError(TradeoffError):
     """A configuration that cannot be used; one line with the file, the key and what to do."""
 
 

@@ -15,12 +15,12 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from benchmarks.arguments import positive
 from benchmarks.runs.read import Row, Run, RunError
 from benchmarks.statistics.pairs import cluster_of
 from benchmarks.statistics.stats import Interval
+from data.command import parser_of, positive, run_command
 
 Choice = Literal["a", "b", "tie"]
 Ask = Callable[[str], str | None]
@@ -210,32 +210,21 @@ def report_text(found: JudgeReport) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 the run, the suite or the judge is not as it must be."""
     options = _parse(arguments)
-    from benchmarks.judge_model import JudgeError, judge_by_model
-    from data.progress import ModelError
-    from data.suites.prompts import SuiteError
+    return run_command(lambda: _run(options), interrupted="nothing was kept")
 
-    try:
-        found = judge_by_model(options)
-    except (RunError, SuiteError, ModelError, JudgeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return 130
+
+def _run(options: argparse.Namespace) -> int:
+    from benchmarks.judge_model import judge_by_model
+
+    found = judge_by_model(options)
     print(report_text(found))
     if options.json:
-        print(json.dumps(_flat(found), allow_nan=False))
+        print(json.dumps(asdict(found), allow_nan=False))
     return 0
 
 
-def _flat(found: JudgeReport) -> dict[str, Any]:
-    return asdict(found)
-
-
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.judge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("benchmarks.judge", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="a run with both models' answers")
     parser.add_argument("a", metavar="MODEL_A")
     parser.add_argument("b", metavar="MODEL_B")

@@ -9,13 +9,14 @@ from benchmarks.judge import Ask, JudgeReport, judge_run
 from benchmarks.measure.models import Subject, find_subjects, under_test
 from benchmarks.measure.sample import ModelUnderTest
 from benchmarks.runs.read import Run, read_run
+from data.errors import TradeoffError
 from data.suites.prompts import Prompt, load_suite
 
 _CONTEXT_TOKENS = 4096
 _REPLY_TOKENS = 24
 
 
-class JudgeError(Exception):
+class JudgeError(TradeoffError):
     """The judge cannot judge this; one line."""
 
 

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from data.command import parser_of, run_command
+
 if TYPE_CHECKING:
     from benchmarks.runs.read import Run
 
@@ -33,18 +35,15 @@ configs:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 the run or the Hub is not as it must be."""
     options = _parse(arguments)
-    from benchmarks.runs.read import RunError, read_run
-    from data.hub.account import HubError
+    return run_command(lambda: _run(options), interrupted="run it again; nothing was published unless a page was named")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from benchmarks.runs.read import read_run
     from data.hub.repository import push_files
 
-    try:
-        run = read_run(options.run)
-        files = dataset_files(run)
-        page = push_files(options.repo, files, message=f"Tradeoff run {run.id}", private=options.private)
-    except (RunError, HubError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(page)
+    run = read_run(options.run)
+    print(push_files(options.repo, dataset_files(run), message=f"Tradeoff run {run.id}", private=options.private))
     return 0
 
 
@@ -89,9 +88,7 @@ def without_paths(value: Any) -> Any:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.push", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("benchmarks.push", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
     parser.add_argument("--repo", required=True, metavar="USER/NAME", help="made where it is not there yet")
     parser.add_argument("--private", action="store_true", help="visible to you alone")

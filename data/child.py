@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from data.errors import ModelError
 from data.paths import python_path
-from data.progress import FetchCancelled, IsCancelled, ModelError
+from data.progress import FetchCancelled, IsCancelled
 
 POLL_S = 0.1
 _TAIL_BYTES = 16_384

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from data.progress import ModelError
+from data.errors import ModelError
 
 # Left over for everything else on the disk.
 MARGIN_BYTES = 50_000_000

@@ -12,6 +12,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from data.errors import TradeoffError
 from data.paths import cache_dir
 from data.settings import LLAMA_VARIANT
 
@@ -55,7 +56,7 @@ VARIANTS: dict[str, tuple[dict[str, str], frozenset[str]]] = {
 }
 
 
-class UnsupportedCPU(RuntimeError):
+class UnsupportedCPU(TradeoffError):
     """The CPU is below AVX2, or no library was built for it."""
 
 

@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from data.errors import TradeoffError
 from data.files import write_atomically
 
 SCHEMA_VERSION = 1
 Kind = Literal["adapter", "gguf", "parity"]
 
 
-class ManifestError(ValueError):
+class ManifestError(TradeoffError):
     """The manifest cannot be read; the message is one line."""
 
 

@@ -1,7 +1,6 @@
 """Every environment variable of Tradeoff's own, with its meaning: the one list, which CONTRIBUTING shows.
 
-Variables of others (HF_TOKEN, HF_ENDPOINT, CPU_CORES, GOMP_SPINCOUNT, LLAMA_CPP_LIB_PATH) mean what they do elsewhere, and are
-read where they are used.
+Variables of others (HF_TOKEN, HF_ENDPOINT, CPU_CORES, GOMP_SPINCOUNT, LLAMA_CPP_LIB_PATH) are read where they are used.
 
 Standard library only: the build script and the Dockerfile import it before anything is installed.
 """

@@ -11,11 +11,11 @@ from app import deploy
 from app.arena.vote_backup import VoteBackup
 from app.arena.vote_store import VoteStore
 from app.space.staging import LEFT_OUT, StagedFile, staged_files
+from data.errors import ModelError
 from data.hub.repository import push_files
 from data.models.__main__ import main as models
 from data.models.published import published
 from data.paths import ROOT
-from data.progress import ModelError
 from tests.data.models.test_models_command import REGISTRY
 from tests.data.models.test_published import entries
 from tests.gguf_bytes import model_bytes

@@ -17,10 +17,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
+from data.errors import TradeoffError
+
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
-class TrainingError(Exception):
+class TrainingError(TradeoffError):
     """Training cannot go on; one line that names what, which value and what to do."""
 
 

@@ -6,7 +6,6 @@ The adapter is written as a small GGUF, merged into the 16-bit base in GGUF's ow
 that will run it: no git clone, no compiler, no torch model in memory. `training.verify` then proves the result.
 """
 
-import argparse
 import errno
 import json
 import sys
@@ -14,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.command import Counter, run_command, say
-from data.progress import ModelError
+from data.command import parser_of, run_command, say
+from data.errors import ModelError
+from data.progress import Counter
 from training.config import Config, TrainingError
 from training.run_directory import RunDirectory, RunRecord, prepared_data, read_record
 
@@ -60,7 +60,7 @@ def export(run: RunDirectory, quantizations: Sequence[str] = ()) -> list[Path]:
         written = [_write_adapter(run, config, checkpoint)]
         source = _base_gguf(config, checkpoint, base, prepared_data(record) / "tokenizer")
         f16 = run.gguf("f16")
-        counter = Counter(stage="merging, %", total=100)
+        counter = Counter("merging, %", total=100)
         merge_adapter(source, written[0], f16, on_share=lambda share: counter.show(int(share * 100)))
         base.unlink(missing_ok=True)
         written.append(f16)
@@ -143,7 +143,7 @@ def _base_gguf(config: Config, checkpoint: "Checkpoint", out: Path, tokenizer: P
         return checkpoint.gguf
     from training.checkpoints.write_gguf import write_gguf
 
-    counter = Counter(stage="writing the base, %", total=100)
+    counter = Counter("writing the base, %", total=100)
     on_share = lambda share: counter.show(int(share * 100))  # noqa: E731
     write_gguf(checkpoint.path, out, name=config.name, tokenizer=tokenizer, on_share=on_share)
     return out
@@ -155,7 +155,7 @@ def _quantize(run: RunDirectory, f16: Path, quantization: str) -> Path:
 
     out = run.gguf(quantization)
     temporary = out.with_name(f".{out.name}.partial")
-    counter = Counter(stage=f"quantizing to {quantization}, %", total=100)
+    counter = Counter(f"quantizing to {quantization}, %", total=100)
     try:
         quantize_in_child(
             f16,
@@ -191,9 +191,7 @@ def _write_manifest(run: RunDirectory, record: RunRecord, config: Config, writte
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.export", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's directory, such as runs/llama-3.2-1b-r8")
     parser.add_argument("--quant", default="", metavar="LIST", help="default: the configuration's, such as q4_k_m")
     options = parser.parse_args(arguments)

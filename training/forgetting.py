@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.arguments import positive
-from data.command import Counter, run_command, say
+from data.command import parser_of, positive, run_command, say
+from data.progress import Counter
 from training.config import TrainingError, load_config
 from training.run_directory import RUNS
 
@@ -83,7 +83,7 @@ def retained(model: str, sha256: str, engine: "Engine", rows: Sequence[HeldOut],
     from training.replay import loops
 
     scores: dict[str, list[np.ndarray]] = {}
-    counter = Counter(stage=f"scoring {model}", total=len(rows))
+    counter = Counter(f"scoring {model}", total=len(rows))
     for done, row in enumerate(rows, start=1):
         answers = np.array(row.labels[1:]) >= 0
         scores.setdefault(row.source, []).append(engine.score(row.ids)[answers])
@@ -106,7 +106,7 @@ def _replies(engine: "Engine", prompts: Sequence[tuple[int, ...]]) -> "list[Fini
     from benchmarks.engine.contract import Finished, Request, Sampling
 
     waiting, ends, running = deque(prompts), [], 0
-    counter = Counter(stage="answering", total=len(prompts))
+    counter = Counter("answering", total=len(prompts))
     while waiting or running:
         while waiting and running < _SEQUENCES:
             engine.submit(Request(prompt_tokens=waiting.popleft(), sampling=Sampling(max_tokens=REPLY_TOKENS)))
@@ -138,9 +138,7 @@ def table(found: Sequence[Retained]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.forgetting", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.forgetting", __doc__)
     parser.add_argument("config", type=Path, metavar="CONFIG", help="its validation rows are used")
     parser.add_argument("models", nargs="+", metavar="MODEL", help="an id of data/models.toml, or a GGUF")
     parser.add_argument("--rows", type=positive, default=0, metavar="N", help="of each source (default: all)")
@@ -158,7 +156,7 @@ def _command(options: argparse.Namespace) -> int:
     from benchmarks.engine.contract import EngineError, LoadOptions
     from benchmarks.engine.worker import WorkerEngine
     from benchmarks.measure.models import find_subjects
-    from data.progress import ModelError
+    from data.errors import ModelError
     from training.prepare import prepare
 
     config = load_config(options.config, options.set)

@@ -6,7 +6,6 @@ Rows are read, brought to one form, and dropped where they are too long, repeate
 how many is in the data card. The result is shared by every run with the same data and tokenizer.
 """
 
-import argparse
 import json
 import random
 import sys
@@ -15,7 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.command import Counter, run_command, say
+from data.command import parser_of, run_command, say
+from data.progress import Counter
 from training.config import Config, TrainingError, fingerprint, load_config, to_dict
 from training.run_directory import RUNS
 
@@ -153,7 +153,7 @@ def _read(name: str, config: Config, tokenizer: "PreTrainedTokenizerFast", overl
     rows = read_source(name, source, config)
     counts = Counts(read=len(rows.conversations) + rows.unusable, not_a_conversation=rows.unusable)
     examples = []
-    counter = Counter(stage=f"tokenizing {name}", total=len(rows.conversations))
+    counter = Counter(f"tokenizing {name}", total=len(rows.conversations))
     for index, messages in enumerate(rows.conversations, start=1):
         counter.show(index)
         questions = [message["content"] for message in messages if message["role"] == "user"]
@@ -309,9 +309,7 @@ def card_text(card: Mapping[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.prepare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.prepare", __doc__)
     parser.add_argument("config", type=Path, metavar="CONFIG")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of the config")
     parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where results go (default: runs/)")

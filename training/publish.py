@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.command import run_command, say
+from data.command import parser_of, run_command, say
 from training.card.licences import APACHE_TEXT, Origin, check_name
 from training.card.publication import PEFT_FILES, Publication, publication_of, without_local_paths
 from training.config import TrainingError
@@ -209,9 +209,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.publish", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.publish", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="directory of the run, or its name in runs/")
     parser.add_argument("--repo", required=True, metavar="NAMESPACE/NAME", help="made where it is not there yet")
     parser.add_argument("--private", action="store_true", help="visible to you alone")

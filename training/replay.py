@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.command import Counter, quiet_loading, run_command, say
+from data.command import parser_of, quiet_loading, run_command, say
+from data.progress import Counter
 from training.checkpoints.base_model import resolve
 from training.config import Base, Config, Source, TrainingError, fingerprint, load_config, to_dict
 from training.rows.conversations import form_of
@@ -69,7 +70,7 @@ def write_parts(
     if all(path.exists() for path in paths):
         return paths
     writer = _Writer(_base(source, config), source, config)
-    counter = Counter(stage="writing replay", total=min(len(paths) * PROMPTS_PER_PART, total))
+    counter = Counter("writing replay", total=min(len(paths) * PROMPTS_PER_PART, total))
     for done, (part, path) in enumerate(zip(parts, paths, strict=True)):
         if path.exists():
             continue
@@ -200,9 +201,7 @@ def prompts_of(name: str, source: Source) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.replay", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.replay", __doc__)
     parser.add_argument("config", type=Path, metavar="CONFIG", help="its replay sources without a path are written")
     parser.add_argument("--part", type=_part, default=(0, 1), metavar="K/N", help="the K-th of N shares, from 0")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of the config")

@@ -6,7 +6,6 @@
 Unsloth trains where there is a GPU and it is installed; transformers, peft and trl elsewhere. Results: runs/NAME/.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -17,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.command import duration, run_command, say
+from data.command import parser_of, run_command, say
+from data.progress import duration
 from training.config import Config, TrainingError, differences, load_config, to_dict
 from training.run_directory import RUNS, RunDirectory, RunRecord, read_record, write_record
 
@@ -282,9 +282,7 @@ def _peak_gib() -> float | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.sft", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.sft", __doc__)
     parser.add_argument("config", type=Path, metavar="CONFIG", help="a TOML such as those in training/configs/")
     parser.add_argument("--backend", choices=("auto", "unsloth", "trl"), default="auto", help="default: auto")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this run")

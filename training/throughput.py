@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data.command import run_command, say
+from data.command import parser_of, run_command, say
 from training.config import CONFIGS_DIR, Config, TrainingError, load_config
 
 WARM_UP_STEPS, TIMED_STEPS, PROFILED_STEPS = 4, 16, 2
@@ -326,9 +326,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.throughput", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.throughput", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     all_cells = commands.add_parser("measure", help="measure cells on this machine's GPU")
     all_cells.add_argument("--out", type=Path, required=True, metavar="FILE.json")

@@ -7,13 +7,12 @@ must read the same tokens, end turns on the same token, and predict the same nex
 1 where a check fails, and `training.publish` refuses without it.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.command import run_command, say
+from data.command import parser_of, run_command, say
 from training.config import Config, TrainingError
 from training.parity import checks as parity
 from training.parity.checks import Check
@@ -282,9 +281,7 @@ def _write(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.verify", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's directory, such as runs/llama-3.2-1b-r8")
     parser.add_argument(
         "--replies", type=int, default=12, metavar="N", help="prompts to answer; 0 leaves them out (default: 12)"

@@ -15,10 +15,10 @@ from app.views.say import say_quietly, say_warning
 from benchmarks.charts.training import curve_chart
 from benchmarks.engine.machine import available_memory_bytes, usable_threads
 from data.disk import size_text
+from data.errors import ModelError
 from data.models.card import Card
 from data.models.fetch import local_path, remove
 from data.models.registry import FileSource, HubSource, ModelEntry
-from data.progress import ModelError
 from data.settings import OPERATOR_TOKEN
 
 LOOK_S = 0.5

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.arena.vote_store import COLUMNS, Vote, VotesError, VoteStore
+from data.errors import ModelError
 from data.hub.download import check_token, host
-from data.progress import ModelError
 from data.settings import VOTES_REPO
 
 if TYPE_CHECKING:

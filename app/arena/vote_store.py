@@ -15,6 +15,7 @@ from pathlib import Path
 
 from app.chat.inert import inert_cell
 from benchmarks.statistics.votes import OUTCOMES, Battle, Outcome
+from data.errors import TradeoffError
 
 BUSY_S = 3.0
 _SCHEMA = """
@@ -25,7 +26,7 @@ CREATE TABLE IF NOT EXISTS votes (
 """
 
 
-class VotesError(Exception):
+class VotesError(TradeoffError):
     """Votes cannot be read or stored; one line for the person."""
 
 

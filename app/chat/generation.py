@@ -16,8 +16,9 @@ from app.chat.comparison import Comparison
 from app.chat.lanes import LaneRequest, Snapshot
 from app.chat.loaded_models import LoadedModels, ModelWorker
 from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions
+from data.errors import ModelError, TradeoffError
 from data.models.registry import ModelEntry, RegistryError, get
-from data.progress import FetchCancelled, ModelError, Progress
+from data.progress import FetchCancelled, Progress
 
 LEASE_S = 8.0
 FORGET_S = 600.0
@@ -25,7 +26,7 @@ CHARACTERS_PER_TOKEN = 16
 """More than this no tokenizer packs into a token of usual text; longer prompts are refused before they are read."""
 
 
-class Refused(Exception):
+class Refused(TradeoffError):
     """The comparison cannot be started now; the message is one line for the visitor."""
 
 

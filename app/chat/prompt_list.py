@@ -3,11 +3,13 @@
 import csv
 import io
 
+from data.errors import TradeoffError
+
 MAX_PROMPTS = 200
 COLUMN = "prompt"
 
 
-class ListError(ValueError):
+class ListError(TradeoffError):
     """The list cannot be used; one line that says why."""
 
 

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from data.errors import TradeoffError
 from data.files import write_atomically
 
 MAX_BYTES = 500_000
@@ -26,7 +27,7 @@ SCHEMA_VERSION = 1
 _ID = re.compile(r"[A-Za-z0-9_-]{16}")
 
 
-class ShareError(Exception):
+class ShareError(TradeoffError):
     """It cannot be stored, found or deleted; one line for the person."""
 
 

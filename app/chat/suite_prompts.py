@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.graders import Grade, GraderError, grade
-from data.suites.prompts import Prompt, SuiteError, load_suite, shipped_suites
+from data.errors import SuiteError
+from data.suites.prompts import Prompt, load_suite, shipped_suites
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from data.errors import ModelError
 from data.files import write_atomically
 from data.gguf.header import GGUFError, read_header
 from data.models.registry import FileSource, HubSource, ModelEntry, RegistryError, load_registry
-from data.progress import ModelError
 
 FILE_NAME = "models.toml"
 _REPO = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")

@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Mapping, MutableMapping
 
+from data.errors import ModelError
 from data.models.card import Card
 from data.models.published import is_offline, namespace, published
 from data.models.registry import ModelEntry
-from data.progress import ModelError
 
 
 class Catalogue:

@@ -20,12 +20,13 @@ from typing import Any
 from benchmarks.config import Config, ConfigError, load_config
 from benchmarks.measure.schedule import schedule
 from benchmarks.runs.read import MANIFEST_NAME, SAMPLES_NAME, RunError, find_runs, read_manifest
+from data.errors import SuiteError, TradeoffError
 from data.files import write_atomically
 from data.paths import ROOT
-from data.suites.prompts import SuiteError, load_suite
+from data.suites.prompts import load_suite
 
 
-class JobError(Exception):
+class JobError(TradeoffError):
     """A run cannot be started, resumed or cancelled; one line for the operator."""
 
 

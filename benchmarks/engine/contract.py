@@ -13,6 +13,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from data.errors import TradeoffError
+
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 Role = Literal["system", "user", "assistant"]
 
@@ -20,7 +22,7 @@ DEFAULT_CONTEXT_TOKENS = 4096
 MAX_STOPS, MAX_STOP_CHARACTERS = 16, 200
 
 
-class EngineError(Exception):
+class EngineError(TradeoffError):
     """A request or a model that cannot be served; the message is one line and says what to do."""
 
 

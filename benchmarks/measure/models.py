@@ -11,7 +11,8 @@ from benchmarks.config import Config, original
 from benchmarks.engine.contract import Engine, EngineError, LoadOptions
 from benchmarks.measure.sample import ModelUnderTest
 from benchmarks.runs.read import AGAIN
-from data.progress import ModelError, Progress
+from data.errors import ModelError
+from data.progress import Progress
 
 Say = Callable[[str], None]
 

@@ -1,4 +1,4 @@
-"""How far a run is, on stderr: one line that changes on a terminal, and now and then a line elsewhere."""
+"""How far a run is: its last sample and the time left, on one line."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from benchmarks.runs.read import Row
+from data.progress import StatusLine, TimeLeft
 
 _LINE_INTERVAL_S = 10.0
 
@@ -18,36 +19,26 @@ class RunProgress:
     stream: TextIO
     clock: Callable[[], float] = time.monotonic
     done: int = 0
-    _started_s: float = field(init=False)
-    _first: int = field(init=False)
-    _shown_s: float = field(init=False, default=float("-inf"))
+    _line: StatusLine = field(init=False)
+    _left: TimeLeft = field(init=False)
 
     def __post_init__(self) -> None:
-        self._started_s, self._first = self.clock(), self.done
+        self._line = StatusLine(stream=self.stream, pause_s=_LINE_INTERVAL_S, terminal_pause_s=0.0, clock=self.clock)
+        self._left = TimeLeft(total=self.total, first=self.done, clock=self.clock)
 
     def advance(self, row: Row) -> None:
         """One more sample is on disk."""
         self.done += 1
-        terminal = self.stream.isatty()
-        if not terminal and self.done < self.total and self.clock() - self._shown_s < _LINE_INTERVAL_S:
-            return
-        self._shown_s = self.clock()
         line = f"{self.done}/{self.total}  {row.model}  {row.suite}/{row.prompt_id}  {_what(row)}  {self.time_left()}"
-        self.stream.write(f"\r\033[K{line[:118]}" if terminal else f"{line}\n")
-        self.stream.flush()
+        self._line.show(line, at_once=self.done >= self.total)
 
     def end(self) -> None:
         """Leave the changing line."""
-        if self.stream.isatty():
-            self.stream.write("\n")
+        self._line.end()
 
     def time_left(self) -> str:
         """Such as "about 3 min left"."""
-        made = self.done - self._first
-        if made < 1 or self.done >= self.total:
-            return ""
-        seconds = (self.clock() - self._started_s) / made * (self.total - self.done)
-        return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
+        return self._left(self.done)
 
 
 def _what(row: Row) -> str:

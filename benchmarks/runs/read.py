@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from benchmarks.measure.machine_state import is_noisy
+from data.errors import TradeoffError
 
 SCHEMA_VERSION = "1.1"
 """Major.minor. A newer minor only adds keys, which readers ignore; a newer major cannot be read.
@@ -32,7 +33,7 @@ CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 Key = tuple[str, str, str, str, str, int, int]
 
 
-class RunError(Exception):
+class RunError(TradeoffError):
     """A run's files that cannot be read or written; one line with the file and what to do."""
 
 

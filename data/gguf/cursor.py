@@ -3,10 +3,12 @@
 import struct
 from typing import Any, BinaryIO
 
+from data.errors import TradeoffError
+
 MAX_HEADER_BYTES = 128 * 2**20
 
 
-class GGUFError(ValueError):
+class GGUFError(TradeoffError):
     """The file is not a GGUF that can be read; the message is one line without the path."""
 
 

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from data.errors import ModelError
 from data.gguf import write
 from data.gguf.header import GGUFError, GGUFHeader, TensorInfo, read_header
 from data.gguf.write import NewTensor, copied_metadata, copied_tensor, picked, write_gguf
-from data.progress import IsCancelled, ModelError, never_cancelled
+from data.progress import IsCancelled, never_cancelled
 
 _BLOCK = re.compile(r"blk\.(\d+)\.(.+)")
 # In others a layer's number decides what it does: every second one looks at a window, every fourth has no positions.

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.errors import ModelError
 from data.gguf import write
 from data.gguf.header import GGUFError, GGUFHeader, TensorInfo, read_header
 from data.gguf.write import F16, F32, NewTensor, copied_metadata, copied_tensor, value_blocks, write_gguf
-from data.progress import IsCancelled, ModelError, never_cancelled
+from data.progress import IsCancelled, never_cancelled
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,6 +12,8 @@ import os
 import sys
 from pathlib import Path
 
+from data.command import parser_of, run_command
+from data.errors import TradeoffError
 from data.gguf.header import GGUFError, read_header
 
 # llama_ftype numbers of llama.h, and the bits per weight at most. K-quants fall back to larger types in tensors
@@ -29,7 +31,7 @@ QUANTIZATIONS: dict[str, tuple[int, float]] = {
 }
 
 
-class QuantizeError(Exception):
+class QuantizeError(TradeoffError):
     """The file could not be quantized; the message is one line."""
 
 
@@ -84,19 +86,17 @@ def _call_llama(source: Path, target: Path, file_type: int, threads: int) -> int
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m data.gguf.quantize", description="Quantize a GGUF with llama.cpp's own quantizer."
-    )
+    parser = parser_of("data.gguf.quantize", "Quantize a GGUF with llama.cpp's own quantizer.")
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("quantization", choices=sorted(QUANTIZATIONS))
     parser.add_argument("--threads", type=int, help="default: all CPUs that this process may run on")
     options = parser.parse_args(arguments)
-    try:
-        quantize(options.source, options.target, options.quantization, options.threads)
-    except (QuantizeError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return run_command(lambda: _run(options), interrupted="nothing was written")
+
+
+def _run(options: argparse.Namespace) -> int:
+    quantize(options.source, options.target, options.quantization, options.threads)
     return 0
 
 

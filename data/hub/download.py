@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.errors import ModelError
 from data.models.registry import HubSource
-from data.progress import FetchCancelled, IsCancelled, ModelError
+from data.progress import FetchCancelled, IsCancelled
 
 if TYPE_CHECKING:
     import httpx

@@ -1,13 +1,12 @@
 """Spaces of the Hugging Face Hub, as both `app.deploy` and `app.static` publish them. No Streamlit in this module."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.hub.account import HubError, explained, status_of
 from data.hub.download import host
-from data.progress import ModelError
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -60,21 +59,6 @@ def send_folder(api: "HfApi", repo: str, folder: Path, *, message: str) -> str:
             repo_id=repo, repo_type="space", folder_path=folder, commit_message=message, delete_patterns="*"
         )
     return commit.oid
-
-
-def run_command(command: Callable[[], int], *, interrupted: str) -> int:
-    """Exit code of a command; what goes wrong for a reason that is known becomes one line on stderr."""
-    try:
-        return command()
-    except ModelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"interrupted; {interrupted}", file=sys.stderr)
-        return 130
 
 
 def _sdk_of(api: "HfApi", repo: str) -> str | None:

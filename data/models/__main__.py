@@ -16,31 +16,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+from data.command import parser_of, run_command
 from data.disk import size_text
+from data.errors import ModelError
 from data.models.fetch import fetch, local_path, models_dir, pin_state, remove
 from data.models.quota import cached_models, quota_bytes
 from data.models.registry import DEFAULT_REGISTRY, ModelEntry, Registry, get, load_registry
-from data.progress import ModelError, Progress
+from data.progress import Progress, StatusLine
 from data.settings import CACHE_QUOTA_GB
-
-SPARSE_S = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    try:
-        registry = load_registry(options.registry)
-        entries = [get(registry, model_id) for model_id in options.ids] if "ids" in options else list(registry.values())
-        return _COMMANDS[options.command](entries, registry, options.json)
-    except ModelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; what was downloaded is kept, fetch again to go on", file=sys.stderr)
-        return 130
+    return run_command(lambda: _run(options), interrupted="what was downloaded is kept, fetch again to go on")
+
+
+def _run(options: argparse.Namespace) -> int:
+    registry = load_registry(options.registry)
+    entries = [get(registry, model_id) for model_id in options.ids] if "ids" in options else list(registry.values())
+    return _COMMANDS[options.command](entries, registry, options.json)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,9 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--registry", type=Path, default=DEFAULT_REGISTRY, metavar="FILE", help="default: data/models.toml"
     )
-    parser = argparse.ArgumentParser(
-        prog="python -m data.models", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("data.models", __doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="list|fetch|path|remove|cache")
     commands.add_parser("list", parents=[common], help="all models, and which are here")
     commands.add_parser("cache", parents=[common], help="what is in the cache, least recently used first")
@@ -158,28 +150,16 @@ class ProgressPrinter:
     """Progress on stderr: one updating line on a terminal, else a line for each stage and every few seconds."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        self.stream, self.clock = stream, clock
-        self.pause_s = 0.1 if stream.isatty() else SPARSE_S
-        self.last_s, self.last_stage, self.width = -1e9, ("", ""), 0
+        self._line, self._stage = StatusLine(stream=stream, clock=clock), ("", "")
 
     def __call__(self, progress: Progress) -> None:
-        stage, now = (progress.model_id, progress.stage), self.clock()
-        if stage == self.last_stage and now - self.last_s < self.pause_s:
-            return
-        self.last_stage, self.last_s = stage, now
-        text = progress_text(progress)
-        if self.stream.isatty():
-            self.stream.write("\r" + text.ljust(self.width))
-            self.width = len(text)
-        else:
-            self.stream.write(text + "\n")
-        self.stream.flush()
+        stage = (progress.model_id, progress.stage)
+        self._line.show(progress_text(progress), at_once=stage != self._stage)
+        self._stage = stage
 
     def end_line(self) -> None:
         """Leave the updating line, so that what follows starts on its own."""
-        if self.width:
-            self.stream.write("\n")
-            self.width = 0
+        self._line.end()
 
 
 def progress_text(progress: Progress) -> str:

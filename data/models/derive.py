@@ -6,12 +6,13 @@ from pathlib import Path
 
 from data.child import quantize_in_child
 from data.disk import require_space
+from data.errors import ModelError
 from data.files import sha256_of
 from data.gguf.layers import drop_layers
 from data.gguf.lora import merge_adapter, read_adapter
 from data.gguf.quantize import size_bound_bytes
 from data.models.registry import DerivedSource, ModelEntry
-from data.progress import IsCancelled, ModelError, OnProgress, Stage, reporter
+from data.progress import IsCancelled, OnProgress, Stage, reporter
 
 OnShare = Callable[[float], None]
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from data.disk import require_space
+from data.errors import ModelError
 from data.files import forget_sha256, move_verified, remembered_sha256, sha256_of
 from data.gguf.header import GGUFError, read_header
 from data.hub import download
@@ -28,7 +29,6 @@ from data.paths import cache_dir
 from data.progress import (
     FetchCancelled,
     IsCancelled,
-    ModelError,
     OnProgress,
     Progress,
     ignore_progress,

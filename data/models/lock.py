@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from data.errors import ModelError
 from data.files import sha256_of, write_atomically
 from data.models.registry import DerivedSource, ModelEntry, Registry
 from data.paths import cache_dir
-from data.progress import ModelError
 
 SCHEMA_VERSION = 1
 

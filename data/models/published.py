@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from data.errors import ModelError
 from data.hub.download import check_token, host, look_up, read_text
 from data.models.card import Card, read_card
 from data.models.registry import HubSource, ModelEntry, RegistryError, parse_registry
-from data.progress import ModelError
 from data.settings import HUB_NAMESPACE
 
 TAG = "tradeoff"

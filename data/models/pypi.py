@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data.child import last_error, run_child
+from data.errors import ModelError
 from data.models.registry import PyPISource
-from data.progress import FetchCancelled, IsCancelled, ModelError
+from data.progress import FetchCancelled, IsCancelled
 
 _RAW_PROGRESS = re.compile(r"^Progress (\d+) of (\d+)\r?$", re.MULTILINE)
 _CHUNK_BYTES = 4 * 2**20

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from data.errors import ModelError
 from data.gguf.quantize import QUANTIZATIONS
 from data.paths import ROOT
-from data.progress import ModelError
 
 DEFAULT_REGISTRY = ROOT / "data" / "models.toml"
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")

@@ -14,12 +14,10 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from data.errors import SuiteError
+
 COLUMNS = ("prompt", "grader", "answer", "id", "kind", "system", "template", "max_tokens", "right", "wrong")
 _DEFAULT_MAX_TOKENS = 256
-
-
-class CsvError(Exception):
-    """What is wrong with a table or a line of it."""
 
 
 def _parts(answer: str) -> list[str]:
@@ -30,7 +28,7 @@ def _number(answer: str) -> float:
     try:
         return float(answer)
     except ValueError:
-        raise CsvError(f"answer is {answer!r}; the numeric grader needs a number") from None
+        raise SuiteError(f"answer is {answer!r}; the numeric grader needs a number") from None
 
 
 _SHORT: dict[str, Callable[[str], dict[str, Any]]] = {
@@ -47,27 +45,27 @@ def read_csv(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line number and fields of each prompt, as a JSONL suite would have them.
 
     Raises:
-        CsvError: Columns that are missing or not known; a line's own mistakes come as its number and the error.
+        SuiteError: Columns that are missing or not known; a line's own mistakes come as its number and the error.
     """
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     columns = reader.fieldnames or []
     if unknown := [name for name in columns if name not in COLUMNS]:
-        raise CsvError(f"unknown column {unknown[0]!r}; known columns: {', '.join(COLUMNS)}")
+        raise SuiteError(f"unknown column {unknown[0]!r}; known columns: {', '.join(COLUMNS)}")
     if missing := [name for name in ("prompt", "grader") if name not in columns]:
-        raise CsvError(f"missing column {missing[0]!r}; the first line names the columns: prompt,grader,answer")
+        raise SuiteError(f"missing column {missing[0]!r}; the first line names the columns: prompt,grader,answer")
     number = 0
     try:
         for number, row in enumerate(reader, start=1):
             yield reader.line_num, _fields(number, row)
     except csv.Error as error:
-        raise CsvError(f"line {reader.line_num}: {error}") from None
-    except CsvError as error:
-        raise CsvError(f"line {reader.line_num}: {error}") from None
+        raise SuiteError(f"line {reader.line_num}: {error}") from None
+    except SuiteError as error:
+        raise SuiteError(f"line {reader.line_num}: {error}") from None
 
 
 def _fields(number: int, row: dict[str | None, Any]) -> dict[str, Any]:
     if None in row:
-        raise CsvError('more cells than columns; put text that holds a comma in "quotes"')
+        raise SuiteError('more cells than columns; put text that holds a comma in "quotes"')
     given = {str(name): value for name, value in row.items() if value}
     fields: dict[str, Any] = {"id": f"line-{number}", "kind": "own", "max_tokens": _DEFAULT_MAX_TOKENS}
     fields |= {name: value for name, value in given.items() if name not in ("grader", "answer", "max_tokens")}
@@ -82,9 +80,9 @@ def _grader(name: str, answer: str) -> Any:
         try:
             return json.loads(name)
         except ValueError as error:
-            raise CsvError(f"grader is not JSON ({error})") from None
+            raise SuiteError(f"grader is not JSON ({error})") from None
     if name not in _SHORT:
-        raise CsvError(f"grader is {name!r}; by name: {', '.join(_SHORT)}; any other as JSON with its options")
+        raise SuiteError(f"grader is {name!r}; by name: {', '.join(_SHORT)}; any other as JSON with its options")
     if not answer.strip():
-        raise CsvError(f"answer is empty; the grader {name!r} needs one")
+        raise SuiteError(f"answer is empty; the grader {name!r} needs one")
     return {"name": name, **_SHORT[name](answer)}

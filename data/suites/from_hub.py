@@ -10,13 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from data.errors import SuiteError
 from data.hub.download import check_token
 
 _DATASETS = "datasets==4.8.5"
-
-
-class HubSuiteError(Exception):
-    """The suite cannot be had; one line that says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +67,7 @@ def fetch_rows(name: str) -> list[dict[str, Any]]:
     """A suite's prompts as fields, in the Hub's order.
 
     Raises:
-        HubSuiteError: `datasets` is not installed, the Hub cannot be reached, or its rows are not as they were.
+        SuiteError: `datasets` is not installed, the Hub cannot be reached, or its rows are not as they were.
     """
     suite = HUB_SUITES[name]
     rows = _load(name, suite)
@@ -78,7 +75,7 @@ def fetch_rows(name: str) -> list[dict[str, Any]]:
         return [suite.fields(number, row) for number, row in enumerate(rows, start=1)]
     except (KeyError, ValueError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise HubSuiteError(f"suite {name}: the rows of {suite.repo} are not as expected ({reason})") from None
+        raise SuiteError(f"suite {name}: the rows of {suite.repo} are not as expected ({reason})") from None
 
 
 def digest(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -91,7 +88,7 @@ def _load(name: str, suite: HubSuite) -> Iterable[Mapping[str, Any]]:
     try:
         import datasets
     except ImportError:
-        raise HubSuiteError(
+        raise SuiteError(
             f"suite {name} comes from the Hub through 'datasets', which is not installed here: pip install {_DATASETS}"
         ) from None
     try:
@@ -99,7 +96,7 @@ def _load(name: str, suite: HubSuite) -> Iterable[Mapping[str, Any]]:
         found: Iterable[Mapping[str, Any]] = datasets.load_dataset(suite.repo, suite.config, split=suite.split)
     except Exception as error:  # the library raises many kinds, its dependencies' too
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise HubSuiteError(
+        raise SuiteError(
             f"suite {name}: {suite.repo} cannot be had from the Hub ({reason}); check the network and HF_ENDPOINT"
         ) from None
     return found

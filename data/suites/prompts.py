@@ -12,9 +12,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from data.errors import SuiteError
 from data.paths import ROOT
-from data.suites.from_csv import CsvError, read_csv
-from data.suites.from_hub import HUB_SUITES, HubSuiteError, digest, fetch_rows
+from data.suites.from_csv import read_csv
+from data.suites.from_hub import HUB_SUITES, digest, fetch_rows
 
 PROMPTS_DIR = ROOT / "data" / "prompts"
 
@@ -23,10 +24,6 @@ _ROLES: tuple[Role, ...] = get_args(Role)
 _REQUIRED = ("id", "kind", "grader", "max_tokens")
 _EXAMPLES = ("right", "wrong")
 _KNOWN = ("id", "kind", "prompt", "system", "messages", "grader", "max_tokens", "template", "right", "wrong")
-
-
-class SuiteError(Exception):
-    """A suite that cannot be used; the message is one line with file, line number and what is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +109,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
     try:
         rows = read_csv(text) if path.suffix == ".csv" else _json_lines(text)
         prompts = _prompts(rows, str(path), required=(*_REQUIRED, *_EXAMPLES) if shipped else _REQUIRED)
-    except CsvError as error:
+    except SuiteError as error:
         raise SuiteError(f"{path}: {error}") from None
     if not prompts:
         raise SuiteError(f"{path}: no prompt in it; write one JSON object a line")
@@ -130,10 +127,7 @@ def _beginnings(content: bytes) -> Iterator[str]:
 
 
 def _from_hub(name: str) -> Suite:
-    try:
-        rows = fetch_rows(name)
-    except HubSuiteError as error:
-        raise SuiteError(str(error)) from None
+    rows = fetch_rows(name)
     prompts = _prompts(enumerate(rows, start=1), name, required=_REQUIRED)
     return Suite(name=name, prompts=prompts, sha256=digest(rows))
 

@@ -7,7 +7,8 @@ import pytest
 from benchmarks import answers_per_hour
 from benchmarks.answers_per_hour import REPLY_TOKENS, Pass, batched_bench, different_prompts, main, summed, table
 from benchmarks.engine.contract import EngineError
-from data.suites.prompts import SuiteError, load_suite
+from data.errors import SuiteError
+from data.suites.prompts import load_suite
 
 
 def passes(*seconds: float) -> list[Pass]:

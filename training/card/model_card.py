@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from data.command import duration
 from data.disk import size_text
 from data.models.published import TAG
+from data.progress import duration
 from training.card.publication import ADAPTER, Publication, checks_of
 from training.card.registry_entry import registry_entries
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.errors import ModelError
 from data.files import sha256_of
 from data.gguf.header import GGUFError, read_header
 from data.hub.download import check_token, host
 from data.paths import cache_dir
-from data.progress import ModelError
 from training.checkpoints.tensors import checkpoint_name, heads_of, unpermute
 from training.checkpoints.tokenizer import tokenizer_from_gguf
 from training.checkpoints.write_gguf import check_exportable

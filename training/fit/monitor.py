@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from data.command import Counter
+from data.progress import Counter
 from training.config import Config
 from training.rows.examples import prompt_ids
 from training.run_directory import RunDirectory
@@ -79,7 +79,7 @@ class Monitor(TrainerCallback):  # type: ignore[misc, unused-ignore]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         if state.is_world_process_zero:
-            self._counter = Counter(stage="training", total=state.max_steps - state.global_step)
+            self._counter = Counter("training", total=state.max_steps - state.global_step)
         self._first_step, self._started_s = state.global_step, time.monotonic()
         for line in read_metrics(self.run.metrics):  # a resumed run counts on
             self._first_tokens = line.get("tokens", self._first_tokens)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.command import duration
+from data.progress import duration
 from training.config import Config, Optimization
 from training.run_directory import RUNS
 

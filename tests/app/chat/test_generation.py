@@ -11,8 +11,9 @@ from app.chat.generation import LEASE_S, GenerationService, Refused
 from app.chat.lanes import Lane, LaneRequest, Snapshot
 from benchmarks.engine.contract import LoadOptions, Message, Request, Sampling
 from benchmarks.engine.worker import Worker
+from data.errors import ModelError
 from data.models.registry import FileSource, ModelEntry
-from data.progress import ModelError, Progress
+from data.progress import Progress
 
 PROMPT = (Message(role="user", content="hello"),)
 WAIT_S = 20

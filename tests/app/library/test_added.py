@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from app.library.added import FILE_NAME, file_entry, hub_entry, load_added, save_added
+from data.errors import ModelError
 from data.models.registry import FileSource, HubSource, RegistryError
-from data.progress import ModelError
 from tests.gguf_bytes import model_bytes
 
 

@@ -3,8 +3,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from app.library.downloads import Downloads
+from data.errors import ModelError
 from data.models.registry import FileSource, ModelEntry
-from data.progress import FetchCancelled, ModelError, Progress
+from data.progress import FetchCancelled, Progress
 
 ENTRY = ModelEntry(
     id="a", label="A", base="none", size="0", quantization="none", licence="none", source=FileSource(path=Path("a"))

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Kind
 
+from data.errors import ModelError
 from data.gguf.header import read_header
 from data.gguf.layers import drop_layers
 from data.gguf.write import copied_metadata, copied_tensor, uint32, write_gguf
-from data.progress import FetchCancelled, ModelError
+from data.progress import FetchCancelled
 from tests.data.gguf_models import GATE, Q, tensors, write_model
 from tests.gguf_bytes import gguf_bytes
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Kind
 
+from data.errors import ModelError
 from data.gguf.header import read_header
 from data.gguf.lora import AdapterError, merge_adapter, read_adapter, write_adapter
 from data.gguf.write import copied_metadata, copied_tensor, float32, text, uint32, write_gguf
-from data.progress import FetchCancelled, ModelError
+from data.progress import FetchCancelled
 from tests.data.gguf_models import COLUMNS, GATE, ROWS, Pairs, Q, adapter_pairs, tensors, values, write_model
 
 PAIRS = adapter_pairs()

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from data.errors import ModelError
 from data.hub.download import look_up
 from data.models.fetch import fetch, local_path, pin_state, remove
 from data.models.lock import lock_path
 from data.models.registry import HubSource
-from data.progress import FetchCancelled, ModelError, Progress
+from data.progress import FetchCancelled, Progress
 from tests.data.registries import entry
 from tests.gguf_bytes import model_bytes
 from tests.hub import COMMIT, Hub, Repo

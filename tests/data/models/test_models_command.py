@@ -188,4 +188,4 @@ def test_progress_is_one_updating_line_on_a_terminal() -> None:
     printer = ProgressPrinter(stream, lambda: now[0])
     steps(printer, [0, 1], now)
     printer.end_line()
-    assert stream.getvalue() == "\rm: download 0 of 10 MB (0%)\rm: download 1 of 10 MB (10%)\n"
+    assert stream.getvalue() == "\r\033[Km: download 0 of 10 MB (0%)\r\033[Km: download 1 of 10 MB (10%)\n"

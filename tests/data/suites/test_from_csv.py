@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from data.suites.prompts import SuiteError, load_suite
+from data.errors import SuiteError
+from data.suites.prompts import load_suite
 
 
 def table(tmp_path: Path, text: str) -> Path:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from benchmarks.graders import check_suite, grade
-from data.suites.prompts import SuiteError, load_suite
+from data.errors import SuiteError
+from data.suites.prompts import load_suite
 from tests.hub import Hub, Repo
 
 GSM8K = [

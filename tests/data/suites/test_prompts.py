@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from data.suites.prompts import PROMPTS_DIR, Prompt, SuiteError, balanced, load_suite, shipped_suites
+from data.errors import SuiteError
+from data.suites.prompts import PROMPTS_DIR, Prompt, balanced, load_suite, shipped_suites
 
 LINE: dict[str, Any] = {
     "id": "a",

@@ -1,6 +1,7 @@
 import pytest
 
-from data.suites.prompts import SuiteError, load_suite, shipped_suites
+from data.errors import SuiteError
+from data.suites.prompts import load_suite, shipped_suites
 from training.rows.overlap import RUN_WORDS, normalized, overlap_with, suite_prompts
 
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
