@@ -37,7 +37,7 @@ def run_command(
         say(f"{name}: {where}{error.strerror or error}")
         return 1
     except KeyboardInterrupt:
-        say(f"interrupted; {interrupted}")
+        say(f"{'' if name == 'error' else name + ': '}interrupted; {interrupted}")
         return INTERRUPTED
 
 

@@ -55,21 +55,22 @@ class StatusLine:
     Attributes:
         pause_s: Between two lines on a stream that is no terminal.
         terminal_pause_s: Between two changes on a terminal.
+        shown_s: By the clock, when something was shown last; what is short shows nothing where this is the start.
     """
 
     stream: TextIO
     pause_s: float = 5.0
     terminal_pause_s: float = 0.1
     clock: Callable[[], float] = time.monotonic
-    _shown_s: float = field(init=False, default=float("-inf"))
+    shown_s: float = float("-inf")
     _open: bool = field(init=False, default=False)
 
     def show(self, text: str, *, at_once: bool = False) -> None:
         """Show it, unless something was shown a moment ago; `at_once` shows it whenever it comes."""
         terminal, now = self.stream.isatty(), self.clock()
-        if not at_once and now - self._shown_s < (self.terminal_pause_s if terminal else self.pause_s):
+        if not at_once and now - self.shown_s < (self.terminal_pause_s if terminal else self.pause_s):
             return
-        self._shown_s, self._open = now, terminal
+        self.shown_s, self._open = now, terminal
         self.stream.write(f"\r\033[K{text[:_COLUMNS]}" if terminal else f"{text}\n")
         self.stream.flush()
 
@@ -105,7 +106,7 @@ class Counter:
 
     def __init__(self, stage: str, total: int, *, stream: TextIO | None = None) -> None:
         self.stage, self.total = stage, total
-        self._line = StatusLine(stream=stream or sys.stderr, terminal_pause_s=0.5)
+        self._line = StatusLine(stream=stream or sys.stderr, terminal_pause_s=0.5, shown_s=time.monotonic())
         self._left = TimeLeft(total=total)
         self._ended = False
 

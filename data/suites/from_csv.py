@@ -41,26 +41,27 @@ _SHORT: dict[str, Callable[[str], dict[str, Any]]] = {
 """Graders that one cell can configure; the others take JSON."""
 
 
-def read_csv(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_csv(text: str, place: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line number and fields of each prompt, as a JSONL suite would have them.
 
+    Args:
+        place: What the errors name: the file.
+
     Raises:
-        SuiteError: Columns that are missing or not known; a line's own mistakes come as its number and the error.
+        SuiteError: Columns that are missing or not known, or a line's own mistakes with its number.
     """
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     columns = reader.fieldnames or []
     if unknown := [name for name in columns if name not in COLUMNS]:
-        raise SuiteError(f"unknown column {unknown[0]!r}; known columns: {', '.join(COLUMNS)}")
+        raise SuiteError(f"{place}: unknown column {unknown[0]!r}; known columns: {', '.join(COLUMNS)}")
     if missing := [name for name in ("prompt", "grader") if name not in columns]:
-        raise SuiteError(f"missing column {missing[0]!r}; the first line names the columns: prompt,grader,answer")
+        raise SuiteError(f"{place}: missing column {missing[0]!r}; the first line names the columns: prompt,grader,answer")
     number = 0
     try:
         for number, row in enumerate(reader, start=1):
             yield reader.line_num, _fields(number, row)
-    except csv.Error as error:
-        raise SuiteError(f"line {reader.line_num}: {error}") from None
-    except SuiteError as error:
-        raise SuiteError(f"line {reader.line_num}: {error}") from None
+    except (csv.Error, SuiteError) as error:
+        raise SuiteError(f"{place}: line {reader.line_num}: {error}") from None
 
 
 def _fields(number: int, row: dict[str | None, Any]) -> dict[str, Any]:

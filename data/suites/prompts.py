@@ -106,11 +106,8 @@ def load_suite(name_or_path: str | Path) -> Suite:
     except UnicodeDecodeError as error:
         raise SuiteError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
     shipped = path.parent == PROMPTS_DIR
-    try:
-        rows = read_csv(text) if path.suffix == ".csv" else _json_lines(text)
-        prompts = _prompts(rows, str(path), required=(*_REQUIRED, *_EXAMPLES) if shipped else _REQUIRED)
-    except SuiteError as error:
-        raise SuiteError(f"{path}: {error}") from None
+    rows = read_csv(text, str(path)) if path.suffix == ".csv" else _json_lines(text)
+    prompts = _prompts(rows, str(path), required=(*_REQUIRED, *_EXAMPLES) if shipped else _REQUIRED)
     if not prompts:
         raise SuiteError(f"{path}: no prompt in it; write one JSON object a line")
     sha256 = hashlib.sha256(content).hexdigest()
