@@ -11,14 +11,12 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.arena.vote_backup import VoteBackup, is_configured
 from app.arena.vote_store import VoteStore
-from app.chat.chats import Chats
 from app.chat.conversation import Chat
 from app.chat.generation import GenerationService
 from app.chat.inert import inert_markdown
 from app.chat.list_runs import ListRuns
-from app.chat.open_tabs import OpenTabs
-from app.chat.people import is_operator
 from app.chat.shares import Shares
+from app.chat.visitors import Chats, OpenTabs, is_operator
 from app.library.added import load_added, save_added
 from app.library.downloads import Downloads
 from app.library.offered import Catalogue

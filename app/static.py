@@ -23,8 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from benchmarks.reports.site import write_site
     from benchmarks.runs.on_disk import load_runs
-    from data.disk import size_text
     from data.errors import ModelError
+    from data.files import size_text
     from data.hub.account import check_repository_name, choose_transfer
     from data.paths import results_directories
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from data.child import quantize_in_child
 from data.command import parser_of, run_command
-from data.disk import require_space
 from data.errors import ModelError
+from data.files import require_space
 from data.gguf.header import GGUFError, read_header
 from data.gguf.quantize import QUANTIZATIONS
 from data.progress import StatusLine, never_cancelled

@@ -1,11 +1,13 @@
-"""SHA-256 of model files, remembered so that the second start does not read 2 GB again."""
+"""Files on the disk: their SHA-256, remembered so that the second start does not read 2 GB again; writing; free space."""
 
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from data.errors import ModelError
 from data.paths import cache_dir
 from data.progress import FetchCancelled, IsCancelled, never_cancelled
 
@@ -91,3 +93,26 @@ def write_atomically(path: Path, text: str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+# Left over for everything else on the disk.
+MARGIN_BYTES = 50_000_000
+
+
+def require_space(directory: Path, needed_bytes: int, what: str) -> None:
+    """Refuse work that cannot finish.
+
+    Raises:
+        ModelError: Less is free; the message has both figures and the place.
+    """
+    free = shutil.disk_usage(directory).free
+    if needed_bytes + MARGIN_BYTES > free:
+        raise ModelError(
+            f"disk full: {what} needs {size_text(needed_bytes)}, {size_text(free)} free at {directory}; "
+            "make room, or set TRADEOFF_CACHE to a directory on another disk"
+        )
+
+
+def size_text(count: int) -> str:
+    """Decimal megabytes or gigabytes, as disks are sold and as the Hub counts."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -38,7 +38,7 @@ def export(run: RunDirectory, quantizations: Sequence[str] = ()) -> list[Path]:
     Raises:
         TrainingError: The run is not finished, or something cannot be exported; one line.
     """
-    from data.disk import require_space
+    from data.files import require_space
     from data.gguf.lora import merge_adapter
     from training.checkpoints.base_model import resolve
 
@@ -197,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> int:
-        from data.disk import size_text
+        from data.files import size_text
 
         for path in export(RunDirectory(path=options.run), _quantizations(options.quant)):
             print(f"{path}  {size_text(path.stat().st_size)}")

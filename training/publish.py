@@ -164,7 +164,7 @@ def _as_json(content: dict[str, Any]) -> str:
 
 
 def _show(publication: Publication, repo: str, benchmark: "Benchmark | None") -> None:
-    from data.disk import size_text
+    from data.files import size_text
 
     small = _small_files(publication, repo, benchmark)
     say(f"would send to {repo}:")

@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from app.chat.comparison import Comparison
-from app.chat.lanes import LaneRequest, Snapshot
+from app.chat.lanes import Comparison, LaneRequest, Snapshot
 from app.chat.loaded_models import LoadedModels, ModelWorker
 from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions
 from data.errors import ModelError, TradeoffError

@@ -5,9 +5,9 @@ A link may be old, cut off or made up: whatever in it makes no sense is named on
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from app.chat.conversation import MAX_LANES, MIN_LANES
-from app.chat.sampling_ranges import RANGES
 
 _NUMBERS = {"temperature": float, "top_p": float, "top_k": int, "max_tokens": int, "seed": int}
 _KNOWN = ("models", "prompt", *_NUMBERS)
@@ -70,3 +70,15 @@ def _number(name: str, text: str, kind: type[float] | type[int]) -> float | int 
         return None
     least, most = RANGES[name]
     return value if least <= value <= most else None
+
+
+RANGES: dict[str, tuple[Any, Any]] = {
+    "temperature": (0.0, 2.0),
+    "top_p": (0.05, 1.0),
+    "min_p": (0.0, 0.5),
+    "repeat_penalty": (1.0, 2.0),
+    "top_k": (0, 1000),
+    "max_tokens": (1, 4096),
+    "seed": (0, 2**32 - 1),
+}
+"""Least and most of each number, narrower than what an engine takes."""

@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.disk import size_text
+from data.files import size_text
 from data.paths import ROOT
 
 CARD = "space/README.md"

@@ -9,8 +9,7 @@ from app.results_cache import State, verdict_of, waterfall_of
 from app.views.charts import show_chart
 from app.views.samples import show_method
 from app.views.say import say_info, say_quietly
-from benchmarks.analysis.verdict import Verdict
-from benchmarks.analysis.verdict_figures import ALL_SUITES, verdict_figures
+from benchmarks.analysis.verdict import ALL_SUITES, Verdict, verdict_figures
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.pairs import Flip, flip_table
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import runtime
 from app.chat.conversation import MAX_LANES, MIN_LANES
-from app.chat.sampling_ranges import RANGES
+from app.chat.links import RANGES
 from benchmarks.engine.contract import MAX_STOP_CHARACTERS, MAX_STOPS, Sampling
 from data.models.fetch import local_path
 

@@ -13,8 +13,7 @@ import numpy as np
 
 from benchmarks.runs.read import Row, Run, RunError
 from benchmarks.statistics.clusters import clustered_error, clustered_mean
-from benchmarks.statistics.power import detectable_difference
-from benchmarks.statistics.stats import Interval, mcnemar_exact
+from benchmarks.statistics.stats import Interval, detectable_difference, mcnemar_exact
 
 ALPHA = 0.05
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.disk import size_text
+from data.files import size_text
 from data.hub.account import HubError, explained
 from data.hub.download import host
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from data.command import parser_of, run_command
-from data.disk import size_text
 from data.errors import ModelError
+from data.files import size_text
 from data.models.fetch import fetch, local_path, models_dir, pin_state, remove
 from data.models.quota import cached_models, quota_bytes
 from data.models.registry import DEFAULT_REGISTRY, ModelEntry, Registry, get, load_registry

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.child import quantize_in_child
-from data.disk import require_space
 from data.errors import ModelError
-from data.files import sha256_of
+from data.files import require_space, sha256_of
 from data.gguf.layers import drop_layers
 from data.gguf.lora import merge_adapter, read_adapter
 from data.gguf.quantize import size_bound_bytes

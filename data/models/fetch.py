@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from data.disk import require_space
 from data.errors import ModelError
-from data.files import forget_sha256, move_verified, remembered_sha256, sha256_of
+from data.files import forget_sha256, move_verified, remembered_sha256, require_space, sha256_of
 from data.gguf.header import GGUFError, read_header
 from data.hub import download
 from data.models.derive import check_adapter, derive

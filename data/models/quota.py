@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from data.disk import size_text
 from data.errors import ModelError
-from data.files import forget_sha256
+from data.files import forget_sha256, size_text
 from data.settings import CACHE_QUOTA_GB
 
 FRESH_S = 60.0

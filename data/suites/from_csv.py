@@ -55,7 +55,9 @@ def read_csv(text: str, place: str) -> Iterator[tuple[int, dict[str, Any]]]:
     if unknown := [name for name in columns if name not in COLUMNS]:
         raise SuiteError(f"{place}: unknown column {unknown[0]!r}; known columns: {', '.join(COLUMNS)}")
     if missing := [name for name in ("prompt", "grader") if name not in columns]:
-        raise SuiteError(f"{place}: missing column {missing[0]!r}; the first line names the columns: prompt,grader,answer")
+        raise SuiteError(
+            f"{place}: missing column {missing[0]!r}; the first line names the columns: prompt,grader,answer"
+        )
     number = 0
     try:
         for number, row in enumerate(reader, start=1):

@@ -149,7 +149,7 @@ def test_too_little_room_is_said_before_anything_is_written(
     exported: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(exported.export)
-    monkeypatch.setattr("data.disk.shutil.disk_usage", lambda path: SimpleNamespace(free=1))
+    monkeypatch.setattr("data.files.shutil.disk_usage", lambda path: SimpleNamespace(free=1))
     assert "disk full: exporting tiny needs " in refusal(exported)
     assert not exported.gguf("adapter").exists()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from data.disk import size_text
+from data.files import size_text
 from data.models.published import TAG
 from data.progress import duration
 from training.card.publication import ADAPTER, Publication, checks_of

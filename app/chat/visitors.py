@@ -1,14 +1,20 @@
-"""Operator or visitor: whose machine is it? No Streamlit in this module.
+"""Who looks at the pages: operator or visitor, which tabs are open, which conversations they hold. No Streamlit here.
 
 The operator may add and remove models, read paths of the machine and start benchmarks. `TRADEOFF_OPERATOR_TOKEN` sets a
 token that makes an operator of whoever gives it. Without one, the person at a server that listens on this machine alone
 is the operator, and everybody else a visitor: who comes through a proxy, and on a Hugging Face Space everybody.
+
+Conversations live in memory alone. Who holds a conversation's id, which stands in its tab's address, can open it; nobody
+else.
 """
 
 import hmac
 import ipaddress
-from collections.abc import Iterable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
 
+from app.chat.conversation import Chat
 from data.settings import OPERATOR_TOKEN
 
 LEAST_TOKEN_CHARACTERS = 16
@@ -63,3 +69,61 @@ def is_loopback(address: str | None) -> bool:
 def _is_a_proxys(header: str) -> bool:
     name = header.lower()
     return name.startswith("x-forwarded-") or name in ("forwarded", "via", "x-real-ip")
+
+
+MAX_TABS = 2_000
+
+
+class OpenTabs:
+    """Sessions of the server by the visitor that they show.
+
+    Args:
+        is_connected: Whether a session's browser tab is connected now.
+    """
+
+    def __init__(self, is_connected: Callable[[str], bool]) -> None:
+        self._is_connected = is_connected
+        self._lock = threading.Lock()
+        self._visitors: dict[str, str] = {}
+
+    def note(self, session_id: str, visitor: str) -> None:
+        with self._lock:
+            self._visitors[session_id] = visitor
+            if len(self._visitors) > MAX_TABS:
+                self._visitors = {each: who for each, who in self._visitors.items() if self._is_connected(each)}
+
+    def has(self, visitor: str) -> bool:
+        """Whether a tab of this visitor is open."""
+        with self._lock:
+            return any(who == visitor and self._is_connected(each) for each, who in self._visitors.items())
+
+
+FORGET_S = 3600.0
+MAX_CHATS = 500
+
+
+class Chats:
+    """Open conversations by their id; the ones not looked at for an hour are forgotten."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._chats: dict[str, tuple[Chat, float]] = {}
+
+    def keep(self, chat: Chat) -> None:
+        """Remember a conversation, and that it was looked at now."""
+        now = self._clock()
+        with self._lock:
+            self._chats[chat.id] = (chat, now)
+            self._forget(now)
+
+    def get(self, chat_id: str) -> Chat | None:
+        with self._lock:
+            found = self._chats.get(chat_id)
+        return found[0] if found else None
+
+    def _forget(self, now: float) -> None:
+        oldest_first = sorted(self._chats.items(), key=lambda item: item[1][1])
+        for place, (chat_id, (_, seen)) in enumerate(oldest_first):
+            if now - seen > FORGET_S or len(oldest_first) - place > MAX_CHATS:
+                del self._chats[chat_id]
