@@ -29,6 +29,7 @@ from data.command import parser_of, positive, run_command
 from data.errors import SuiteError
 from data.paths import ROOT
 from data.suites.prompts import Prompt, Suite, Turn, balanced, load_suite
+from data.tables import markdown
 
 REPLY_TOKENS = 128
 CONTEXT_TOKENS = 1024
@@ -275,8 +276,7 @@ def summed(
 def table(results: Sequence[Answers]) -> str:
     """Markdown, one row a model."""
     head = ["model", "prompts", "sequences", "answers/h", "one at a time/h", "gain", "tok/s", "batched-bench", "ratio"]
-    rows = [head, ["---"] * len(head), *map(_cells, results)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(head, map(_cells, results))
 
 
 def _cells(result: Answers) -> list[str]:

@@ -8,18 +8,17 @@ with it; paths of this machine do not.
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from benchmarks.runs.on_disk import without_paths
 from data.command import parser_of, run_command
 
 if TYPE_CHECKING:
     from benchmarks.runs.read import Run
 
-_PATH = re.compile(r"(?<![\w:/.])(?:~|\.{1,2})?/[^\s'\":,;]+")
 _FRONT_MATTER = """---
 tags:
 - benchmark
@@ -74,17 +73,6 @@ def _line(line: str) -> str:
     if not row.get("error"):
         return line
     return json.dumps(row | {"error": without_paths(row["error"])}, ensure_ascii=False) + "\n"
-
-
-def without_paths(value: Any) -> Any:
-    """The same with the last part of every path: who reads it elsewhere has no use for the rest."""
-    if isinstance(value, dict):
-        return {key: without_paths(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_paths(item) for item in value]
-    if isinstance(value, str):
-        return _PATH.sub(lambda found: PurePath(found[0]).name, value)
-    return value
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

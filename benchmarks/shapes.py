@@ -22,6 +22,7 @@ from data.errors import ModelError
 from data.files import require_space
 from data.gguf.header import GGUFError, read_header
 from data.gguf.quantize import QUANTIZATIONS
+from data.gguf.rope import llama3_rope_factors
 from data.progress import StatusLine, never_cancelled
 
 if TYPE_CHECKING:
@@ -184,26 +185,6 @@ def _vectors(shape: Shape) -> dict[str, "npt.NDArray[np.float32]"]:
     if shape.rope_factors:
         vectors["rope_freqs.weight"] = llama3_rope_factors(shape.head_dim)
     return vectors
-
-
-def llama3_rope_factors(
-    head_dim: int,
-    *,
-    base: float = 500_000.0,
-    factor: float = 32.0,
-    low: float = 1.0,
-    high: float = 4.0,
-    trained: int = 8192,
-) -> "npt.NDArray[np.float32]":
-    """Divisors of the rotary frequencies that stretch Llama 3.2's context from `trained` tokens, shape (head_dim / 2,).
-
-    Source: "llama3" in transformers' modeling_rope_utils.py, with the values of Llama-3.2's config.json.
-    """
-    import numpy as np
-
-    wavelength = 2 * np.pi * base ** (np.arange(0, head_dim, 2) / head_dim)
-    smooth = np.clip((trained / wavelength - low) / (high - low), 0, 1)
-    return (1 / ((1 - smooth) / factor + smooth)).astype(np.float32)
 
 
 def _add_tokenizer(writer: Any, tokenizer: Path, vocabulary: int | None) -> int:

@@ -22,6 +22,7 @@ from benchmarks.engine.contract import EngineError, Finished, LoadOptions, Reque
 from benchmarks.engine.machine import usable_threads
 from benchmarks.engine.worker import WorkerEngine, worker_environment
 from data.command import parser_of, positive, run_command, say
+from data.tables import markdown
 
 PREFILL_TOKENS = 512
 DECODE_TOKENS = 128
@@ -243,8 +244,7 @@ def table(results: Sequence[SpeedResult]) -> str:
     head = ["model", "huge pages", "prefill tok/s", "decode tok/s", "4 sequences", "gain"]
     against = any(result.decode_ratio_to_llama_bench for result in results)
     head += ["llama-bench prefill", "decode", "ratio prefill", "decode"] if against else []
-    rows = [head, ["---"] * len(head), *(_row(result, against=against) for result in results)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return markdown(head, (_row(result, against=against) for result in results))
 
 
 def _row(result: SpeedResult, *, against: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""Files on the disk: their SHA-256, remembered so that the second start does not read 2 GB again; writing; free space."""
+"""Files on the disk: their SHA-256, remembered so that a second start does not read 2 GB again; writing; free space."""
 
 import hashlib
 import json

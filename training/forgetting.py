@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from data.command import parser_of, positive, run_command, say
 from data.progress import Counter
+from data.tables import markdown
 from training.config import TrainingError, load_config
 from training.run_directory import RUNS
 
@@ -124,17 +125,15 @@ def _replies(engine: "Engine", prompts: Sequence[tuple[int, ...]]) -> "list[Fini
 def table(found: Sequence[Retained]) -> str:
     """As Markdown; perplexities with their ratio to the first model's."""
     sources = list(found[0].perplexity)
-    lines = [
-        f"| model | {' | '.join(f'perplexity, {source}' for source in sources)} | replies that stop | that loop |",
-        "| --- |" + " ---: |" * (len(sources) + 2),
-    ]
+    head = ["model", *(f"perplexity, {source}" for source in sources), "replies that stop", "that loop"]
+    rows = []
     for each in found:
         cells = [
             f"{each.perplexity[source]:.2f} ({each.perplexity[source] / found[0].perplexity[source]:.2f}×)"
             for source in sources
         ]
-        lines.append(f"| {each.model} | {' | '.join(cells)} | {each.stopped:.1%} | {each.looped:.1%} |")
-    return "\n".join(lines)
+        rows.append([each.model, *cells, f"{each.stopped:.1%}", f"{each.looped:.1%}"])
+    return markdown(head, rows, numbers_from=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

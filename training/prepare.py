@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.command import parser_of, run_command, say
 from data.progress import Counter
+from data.tables import markdown
 from training.config import Config, TrainingError, fingerprint, load_config, to_dict
 from training.run_directory import RUNS
 
@@ -287,13 +288,18 @@ def card_text(card: Mapping[str, Any]) -> str:
         f"{counts['trained_tokens']:,} are answers and trained on), {counts['validation_rows']:,} for validation. "
         f"At most {card['max_length']:,} tokens each; template: {card['template']}; seed {card['seed']}.",
         "",
-        f"| source | {' | '.join(column.replace('_', ' ') for column in columns)} | tokens |",
-        "|---|" + "---:|" * (len(columns) + 1),
-    ]
-    for source in card["sources"]:
-        cells = " | ".join(f"{source['counts'][column]:,}" for column in columns)
-        lines.append(f"| {source['name']} | {cells} | {source['train_tokens']:,} |")
-    lines += [
+        markdown(
+            ["source", *(column.replace("_", " ") for column in columns), "tokens"],
+            (
+                [
+                    source["name"],
+                    *(f"{source['counts'][column]:,}" for column in columns),
+                    f"{source['train_tokens']:,}",
+                ]
+                for source in card["sources"]
+            ),
+            numbers_from=1,
+        ),
         "",
         "Overlap: rows whose question stands in a suite of `data/prompts/`, or shares 13 words in a row with",
         "one; with held-out suites of the same tasks only whole questions are compared"

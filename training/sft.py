@@ -206,7 +206,7 @@ def _check_same_material(run: RunDirectory, earlier: RunRecord, prepared: "Prepa
 
 
 def _new_record(config: Config, choice: "Choice", prepared: "Prepared", path: Path, identity: str) -> RunRecord:
-    from benchmarks.measure.manifest import git_commit
+    from data.manifest import git_commit
 
     return RunRecord(
         config=to_dict(config),

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from data.command import parser_of, run_command, say
+from data.tables import markdown
 from training.config import CONFIGS_DIR, Config, TrainingError, load_config
 
 WARM_UP_STEPS, TIMED_STEPS, PROFILED_STEPS = 4, 16, 2
@@ -275,7 +276,7 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
     by_name = {row["cell"]: row for row in results}
     head = ["cell", "tokens/s", "peak GiB", "speed against trl", "memory against trl", "loss moves at step"]
     head += [f"hours for {_EPOCH_TOKENS // 1_000_000} M tokens, here", "and on a T4 (scaled)"]
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
+    lines = []
     for row in results:
         if "error" in row:
             lines.append([row["cell"], f"failed: {row['error'][:80]}", *[""] * 6])
@@ -296,7 +297,7 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
                 f"{hours / _T4['bandwidth']:.0f} to {hours / _T4['compute']:.0f}",
             ]
         )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown(head, lines, numbers_from=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

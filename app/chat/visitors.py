@@ -1,11 +1,11 @@
 """Who looks at the pages: operator or visitor, which tabs are open, which conversations they hold. No Streamlit here.
 
-The operator may add and remove models, read paths of the machine and start benchmarks. `TRADEOFF_OPERATOR_TOKEN` sets a
-token that makes an operator of whoever gives it. Without one, the person at a server that listens on this machine alone
-is the operator, and everybody else a visitor: who comes through a proxy, and on a Hugging Face Space everybody.
+The operator may add and remove models, read paths of the machine and start benchmarks. `TRADEOFF_OPERATOR_TOKEN` sets
+a token that makes an operator of whoever gives it. Without one, the person at a server that listens on this machine
+alone is the operator, and everybody else a visitor: who comes through a proxy, and on a Hugging Face Space everybody.
 
-Conversations live in memory alone. Who holds a conversation's id, which stands in its tab's address, can open it; nobody
-else.
+Conversations live in memory alone. Who holds a conversation's id, which stands in its tab's address, can open it, and
+nobody else.
 """
 
 import hmac

@@ -15,6 +15,7 @@ from benchmarks.analysis.summary import SINGLE_SEQUENCE, decode_rate
 from benchmarks.runs.read import FIXED_SHAPE, Row, Run, RunError
 from benchmarks.statistics.pairs import ALPHA, compare_scores, scores
 from benchmarks.statistics.stats import holm, median_interval
+from data.tables import markdown
 
 _SETTINGS = ("threads", "temperature", "context_tokens", "batch_sequences", "max_tokens", "seed")
 _FEWEST = 4
@@ -116,11 +117,9 @@ def compare_runs(a: Run, b: Run, *, suite: str | None = None) -> Changes:
 
 def report_lines(changes: Changes) -> list[str]:
     """The changes as text: notes, a Markdown table, and the regressions in words."""
-    from benchmarks.compare import markdown
-
     head = ["model", "condition", "figure", "A", "B", "change [95%]", "p (Holm)", "n"]
     lines = [f"A: {changes.run_a}", f"B: {changes.run_b}", *(f"note: {note}" for note in changes.notes), ""]
-    lines += [markdown([head, *(_cells(row) for row in changes.rows)]), ""]
+    lines += [markdown(head, (_cells(row) for row in changes.rows)), ""]
     if not changes.regressions:
         return [*lines, "no significant regression"]
     return [*lines, *(f"regression: {row.model}, {row.condition}, {row.metric}" for row in changes.regressions)]

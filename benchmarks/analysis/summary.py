@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.runs.read import FIXED_SHAPE, Row, Run
 from benchmarks.statistics.stats import Interval, median_interval, wilson
+from data.tables import aligned
 
 MIN_DECODE_TOKENS = 8
 """Fewer decoded tokens than this give no decode rate: a step takes about as long as the clock's noise."""
@@ -173,9 +174,7 @@ _COLUMNS: dict[str, Callable[[Summary], str]] = {
 
 def table(summaries: Sequence[Summary]) -> str:
     """The summaries as aligned text; speeds are the fixed shape's where no prompt was answered."""
-    lines = [list(_COLUMNS), *([cell(each) for cell in _COLUMNS.values()] for each in summaries)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+    return aligned([list(_COLUMNS), *([cell(each) for cell in _COLUMNS.values()] for each in summaries)])
 
 
 def as_json(summary: Summary) -> dict[str, float | int | str | None]:

@@ -15,12 +15,6 @@ from benchmarks.engine.machine import available_memory_bytes, cpu_quota, usable_
 _PROC = Path("/proc")
 _CGROUP = Path("/sys/fs/cgroup")
 
-NOISY_STEAL_SHARE = 0.02
-"""A sample during which more than this share of the CPU time went to other machines is called noisy."""
-
-NOISY_WAIT_SHARE = 0.05
-"""A sample whose threads waited longer than this share of their time for a CPU, which others used, is called noisy."""
-
 _PACKAGES = ("llama-cpp-python", "numpy", "scipy", "pandas", "altair", "jsonschema", "gguf", "streamlit")
 
 
@@ -77,11 +71,6 @@ def noise_between(before: Snapshot, after: Snapshot) -> Noise:
         cpu_wait_share=_share(waited, ran + waited) if ran is not None and waited is not None else None,
         load_1m=before.load_1m,
     )
-
-
-def is_noisy(*, steal_share: float | None, throttled: int | None, cpu_wait_share: float | None) -> bool:
-    """Whether something else than the model took a part of a sample's time."""
-    return (steal_share or 0) > NOISY_STEAL_SHARE or (throttled or 0) > 0 or (cpu_wait_share or 0) > NOISY_WAIT_SHARE
 
 
 def _gain(before: int | None, after: int | None) -> int | None:

@@ -1,7 +1,6 @@
 """What `run.json` says: everything that one needs to know to believe, or to repeat, a run."""
 
 import dataclasses
-import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from benchmarks.config import Config
 from benchmarks.measure.machine_state import describe_machine
 from benchmarks.runs.read import SCHEMA_VERSION
-from data.paths import ROOT
+from data.manifest import git_commit, git_says
 from data.suites.prompts import Suite
 
 POLICIES = {
@@ -120,19 +119,6 @@ def _llama_cpp(engine: str) -> dict[str, Any] | None:
     return {"llama_cpp_python": LLAMA_CPP_PYTHON_VERSION, "variant": variant, "build_flags": flags}
 
 
-def git_commit() -> str | None:
-    """Of this checkout; None where there is no git, or no repository."""
-    return _git_says("rev-parse", "HEAD")
-
-
 def _git() -> dict[str, Any]:
     commit = git_commit()
-    return {"commit": commit, "dirty": bool(_git_says("status", "--porcelain")) if commit else None}
-
-
-def _git_says(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return {"commit": commit, "dirty": bool(git_says("status", "--porcelain")) if commit else None}

@@ -11,11 +11,10 @@ from typing import Any
 from benchmarks.analysis.filters import Choice, narrowed, options
 from benchmarks.analysis.verdict import ALL_SUITES, Verdict, verdict, verdict_figures
 from benchmarks.charts.colours import colour_of
-from benchmarks.push import without_paths
 from benchmarks.reports.content import collect
 from benchmarks.reports.html import section_html, vega_library
 from benchmarks.reports.parts import Section
-from benchmarks.runs.on_disk import run_name, samples_table
+from benchmarks.runs.on_disk import run_name, samples_table, without_paths
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.pairs import flip_table
 from data.files import write_atomically

@@ -5,9 +5,10 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.compare import comparison_json, markdown
+from benchmarks.analysis.comparisons import comparison_json
 from benchmarks.reports.content import Report
 from benchmarks.reports.parts import Section
+from data.tables import markdown
 
 
 def markdown_report(report: Report) -> str:
@@ -53,13 +54,13 @@ def _section(section: Section) -> str:
         parts.append(str(section.chart.get("description", "")))
     if section.table:
         rows = [[_cell(text) for text in row] for row in section.table.rows]
-        parts.append(markdown([list(section.table.head), *rows]))
+        parts.append(markdown(section.table.head, rows))
     return "\n\n".join(parts)
 
 
 def _cell(text: str) -> str:
     """Text that cannot leave its cell."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return text.replace("\\", "\\\\").replace("<", "&lt;")
 
 
 def _finite(value: Any) -> Any:

@@ -1,15 +1,19 @@
 """The runs that the app shows: committed with the project, and made on this machine. No Streamlit in this module."""
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.runs.read import FIXED_SHAPE, Run, RunError, find_runs, read_run
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_PATH = re.compile(r"(?<![\w:/.])(?:~|\.{1,2})?/[^\s'\":,;]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +47,15 @@ def fingerprint(directories: Sequence[Path]) -> tuple[tuple[str, int, int], ...]
     return tuple(stats)
 
 
-def without_folders(value: Any) -> Any:
-    """A manifest, or a part of one, with files' names in place of this machine's paths."""
+def without_paths(value: Any) -> Any:
+    """The same with the last part of every path: who reads it elsewhere has no use for the rest."""
     if isinstance(value, dict):
-        return {without_folders(name): without_folders(each) for name, each in value.items()}
+        return {without_paths(key): without_paths(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [without_folders(each) for each in value]
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        return [without_paths(item) for item in value]
+    if isinstance(value, str):
+        return _PATH.sub(lambda found: PurePath(found[0]).name, value)
+    return value
 
 
 def samples_table(run: Run, model: str) -> "pd.DataFrame":

@@ -8,8 +8,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from benchmarks.measure.machine_state import is_noisy
 from data.errors import TradeoffError
+from data.records import read_json
 
 SCHEMA_VERSION = "1.1"
 """Major.minor. A newer minor only adds keys, which readers ignore; a newer major cannot be read.
@@ -31,6 +31,13 @@ DEPTH = "depth"
 Condition = Literal["timed-cold", "warm", "batched", "shared-lane"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 Key = tuple[str, str, str, str, str, int, int]
+
+
+NOISY_STEAL_SHARE = 0.02
+"""A sample during which more than this share of the CPU time went to other machines is called noisy."""
+
+NOISY_WAIT_SHARE = 0.05
+"""A sample whose threads waited longer than this share of their time for a CPU, which others used, is called noisy."""
 
 
 class RunError(TradeoffError):
@@ -206,19 +213,19 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         RunError: It is missing, not JSON, or of a newer major schema.
     """
     path = directory / MANIFEST_NAME
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror}); is this a run's directory?") from None
-    except ValueError as error:
-        raise RunError(f"{path}: not JSON ({error})") from None
-    if not isinstance(manifest, dict):
-        raise RunError(f"{path}: a JSON {type(manifest).__name__}; expected an object")
+    if not path.is_file():
+        raise RunError(f"{path}: cannot be read (No such file or directory); is this a run's directory?")
+    manifest = read_json(path, RunError)
     try:
         _check_version(manifest.get("schema_version"))
     except RunError as error:
         raise RunError(f"{path}: {error}") from None
     return manifest
+
+
+def is_noisy(*, steal_share: float | None, throttled: int | None, cpu_wait_share: float | None) -> bool:
+    """Whether something else than the model took a part of a sample's time."""
+    return (steal_share or 0) > NOISY_STEAL_SHARE or (throttled or 0) > 0 or (cpu_wait_share or 0) > NOISY_WAIT_SHARE
 
 
 def find_runs(directories: Iterable[Path]) -> list[Path]:

@@ -24,6 +24,7 @@ from data.models.quota import cached_models, quota_bytes
 from data.models.registry import DEFAULT_REGISTRY, ModelEntry, Registry, get, load_registry
 from data.progress import Progress, StatusLine
 from data.settings import CACHE_QUOTA_GB
+from data.tables import aligned
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,10 +63,7 @@ def _list(entries: Sequence[ModelEntry], registry: Registry, as_json: bool) -> i
         print(json.dumps(rows, indent=2))
         return 0
     header = ("ID", "LABEL", "QUANT", "SIZE", "LICENCE", "FETCHED", "PINNED")
-    table = [header, *(_cells(row) for row in rows)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
-    for row in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    print(aligned([header, *(_cells(row) for row in rows)]))
     return 0
 
 

@@ -5,9 +5,7 @@ file is an error that names the file, the entry, the key and the known ones, so 
 silently ignored setting.
 """
 
-import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 from data.errors import ModelError
 from data.gguf.quantize import QUANTIZATIONS
 from data.paths import ROOT
+from data.records import did_you_mean, parse_toml, read_toml
 
 DEFAULT_REGISTRY = ROOT / "data" / "models.toml"
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -118,12 +117,7 @@ def load_registry(path: Path = DEFAULT_REGISTRY) -> dict[str, ModelEntry]:
     Raises:
         RegistryError: Not readable, not TOML, or any entry is wrong.
     """
-    try:
-        return parse_registry(path.read_text(encoding="utf-8"), path)
-    except OSError as error:
-        raise RegistryError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise RegistryError(f"{path}: not valid TOML: {' '.join(str(error).split())}") from None
+    return _registry(read_toml(path, RegistryError), path)
 
 
 def parse_registry(text: str, path: Path) -> dict[str, ModelEntry]:
@@ -132,10 +126,10 @@ def parse_registry(text: str, path: Path) -> dict[str, ModelEntry]:
     Raises:
         RegistryError: Not TOML, or any entry is wrong.
     """
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RegistryError(f"{path}: not valid TOML: {' '.join(str(error).split())}") from None
+    return _registry(parse_toml(text, str(path), RegistryError), path)
+
+
+def _registry(tables: Mapping[str, Any], path: Path) -> dict[str, ModelEntry]:
     for key in tables:
         if key != "model":
             raise RegistryError(f"{path.name}: unknown key {key!r}; known: model (each entry stands under [[model]])")
@@ -158,7 +152,9 @@ def get(registry: Registry, model_id: str) -> ModelEntry:
     """
     if model_id not in registry:
         known = ", ".join(registry) or "none"
-        raise RegistryError(f"unknown model {model_id!r}{_did_you_mean(model_id, registry)}; known models: {known}")
+        raise RegistryError(
+            f"unknown model {model_id!r}{did_you_mean(model_id, registry, most=3)}; known models: {known}"
+        )
     return registry[model_id]
 
 
@@ -194,7 +190,9 @@ def _source(path: Path, where: str, table: Any) -> Source:
     values = dict(table)
     kind = values.pop("kind")
     if not isinstance(kind, str) or kind not in SOURCES:
-        raise RegistryError(f"{where}: unknown kind {kind!r}; known kinds: {kinds}{_did_you_mean(str(kind), SOURCES)}")
+        raise RegistryError(
+            f"{where}: unknown kind {kind!r}; known kinds: {kinds}{did_you_mean(str(kind), SOURCES, most=3)}"
+        )
     _check_keys(where, values, SOURCES[kind], given=())
     for key, value in values.items():
         if key == "drop_layers":
@@ -211,7 +209,7 @@ def _derived(path: Path, where: str, values: Mapping[str, Any]) -> DerivedSource
     if quantization is not None and quantization not in QUANTIZATIONS:
         raise RegistryError(
             f"{where}: unknown quantization {quantization!r}; known: {', '.join(QUANTIZATIONS)}"
-            + _did_you_mean(quantization, QUANTIZATIONS)
+            + did_you_mean(quantization, QUANTIZATIONS, most=3)
         )
     if not {"quantization", "adapter", "drop_layers"} & values.keys():
         raise RegistryError(f"{where}: nothing changes; give at least one of quantization, adapter, drop_layers")
@@ -249,7 +247,7 @@ def _check_keys(where: str, values: Mapping[str, Any], record: type, given: Iter
     names = [field.name for field in known]
     for key in values:
         if key not in names:
-            hint = _did_you_mean(key, names)
+            hint = did_you_mean(key, names, most=3)
             raise RegistryError(f"{where}: unknown key {key!r}; known keys: {', '.join(names)}{hint}")
     for field in known:
         if field.default is MISSING and field.name not in values:
@@ -290,7 +288,7 @@ def _check_derivation(path: Path, entry: ModelEntry, registry: Registry) -> None
     while isinstance(source := registry[chain[-1]].source, DerivedSource):
         where = f"{path.name}: [{chain[-1]}] source"
         if source.base not in registry:
-            hint = _did_you_mean(source.base, registry)
+            hint = did_you_mean(source.base, registry, most=3)
             raise RegistryError(f"{where}: derived from unknown model {source.base!r}{hint}")
         base = registry[source.base].quantization
         if not (source.quantization or source.adapter) and base != registry[chain[-1]].quantization:
@@ -301,9 +299,3 @@ def _check_derivation(path: Path, entry: ModelEntry, registry: Registry) -> None
         if source.base in chain:
             raise RegistryError(f"{where}: derived from itself: {' -> '.join([*chain, source.base])}")
         chain.append(source.base)
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    names = list(known)
-    close = difflib.get_close_matches(word, names, n=3) or [name for name in names if word and word in name][:3]
-    return f"; did you mean {' or '.join(repr(match) for match in close)}?" if close else ""

@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from data.files import size_text
 from data.models.published import TAG
 from data.progress import duration
+from data.tables import markdown
 from training.card.publication import ADAPTER, Publication, checks_of
 from training.card.registry_entry import registry_entries
 
@@ -96,7 +97,7 @@ def _files(publication: Publication) -> str:
     ]  # fmt: skip
     if publication.has_adapter:
         rows.append(("`adapter/`", "the same LoRA adapter for PEFT", _size(publication.peft_size_bytes), "–"))
-    return "## Files\n\n" + _table(("file", "what", "size", "sha256"), rows)
+    return "## Files\n\n" + markdown(("file", "what", "size", "sha256"), rows)
 
 
 def _how_to_run(publication: Publication, repo: str) -> str:
@@ -146,7 +147,7 @@ def _training(publication: Publication) -> str:
         ("time", duration(seconds) if isinstance(seconds, (int, float)) else None),
         ("peak GPU memory, GiB", summary.get("peak_memory_gib")),
     ]
-    return "## Training\n\n" + _table(("", ""), [(key, _text(value)) for key, value in rows])
+    return "## Training\n\n" + markdown(("", ""), [(key, _text(value)) for key, value in rows])
 
 
 def _data(publication: Publication) -> str:
@@ -156,7 +157,7 @@ def _data(publication: Publication) -> str:
         return f"## Data\n\nThe data card is {MISSING}."
     columns = ("source", "kind", "revision", "licence", "rows read", "rows trained on", "tokens")
     counts = card.get("counts")
-    lines = ["## Data", "", _table(columns, [_source_row(source) for source in sources])]
+    lines = ["## Data", "", markdown(columns, [_source_row(source) for source in sources])]
     if isinstance(counts, Mapping) and counts:
         lines += [
             "",
@@ -192,7 +193,7 @@ def _loss(publication: Publication) -> str:
     if not rows:
         return f"## Loss\n\nThe loss is {MISSING}."
     plot = "\n\n![Loss by step](loss.png)" if publication.has_loss_plot else ""
-    return "## Loss\n\nNats per answer token.\n\n" + _table(("", "first", "last"), rows) + plot
+    return "## Loss\n\nNats per answer token.\n\n" + markdown(("", "first", "last"), rows) + plot
 
 
 def _parity(publication: Publication) -> str:
@@ -203,7 +204,7 @@ def _parity(publication: Publication) -> str:
         if check.get("file") in names or not check.get("file")
     ]  # fmt: skip
     intro = "Each file, run by llama.cpp, against the fine-tuned model that it was made from; also in `parity.json`."
-    table = _table(("check", "file", "value", "limit", ""), rows) if rows else f"The single checks are {MISSING}."
+    table = markdown(("check", "file", "value", "limit", ""), rows) if rows else f"The single checks are {MISSING}."
     return f"## Parity\n\n{intro}\n\n{table}"
 
 
@@ -263,15 +264,6 @@ def _data_sets(publication: Publication) -> list[str]:
 
 def _at_step(line: Mapping[str, Any], key: str) -> str:
     return f"{line[key]:.4g}" + (f" at step {line['step']:,}" if isinstance(line.get("step"), int) else "")
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _text(value: Any) -> str:

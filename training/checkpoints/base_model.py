@@ -201,7 +201,7 @@ def _rope_scaling(factors: "npt.NDArray[Any]", config: Mapping[str, Any]) -> dic
     """Llama 3.2's scaling, where the file's factors are those."""
     import numpy as np
 
-    from benchmarks.shapes import llama3_rope_factors
+    from data.gguf.rope import llama3_rope_factors
 
     expected = llama3_rope_factors(config["head_dim"], base=config["rope_parameters"]["rope_theta"])
     if factors.shape != expected.shape or not np.allclose(factors, expected, rtol=1e-4):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.shapes import llama3_rope_factors
+from data.gguf.rope import llama3_rope_factors
 from training.checkpoints.tensors import gguf_name, heads_of, permute
 from training.checkpoints.tokenizer import gguf_tokenizer
 from training.config import TrainingError

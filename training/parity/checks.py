@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from data.tables import aligned
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -100,8 +102,7 @@ def table(checks: Sequence[Check]) -> str:
         (check.file, check.name, _text(check.value), check.limit, "" if check.passed else "FAILED") for check in checks
     ]
     head = ("file", "check", "value", "limit", "")
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(5)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [head, *rows])
+    return aligned([head, *rows])
 
 
 def _rounded(value: float) -> float:

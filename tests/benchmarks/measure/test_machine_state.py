@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measure.machine_state import Snapshot, describe_machine, is_noisy, noise_between, snapshot
+from benchmarks.measure.machine_state import Snapshot, describe_machine, noise_between, snapshot
+from benchmarks.runs.read import is_noisy
 
 
 def system(root: Path, *, steal: int, throttled: int, ran: int, waited: int) -> Path:

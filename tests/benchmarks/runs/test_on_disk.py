@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from benchmarks.runs.on_disk import fingerprint, load_runs, without_folders
+from benchmarks.runs.on_disk import fingerprint, load_runs, without_paths
 from benchmarks.runs.read import MANIFEST_NAME
 
 
@@ -23,7 +23,7 @@ def test_no_path_of_the_machine_is_shown(tmp_path: Path) -> None:
     [problem] = load_runs([tmp_path]).problems
     assert problem.startswith(f"run/{MANIFEST_NAME}: ") and str(tmp_path) not in problem
     manifest = {"config": {"suites": ["core", "/home/me/mine.csv"]}, "suites": {"/home/me/mine.csv": {"prompts": 3}}}
-    assert without_folders(manifest) == {
+    assert without_paths(manifest) == {
         "config": {"suites": ["core", "mine.csv"]},
         "suites": {"mine.csv": {"prompts": 3}},
     }

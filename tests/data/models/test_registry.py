@@ -153,7 +153,7 @@ def test_dropping_layers_keeps_the_bases_quantization(tmp_path: Path) -> None:
         (ENTRY + HF + derived("b", "one", more='quantization = "f16"\n'), "'f16' differs from its source's"),
         ("[smollm]\nlabel = 1\n", "unknown key 'smollm'; known: model"),
         ("model = 3\n", "each under [[model]]"),
-        ("[[model]\n", "not valid TOML"),
+        ("[[model]\n", "not TOML"),
     ],
 )
 def test_a_wrong_registry_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
@@ -165,7 +165,7 @@ def test_a_wrong_registry_is_one_clear_line(tmp_path: Path, text: str, message: 
 
 
 def test_a_registry_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(RegistryError, match="cannot be read: No such file"):
+    with pytest.raises(RegistryError, match="cannot be read"):
         load_registry(tmp_path / "none.toml")
 
 
