@@ -3,7 +3,6 @@
 import os
 import threading
 import uuid
-from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime import exists, get_instance
@@ -17,17 +16,17 @@ from app.chat.inert import inert_markdown
 from app.chat.list_runs import ListRuns
 from app.chat.shares import Shares
 from app.chat.visitors import Chats, OpenTabs, is_operator
-from app.library.added import load_added, save_added
 from app.library.downloads import Downloads
 from app.library.offered import Catalogue
 from app.results.headline import Headline
 from app.results.jobs import BenchmarkJobs
 from benchmarks.charts.colours import colour_of
 from benchmarks.engine.worker import Worker
+from data.models.added import save_added
 from data.models.fetch import fetch, local_path
-from data.models.registry import DEFAULT_REGISTRY, ModelEntry, load_registry
+from data.models.registry import ModelEntry, load_registry, project_registry
 from data.paths import results_directories, state_dir
-from data.settings import ENGINE, REGISTRY, VOTES_REPO
+from data.settings import ENGINE, VOTES_REPO
 
 # The pages use the same cores: with OpenMP's usual long spinning, decode drops to a tenth whenever something else runs.
 # Short spinning costs 5% on an idle machine (docs/log.md). What the user has set wins.
@@ -38,9 +37,8 @@ DEFAULT_PAIR = ("smollm2-small-r8", "smollm2-135m-r16")
 
 @st.cache_resource(show_spinner=False)
 def registry() -> dict[str, ModelEntry]:
-    """The models on offer; `TRADEOFF_REGISTRY` names another registry file. Added ones come last."""
-    models = load_registry(Path(REGISTRY.read() or DEFAULT_REGISTRY))
-    return {**models, **load_added(state_dir(), models)}
+    """The models on offer; added ones come last, and published ones of a namespace join while the app runs."""
+    return load_registry()
 
 
 def change_registry(added: ModelEntry | None = None, removed: str | None = None) -> None:
@@ -50,12 +48,12 @@ def change_registry(added: ModelEntry | None = None, removed: str | None = None)
         ModelError: It cannot be kept on disk.
     """
     models = registry()
-    shipped = load_registry(Path(REGISTRY.read() or DEFAULT_REGISTRY))
+    shipped = project_registry()
     others = {*shipped, *catalogue().offered, removed}
     kept = {model_id: entry for model_id, entry in models.items() if model_id not in others}
     if added is not None:
         kept[added.id] = added
-    save_added(state_dir(), kept)
+    save_added(kept.values())
     if added is not None:
         models[added.id] = added
     if removed is not None and removed not in shipped:

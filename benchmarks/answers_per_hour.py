@@ -24,9 +24,9 @@ from typing import Any
 from benchmarks.engine.contract import EngineError, Finished, LoadOptions, Message, Request, Sampling
 from benchmarks.engine.machine import usable_threads
 from benchmarks.engine.worker import WorkerEngine, worker_environment
-from benchmarks.speed import locate
 from data.command import parser_of, positive, run_command
 from data.errors import SuiteError
+from data.models.fetch import locate
 from data.paths import ROOT
 from data.suites.prompts import Prompt, Suite, Turn, balanced, load_suite
 from data.tables import markdown

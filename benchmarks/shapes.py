@@ -253,11 +253,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _embedded_model() -> Path:
-    from data.models.fetch import fetch
-    from data.models.registry import get, load_registry
+    from data.models.fetch import locate
 
-    registry = load_registry()
-    return fetch(get(registry, "smollm2-135m"), registry)
+    return locate("smollm2-135m")
 
 
 if __name__ == "__main__":

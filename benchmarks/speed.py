@@ -22,6 +22,7 @@ from benchmarks.engine.contract import EngineError, Finished, LoadOptions, Reque
 from benchmarks.engine.machine import usable_threads
 from benchmarks.engine.worker import WorkerEngine, worker_environment
 from data.command import parser_of, positive, run_command, say
+from data.models.fetch import locate
 from data.tables import markdown
 
 PREFILL_TOKENS = 512
@@ -112,21 +113,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             f"--against-llama-bench: {options.against_llama_bench} does not exist; make it with `make llama-bench`"
         )
     return options
-
-
-def locate(model: str) -> Path:
-    """The GGUF of a registry id, fetched where needed, or of a path.
-
-    Raises:
-        RegistryError, ModelError: Unknown id, or the file cannot be had.
-    """
-    from data.models.fetch import fetch
-    from data.models.registry import get, load_registry
-
-    if model.endswith(".gguf"):
-        return Path(model)
-    registry = load_registry()
-    return fetch(get(registry, model), registry)
 
 
 def measure(

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from data.settings import CACHE, RESULTS, STATE
+from data.settings import CACHE, REGISTRY, RESULTS, STATE
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -16,6 +16,16 @@ def cache_dir() -> Path:
 def state_dir() -> Path:
     """Votes, shared comparisons, added models, benchmark configurations; by default `~/.local/share/tradeoff`."""
     return _directory(STATE.read(), "XDG_DATA_HOME", "~/.local/share")
+
+
+def registry_path() -> Path:
+    """The project's registry of models."""
+    return Path(REGISTRY.read() or ROOT / "data" / "models.toml")
+
+
+def added_models_path() -> Path:
+    """The registry of the models that a person has added on this machine."""
+    return state_dir() / "models.toml"
 
 
 def results_directories() -> list[Path]:

@@ -8,6 +8,14 @@ import pytest
 from tests.hub import Hub, serve_hub
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Votes, shares and added models of this test alone, never those of whoever runs it."""
+    directory = tmp_path / "state"
+    monkeypatch.setenv("TRADEOFF_STATE", str(directory))
+    return directory
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of this test alone."""

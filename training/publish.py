@@ -58,7 +58,7 @@ def _small_files(publication: Publication, repo: str, benchmark: "Benchmark | No
     """What stands in the repository itself, the card included, by path."""
     from data.models.published import ENTRIES_FILE
     from training.card.model_card import model_card
-    from training.card.registry_entry import registry_entries
+    from training.card.publication import registry_entries
 
     run, notice = publication.run, publication.origin.terms.notice
     texts = {
@@ -182,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from data.hub.account import check_repository_name, choose_transfer
-    from training.card.registry_entry import registry_entries
+    from training.card.publication import registry_entries
 
     choose_transfer()
     check_repository_name(options.repo)

@@ -46,7 +46,7 @@ def act(name: str, verb: str) -> None:
 
 
 def show_form() -> None:
-    measurable = load_registry()  # what `benchmarks.run` knows; a model added on the Models page is not in it
+    measurable = load_registry()  # what the run's own process knows: the project's models and the added ones
     here = [model_id for model_id, entry in measurable.items() if local_path(entry, measurable)]
     with st.container(border=True):
         usual = [each for each in runtime.default_pair() if each in here]

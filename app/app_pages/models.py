@@ -9,13 +9,13 @@ import streamlit as st
 from app import runtime
 from app.chat.inert import inert_markdown
 from app.chat.visitors import problem_with_token, usable_token
-from app.library.added import file_entry, hub_entry
 from app.library.facts import adapter_manifest, header_of, parity_rows, table, training_curve, training_name
 from app.views.say import say_quietly, say_warning
 from benchmarks.charts.training import curve_chart
 from benchmarks.engine.machine import available_memory_bytes, usable_threads
 from data.errors import ModelError
 from data.files import size_text
+from data.models.added import file_entry, hub_entry
 from data.models.card import Card
 from data.models.fetch import local_path, remove
 from data.models.registry import FileSource, HubSource, ModelEntry

@@ -21,7 +21,7 @@ from data.errors import ModelError
 from data.files import size_text
 from data.models.fetch import fetch, local_path, models_dir, pin_state, remove
 from data.models.quota import cached_models, quota_bytes
-from data.models.registry import DEFAULT_REGISTRY, ModelEntry, Registry, get, load_registry
+from data.models.registry import ModelEntry, Registry, get, load_registry, read_registry
 from data.progress import Progress, StatusLine
 from data.settings import CACHE_QUOTA_GB
 from data.tables import aligned
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    registry = load_registry(options.registry)
+    registry = read_registry(options.registry) if options.registry else load_registry()
     entries = [get(registry, model_id) for model_id in options.ids] if "ids" in options else list(registry.values())
     return _COMMANDS[options.command](entries, registry, options.json)
 
@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON document on stdout")
     common.add_argument(
-        "--registry", type=Path, default=DEFAULT_REGISTRY, metavar="FILE", help="default: data/models.toml"
+        "--registry", type=Path, metavar="FILE", help="this file alone (default: the project's, and what was added)"
     )
     parser = parser_of("data.models", __doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="list|fetch|path|remove|cache")

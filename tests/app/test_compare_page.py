@@ -221,6 +221,7 @@ def test_the_operators_form_refuses_a_run_without_models(scripted_app: Script, m
     app.switch_page("app_pages/benchmark.py").run()
     assert "started by the operator" in app.info[0].value
     app.session_state["operator_token"] = "the-token-of-this-test"
+    app.session_state["bench_models"] = []
     app.run()
     app.button(key="bench_start").click().run()
     assert not app.exception

@@ -13,7 +13,7 @@ import pytest
 from data.models import published as catalogue
 from data.models.card import TITLES
 from data.models.fetch import fetch, pin_state
-from data.models.registry import load_registry
+from data.models.registry import read_registry
 from data.paths import ROOT
 from tests.hub import Account, Hub, Repo
 from tests.training.published_runs import LLAMA, finished_run, sha256
@@ -96,7 +96,7 @@ def test_the_printed_entry_fetches_the_published_model(
     assert main([str(run.path), "--repo", REPO]) == 0
     registry_file = tmp_path / "models.toml"
     registry_file.write_text(capsys.readouterr().out.partition("\n")[2])
-    registry = load_registry(registry_file)
+    registry = read_registry(registry_file)
     assert list(registry) == ["tiny-r8-f16", "tiny-r8-q4_k_m"]
     entry = registry["tiny-r8-f16"]
     assert entry.base == "SmolLM2-135M-Instruct"
@@ -115,7 +115,7 @@ def test_the_entry_stays_valid_when_a_later_commit_changes_the_repository(
     (run.path / "metrics.jsonl").write_text("")
     assert main([str(run.path), "--repo", REPO]) == 0
     (tmp_path / "models.toml").write_text(entries)
-    registry = load_registry(tmp_path / "models.toml")
+    registry = read_registry(tmp_path / "models.toml")
     assert fetch(registry["tiny-r8-f16"], registry).is_file()
 
 

@@ -10,8 +10,7 @@ from data.files import size_text
 from data.models.published import TAG
 from data.progress import duration
 from data.tables import markdown
-from training.card.publication import ADAPTER, Publication, checks_of
-from training.card.registry_entry import registry_entries
+from training.card.publication import ADAPTER, Publication, checks_of, registry_entries
 
 MISSING = "not recorded"
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*")

@@ -10,6 +10,7 @@ from typing import Any
 from data.files import sha256_of
 from data.gguf.header import GGUFError, read_header
 from data.manifest import Manifest, ManifestError, read_manifest
+from data.models.registry import HubSource, ModelEntry, registry_toml
 from training.card.licences import Origin, origin_of
 from training.config import TrainingError
 from training.run_directory import RUNS, RunDirectory, RunRecord, read_record
@@ -222,3 +223,35 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def registry_entries(publication: Publication, repo: str, revision: str = "") -> str:
+    """One `[[model]]` table of data/models.toml for each published model, with its sha256, as TOML.
+
+    Args:
+        revision: The commit; empty leaves it out, and the first fetch then takes main's.
+    """
+    return registry_toml(_entry(publication, file, repo, revision) for file in publication.models)
+
+
+def entry_id(publication: Publication, file: ExportedFile) -> str:
+    """The run's name, with the quantization where several are published."""
+    name = publication.record.parsed.name
+    return name if len(publication.models) == 1 else f"{name}-{file.kind}"
+
+
+def _entry(publication: Publication, file: ExportedFile, repo: str, revision: str) -> ModelEntry:
+    config, origin = publication.record.parsed, publication.origin
+    return ModelEntry(
+        id=entry_id(publication, file),
+        label=f"{config.name} {file.kind.upper()}",
+        base=origin.name,
+        size=publication.size,
+        rank=config.lora.rank,
+        alpha=config.lora.alpha,
+        quantization=file.kind,
+        licence=origin.terms.label,
+        sha256=file.sha256,
+        file_size_bytes=file.size_bytes,
+        source=HubSource(repo=repo, file=file.name, revision=revision or None),
+    )

@@ -68,20 +68,14 @@ def resolve(base: Base) -> Checkpoint:
 
 
 def _from_disk(base: Base) -> Checkpoint:
-    path = _registry_file(base.name) if base.source == "registry" else Path(base.name).expanduser()
+    from data.models.fetch import locate
+
+    path = locate(base.name) if base.source == "registry" else Path(base.name).expanduser()
     if path.is_dir() and (path / "config.json").is_file():
         return Checkpoint(path=path, gguf=None, identity=_directory_identity(path))
     if path.is_file():
         return _from_gguf(path)
     raise TrainingError(f"base.name is {base.name!r}: neither a GGUF nor a directory with config.json")
-
-
-def _registry_file(model_id: str) -> Path:
-    from data.models.fetch import fetch
-    from data.models.registry import get, load_registry
-
-    registry = load_registry()
-    return fetch(get(registry, model_id), registry)
 
 
 def _from_hub(base: Base) -> Checkpoint:

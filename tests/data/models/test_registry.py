@@ -2,7 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from data.models.registry import DerivedSource, FileSource, HubSource, PyPISource, RegistryError, get, load_registry
+from data.models.registry import (
+    DerivedSource,
+    FileSource,
+    HubSource,
+    PyPISource,
+    RegistryError,
+    get,
+    load_registry,
+    read_registry,
+)
 
 ENTRY = """
 [[model]]
@@ -57,7 +66,7 @@ def test_an_entry_has_all_of_its_fields(tmp_path: Path) -> None:
         + f'rank = 8\nalpha = 16\ncontext_tokens = 4096\nsha256 = "{"a" * 64}"\nfile_size_bytes = 5\nnote = "n"\n'
         + HF
     )
-    entry = load_registry(write(tmp_path, text))["one"]
+    entry = read_registry(write(tmp_path, text))["one"]
     assert (entry.id, entry.rank, entry.alpha, entry.note) == ("one", 8, 16, "n")
     assert (entry.context_tokens, entry.file_size_bytes) == (4096, 5)
     assert entry.source == HubSource(repo="a/b", file="c.gguf")
@@ -66,23 +75,23 @@ def test_an_entry_has_all_of_its_fields(tmp_path: Path) -> None:
 def test_a_relative_path_starts_at_the_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
     text = ENTRY + 'source = { kind = "file", path = "sub/m.gguf" }\n'
-    assert load_registry(write(tmp_path, text))["one"].source == FileSource(path=tmp_path / "sub/m.gguf")
+    assert read_registry(write(tmp_path, text))["one"].source == FileSource(path=tmp_path / "sub/m.gguf")
 
 
 def test_a_home_path_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     text = ENTRY + 'source = { kind = "file", path = "~/m.gguf" }\n'
-    assert load_registry(write(tmp_path, text))["one"].source == FileSource(path=Path("/home/ada/m.gguf"))
+    assert read_registry(write(tmp_path, text))["one"].source == FileSource(path=Path("/home/ada/m.gguf"))
 
 
 def test_a_derived_entry_takes_its_quantization_from_its_source(tmp_path: Path) -> None:
-    registry = load_registry(write(tmp_path, ENTRY + HF + derived("two", "one")))
+    registry = read_registry(write(tmp_path, ENTRY + HF + derived("two", "one")))
     assert registry["two"].quantization == "q8_0"
 
 
 def test_layers_adapter_and_quantization_can_be_changed_together(tmp_path: Path) -> None:
     how = f'drop_layers = [17, 4], adapter = "sub/a.gguf", adapter_sha256 = "{"b" * 64}", quantization = "q4_1"'
-    entry = load_registry(write(tmp_path, changed(how, UNSTATED)))["two"]
+    entry = read_registry(write(tmp_path, changed(how, UNSTATED)))["two"]
     assert entry.quantization == "q4_1"
     assert entry.source == DerivedSource(
         base="one",
@@ -94,11 +103,11 @@ def test_layers_adapter_and_quantization_can_be_changed_together(tmp_path: Path)
 
 
 def test_an_adapter_without_a_quantization_makes_an_f16_file(tmp_path: Path) -> None:
-    assert load_registry(write(tmp_path, changed('adapter = "a.gguf"', UNSTATED)))["two"].quantization == "f16"
+    assert read_registry(write(tmp_path, changed('adapter = "a.gguf"', UNSTATED)))["two"].quantization == "f16"
 
 
 def test_dropping_layers_keeps_the_bases_quantization(tmp_path: Path) -> None:
-    assert load_registry(write(tmp_path, changed("drop_layers = [0]")))["two"].quantization == "q4_k_m"
+    assert read_registry(write(tmp_path, changed("drop_layers = [0]")))["two"].quantization == "q4_k_m"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +167,7 @@ def test_dropping_layers_keeps_the_bases_quantization(tmp_path: Path) -> None:
 )
 def test_a_wrong_registry_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(RegistryError) as caught:
-        load_registry(write(tmp_path, text))
+        read_registry(write(tmp_path, text))
     assert message in str(caught.value)
     assert "models.toml" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -166,7 +175,7 @@ def test_a_wrong_registry_is_one_clear_line(tmp_path: Path, text: str, message: 
 
 def test_a_registry_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match="cannot be read"):
-        load_registry(tmp_path / "none.toml")
+        read_registry(tmp_path / "none.toml")
 
 
 def test_an_unknown_id_lists_close_and_known_ones() -> None:

@@ -1,31 +1,18 @@
-"""Models that the operator has added from the page: a registry file beside the project's own. No Streamlit here."""
+"""Models that a person has added: entries made from a path or a Hub repository, in a registry file of their own."""
 
-import json
 import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from data.errors import ModelError
 from data.files import write_atomically
 from data.gguf.header import GGUFError, read_header
-from data.models.registry import FileSource, HubSource, ModelEntry, RegistryError, load_registry
+from data.models.registry import FileSource, HubSource, ModelEntry, RegistryError, parse_registry, registry_toml
+from data.paths import added_models_path
 
-FILE_NAME = "models.toml"
 _REPO = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 _QUANTIZATION = re.compile(r"(?i)(iq\d\w*|q\d(?:_\w+)?|f16|f32|bf16)(?=\.gguf$|-\d{5}-of)")
-
-
-def load_added(directory: Path, known: Mapping[str, ModelEntry]) -> dict[str, ModelEntry]:
-    """The added entries; ids that the project's registry has taken meanwhile are left out.
-
-    Raises:
-        RegistryError: The file is broken; the message names it.
-    """
-    path = directory / FILE_NAME
-    added = load_registry(path) if path.exists() else {}
-    return {model_id: entry for model_id, entry in added.items() if model_id not in known}
 
 
 def hub_entry(repo: str, file: str, known: Mapping[str, ModelEntry], *, licence: str = "") -> ModelEntry:
@@ -59,20 +46,22 @@ def file_entry(path_text: str, known: Mapping[str, ModelEntry], *, licence: str 
     return replace(entry, size=_size_text(header.tensor_elements), file_size_bytes=path.stat().st_size)
 
 
-def save_added(directory: Path, entries: Mapping[str, ModelEntry]) -> None:
-    """Write the added entries as a registry file.
+def save_added(entries: Iterable[ModelEntry]) -> None:
+    """Write the added entries as a registry file, which `load_registry` reads everywhere.
 
     Raises:
         ModelError: It cannot be written.
     """
-    text = "\n".join(_table(entry) for entry in entries.values())
+    path = added_models_path()
+    text = registry_toml(entries)
     try:
-        tomllib.loads(text)
-        write_atomically(directory / FILE_NAME, text)
-    except ValueError as error:  # what is on disk stays as it is: a broken file would end every later start
-        raise ModelError(f"{directory / FILE_NAME}: cannot hold this entry ({error})") from None
+        text.encode()
+        parse_registry(text, path)
+        write_atomically(path, text)
+    except (UnicodeError, RegistryError) as error:  # what is on disk stays: a broken file would end every later start
+        raise ModelError(f"{path}: cannot hold this entry ({error})") from None
     except OSError as error:
-        raise ModelError(f"{directory / FILE_NAME}: cannot be written ({error.strerror})") from None
+        raise ModelError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _path(text: str) -> Path:
@@ -95,27 +84,6 @@ def _entry(
     return ModelEntry(
         id=model_id, label=stem, base=base, size="?", quantization=quantization, licence=licence, source=source
     )
-
-
-def _table(entry: ModelEntry) -> str:
-    values = {"id": entry.id, "label": entry.label, "base": entry.base, "size": entry.size}
-    values |= {"quantization": entry.quantization, "licence": entry.licence}
-    lines = ["[[model]]", *(f"{key} = {_text(value)}" for key, value in values.items())]
-    if entry.file_size_bytes:
-        lines.append(f"file_size_bytes = {entry.file_size_bytes}")
-    source = entry.source
-    if isinstance(source, HubSource):
-        lines.append(f'source = {{ kind = "hf", repo = {_text(source.repo)}, file = {_text(source.file)} }}')
-    elif isinstance(source, FileSource):
-        lines.append(f'source = {{ kind = "file", path = {_text(str(source.path))} }}')
-    else:
-        raise RegistryError(f"{entry.id}: only Hub files and local files can be added")
-    return "\n".join(lines) + "\n"
-
-
-def _text(value: str) -> str:
-    """A JSON string is a TOML basic string too, once DEL is escaped."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _size_text(parameters: int) -> str:
