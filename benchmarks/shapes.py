@@ -21,8 +21,8 @@ from data.command import parser_of, run_command
 from data.errors import ModelError
 from data.files import require_space
 from data.gguf.header import GGUFError, read_header
-from data.gguf.quantize import QUANTIZATIONS
 from data.gguf.rope import llama3_rope_factors
+from data.gguf.types import QUANTIZATIONS
 from data.progress import StatusLine, never_cancelled
 
 if TYPE_CHECKING:

@@ -342,7 +342,7 @@ def _check_replacements(where: str, pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def _check_quantizations(export: Export) -> None:
-    from data.gguf.quantize import QUANTIZATIONS
+    from data.gguf.types import QUANTIZATIONS
 
     for quantization in export.quantizations:
         if quantization not in QUANTIZATIONS:

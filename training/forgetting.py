@@ -24,7 +24,7 @@ from training.run_directory import RUNS
 
 if TYPE_CHECKING:
     from benchmarks.engine.contract import Engine, Finished
-    from training.prepare import Prepared
+    from training.rows.build import Prepared
 
 REPLY_TOKENS = 400
 _SEQUENCES = 8
@@ -81,7 +81,7 @@ def retained(model: str, sha256: str, engine: "Engine", rows: Sequence[HeldOut],
     import numpy as np
 
     from training.parity.checks import perplexity
-    from training.replay import loops
+    from training.rows.replay import loops
 
     scores: dict[str, list[np.ndarray]] = {}
     counter = Counter(f"scoring {model}", total=len(rows))
@@ -156,7 +156,7 @@ def _command(options: argparse.Namespace) -> int:
     from benchmarks.engine.worker import WorkerEngine
     from benchmarks.measure.models import find_subjects
     from data.errors import ModelError
-    from training.prepare import prepare
+    from training.rows.build import prepare
 
     config = load_config(options.config, options.set)
     if options.asked not in config.data.sources:

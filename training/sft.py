@@ -23,7 +23,7 @@ from training.run_directory import RUNS, RunDirectory, RunRecord, read_record, w
 
 if TYPE_CHECKING:
     from training.fit.backends import Choice
-    from training.prepare import Prepared
+    from training.rows.build import Prepared
 
 # Changing these does not change what is trained, but for rounding; the second line is the way out of a full memory.
 _HARMLESS = (
@@ -56,7 +56,7 @@ def train(
     if choice.backend == "unsloth":
         import training.fit.unsloth  # noqa: F401 (before transformers)
     from training.checkpoints.base_model import resolve
-    from training.prepare import prepare
+    from training.rows.build import prepare
 
     if choice.world_size > 1:
         _wait_for_first_process(config, runs)
@@ -248,7 +248,7 @@ def _wait_for_first_process(config: Config, runs: Path) -> None:
     import torch.distributed as dist
 
     from training.checkpoints.base_model import resolve
-    from training.prepare import prepare
+    from training.rows.build import prepare
 
     gpu = torch.cuda.is_available()
     if gpu:

@@ -128,7 +128,7 @@ def measure_cell(name: str, base: str, scratch: Path) -> dict[str, Any]:
         import training.fit.unsloth  # noqa: F401 (before transformers)
     from training.checkpoints.base_model import resolve
     from training.fit.trainer import make_trainer
-    from training.prepare import Prepared
+    from training.rows.build import Prepared
     from training.rows.examples import load_tokenizer
 
     checkpoint = resolve(config.base).path

@@ -122,7 +122,7 @@ def _open(path: Path, texts: Texts) -> "Engine":
 def _check_adapter(run: RunDirectory, config: Config, checkpoint: Path) -> list[Check]:
     """The small GGUF holds what peft trained."""
     from data.gguf.lora import read_adapter
-    from training.export import gguf_adapter
+    from training.checkpoints.adapter import gguf_adapter
 
     path = run.gguf("adapter")
     adapter, (trained, _) = read_adapter(path), gguf_adapter(run.adapter, checkpoint)
@@ -233,7 +233,7 @@ def _check_replies(
     name: str, engine: "Engine", prompts: Sequence[list[int]], expected: Sequence[list[int]], tokenizer: Any
 ) -> list[Check]:
     """Stops and loops as often as the reference, within a tolerance: greedy texts part after a near tie."""
-    from training.replay import loops
+    from training.rows.replay import loops
 
     texts, stopped = _replies(engine, prompts)
     reference_stops = sum(len(ids) < REPLY_TOKENS for ids in expected) / len(expected)

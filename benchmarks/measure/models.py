@@ -89,7 +89,7 @@ def _file(path: Path) -> Subject:
 
 
 def _quantization(file_type: object) -> str | None:
-    from data.gguf.quantize import QUANTIZATIONS
+    from data.gguf.types import QUANTIZATIONS
 
     return next((name for name, (number, _) in QUANTIZATIONS.items() if number == file_type), None)
 

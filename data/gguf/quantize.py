@@ -15,20 +15,10 @@ from pathlib import Path
 from data.command import parser_of, run_command
 from data.errors import TradeoffError
 from data.gguf.header import GGUFError, read_header
+from data.gguf.types import QUANTIZATIONS
 
 # llama_ftype numbers of llama.h, and the bits per weight at most. K-quants fall back to larger types in tensors
 # whose rows do not divide by 256.
-QUANTIZATIONS: dict[str, tuple[int, float]] = {
-    "f16": (1, 16.5),
-    "q8_0": (7, 8.6),
-    "q6_k": (18, 8.6),
-    "q5_1": (9, 6.9),
-    "q5_0": (8, 6.9),
-    "q5_k_m": (17, 8.6),
-    "q4_1": (3, 6.9),
-    "q4_0": (2, 6.9),
-    "q4_k_m": (15, 8.6),
-}
 
 
 class QuantizeError(TradeoffError):

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import ModelError
-from data.models.registry import HubSource
 from data.progress import FetchCancelled, IsCancelled
 
 if TYPE_CHECKING:
@@ -28,6 +27,15 @@ RETRY_PAUSES_S = (0.0, 1.0, 2.0, 4.0)
 LONGEST_WAIT_S = 60.0  # that the Hub may ask for; a longer one is said in place of waited for
 TEXT_LIMIT_S = 20.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubSource:
+    """A file of a Hugging Face Hub repository; without a revision the Hub's `main` at the first fetch."""
+
+    repo: str
+    file: str
+    revision: str | None = None
 
 
 class HubError(ModelError):

@@ -19,6 +19,7 @@ from data.errors import ModelError
 from data.files import forget_sha256, move_verified, remembered_sha256, require_space, sha256_of
 from data.gguf.header import GGUFError, read_header
 from data.hub import download
+from data.hub.download import HubSource
 from data.models.derive import check_adapter, derive
 from data.models.lock import Pin, forget_pins, read_pin, write_pin
 from data.models.pypi import download_member
@@ -26,7 +27,6 @@ from data.models.quota import hold, make_room, note_use
 from data.models.registry import (
     DerivedSource,
     FileSource,
-    HubSource,
     ModelEntry,
     PyPISource,
     Registry,

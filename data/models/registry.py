@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 from data.errors import ModelError
-from data.gguf.quantize import QUANTIZATIONS
+from data.gguf.types import QUANTIZATIONS
+from data.hub.download import HubSource
 from data.paths import added_models_path, registry_path
 from data.records import did_you_mean, parse_toml, read_toml
 
@@ -24,15 +25,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 class RegistryError(ModelError):
     """The registry's file, or an id asked of it, is wrong; the message is one line."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HubSource:
-    """A file of a Hugging Face Hub repository; without a revision the Hub's `main` at the first fetch."""
-
-    repo: str
-    file: str
-    revision: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

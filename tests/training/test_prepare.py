@@ -11,7 +11,8 @@ from data.suites.prompts import load_suite
 from tests.training.conftest import Tiny
 from tests.training.tiny_llama import write_rows
 from training.config import CONFIGS_DIR, Config, TrainingError, load_config
-from training.prepare import Prepared, main, prepare
+from training.prepare import main
+from training.rows.build import Prepared, prepare
 from training.rows.examples import IGNORED
 
 

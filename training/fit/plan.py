@@ -49,7 +49,7 @@ def plan(config: Config, *, backend: str = "auto", runs: Path = RUNS) -> Plan:
     from training.checkpoints.base_model import resolve
     from training.fit.backends import choose
     from training.fit.trainer import accumulation_steps
-    from training.prepare import prepare
+    from training.rows.build import prepare
 
     choice = choose(config, backend)
     accumulation_steps(config, choice.world_size)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from training.config import Config, TrainingError
-from training.prepare import Prepared
+from training.rows.build import Prepared
 
 
 def accumulation_steps(config: Config, world_size: int) -> int:

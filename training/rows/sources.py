@@ -45,7 +45,7 @@ def read_source(name: str, source: Source, config: Config) -> Rows:
         case "reasoning_gym":
             raw, provenance = _from_reasoning_gym(where, source)
         case _:
-            from training.replay import replay_file
+            from training.rows.replay import replay_file
 
             path = replay_file(name, source, config)
             raw, provenance = _from_file(where, path)

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from data.gguf.header import read_header
-from data.gguf.quantize import QUANTIZATIONS, QuantizeError, main, quantize, size_bound_bytes
+from data.gguf.quantize import QuantizeError, main, quantize, size_bound_bytes
+from data.gguf.types import QUANTIZATIONS
 from tests.gguf_bytes import model_bytes
 
 

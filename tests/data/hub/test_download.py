@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from data.errors import ModelError
-from data.hub.download import look_up
+from data.hub.download import HubSource, look_up
 from data.models.fetch import fetch, local_path, pin_state, remove
 from data.models.lock import lock_path
-from data.models.registry import HubSource
 from data.progress import FetchCancelled, Progress
 from tests.data.registries import entry
 from tests.gguf_bytes import model_bytes
@@ -289,7 +288,7 @@ def test_a_file_larger_than_the_quota_is_refused_before_the_download(
 
 FETCH = """
 import sys
-from data.models.registry import HubSource
+from data.hub.download import HubSource
 from data.models.fetch import fetch
 from tests.data.registries import entry
 model = entry(HubSource(repo="org/tiny-GGUF", file="tiny-q4.gguf"))

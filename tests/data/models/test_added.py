@@ -6,12 +6,12 @@ import pytest
 from benchmarks.config import Config
 from benchmarks.measure.models import find_subjects
 from data.errors import ModelError
+from data.hub.download import HubSource
 from data.models.__main__ import main as models_command
 from data.models.added import file_entry, hub_entry, save_added
 from data.models.fetch import locate
 from data.models.registry import (
     FileSource,
-    HubSource,
     ModelEntry,
     RegistryError,
     load_registry,

@@ -3,9 +3,9 @@
 import pytest
 
 from data.errors import ModelError
+from data.hub.download import HubSource
 from data.models.fetch import fetch, pin_state
 from data.models.published import namespace, published
-from data.models.registry import HubSource
 from tests.gguf_bytes import model_bytes
 from tests.hub import COMMIT, Hub, Repo, sha256
 

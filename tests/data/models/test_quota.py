@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from data.errors import ModelError
+from data.hub.download import HubSource
 from data.models.fetch import fetch, local_path, models_dir
 from data.models.quota import cached_models, hold, make_room, note_use, quota_bytes
-from data.models.registry import HubSource
 from tests.data.registries import entry
 from tests.gguf_bytes import model_bytes
 from tests.hub import Hub, Repo

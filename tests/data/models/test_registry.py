@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from data.hub.download import HubSource
 from data.models.registry import (
     DerivedSource,
     FileSource,
-    HubSource,
     PyPISource,
     RegistryError,
     get,
