@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app import runtime
+from benchmarks.analysis.changes import compare_runs
+from benchmarks.analysis.claims import claims
 from benchmarks.analysis.filters import Choice, narrowed
+from benchmarks.analysis.points import joined_points
+from benchmarks.analysis.verdict import verdict
+from benchmarks.analysis.waterfall import waterfall
 from benchmarks.runs.on_disk import Found, fingerprint, load_runs
 from benchmarks.runs.read import Run, RunError
+from benchmarks.statistics.factorial import factorial
+from data.models.registry import RegistryError
 from data.paths import results_directories
 
 if TYPE_CHECKING:
@@ -37,16 +45,12 @@ def _runs_as_of(state: State, where: tuple[str, ...]) -> Found:
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def points_of(state: State, choice: Choice, axis: str, _runs: Sequence[Run]) -> "pd.DataFrame":
-    from benchmarks.analysis.points import joined_points
-
     return joined_points(narrowed(_runs, choice), machine=choice.machine, axis=axis)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def verdict_of(state: State, a: str, b: str, suite: str | None, _runs: Sequence[Run]) -> "Verdict | str":
     """The verdict, or in one line why there is none."""
-    from benchmarks.analysis.verdict import verdict
-
     try:
         return verdict(_runs, a, b, suite=suite)
     except RunError as error:
@@ -56,8 +60,6 @@ def verdict_of(state: State, a: str, b: str, suite: str | None, _runs: Sequence[
 @st.cache_resource(show_spinner=False, max_entries=64)
 def factorial_of(state: State, suite: str | None, _runs: Sequence[Run]) -> "tuple[Run, Factorial] | None":
     """The run with a 2×2 that graded most answers, and its effects."""
-    from benchmarks.statistics.factorial import factorial
-
     for run in sorted(_runs, key=lambda run: -sum(row.grade is not None for row in run.rows)):
         try:
             return run, factorial(run, suite=suite)
@@ -68,10 +70,6 @@ def factorial_of(state: State, suite: str | None, _runs: Sequence[Run]) -> "tupl
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def waterfall_of(state: State, model: str, suite: str | None, _runs: Sequence[Run]) -> "list[Step] | str":
-    from app import runtime
-    from benchmarks.analysis.waterfall import waterfall
-    from data.models.registry import RegistryError
-
     try:
         return waterfall(_runs, model, runtime.registry(), suite=suite)
     except (RunError, RegistryError) as error:
@@ -80,8 +78,6 @@ def waterfall_of(state: State, model: str, suite: str | None, _runs: Sequence[Ru
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def changes_of(state: State, a: str, b: str, _a: Run, _b: Run) -> "Changes | str":
-    from benchmarks.analysis.changes import compare_runs
-
     try:
         return compare_runs(_a, _b)
     except RunError as error:
@@ -90,6 +86,4 @@ def changes_of(state: State, a: str, b: str, _a: Run, _b: Run) -> "Changes | str
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def claims_of(state: State, _runs: Sequence[Run]) -> "list[Claim]":
-    from benchmarks.analysis.claims import claims
-
     return claims(_runs)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from data.errors import TradeoffError
+from data.gguf.types import QUANTIZATIONS
 from data.records import build, read_toml
 
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -342,8 +343,6 @@ def _check_replacements(where: str, pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def _check_quantizations(export: Export) -> None:
-    from data.gguf.types import QUANTIZATIONS
-
     for quantization in export.quantizations:
         if quantization not in QUANTIZATIONS:
             raise ConfigError(f"export.quantizations has {quantization!r}; known: {', '.join(QUANTIZATIONS)}")

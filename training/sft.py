@@ -44,6 +44,7 @@ def train(
     Raises:
         TrainingError: It cannot be done; one line that says what to do.
     """
+    from training.fit import unsloth
     from training.fit.backends import choose
     from training.fit.trainer import accumulation_steps
 
@@ -54,7 +55,7 @@ def train(
     if earlier:
         _check_same_backend(run, earlier, choice)
     if choice.backend == "unsloth":
-        import training.fit.unsloth  # noqa: F401 (before transformers)
+        unsloth.import_first()
     from training.checkpoints.base_model import resolve
     from training.rows.build import prepare
 

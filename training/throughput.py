@@ -119,13 +119,14 @@ def measure_cell(name: str, base: str, scratch: Path) -> dict[str, Any]:
     """
     import torch
 
+    from training.fit import unsloth
     from training.fit.backends import choose, load
 
     cell = CELLS[name]
     config = cell_config(cell, base)
     choice = choose(config, cell.backend)
     if choice.backend == "unsloth":
-        import training.fit.unsloth  # noqa: F401 (before transformers)
+        unsloth.import_first()
     from training.checkpoints.base_model import resolve
     from training.fit.trainer import make_trainer
     from training.rows.build import Prepared

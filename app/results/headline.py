@@ -3,7 +3,9 @@
 import contextlib
 import threading
 
+from benchmarks.analysis.verdict import verdict
 from benchmarks.runs.on_disk import load_runs
+from benchmarks.runs.read import RunError
 from data.paths import results_directories
 
 
@@ -24,9 +26,6 @@ class Headline:
 
     def work(self) -> None:
         """Read the runs and judge; a pair that no run has measured has no headline."""
-        from benchmarks.analysis.verdict import verdict
-        from benchmarks.runs.read import RunError
-
         base, model = self._pair
         with contextlib.suppress(RunError):
             self.sentence = verdict(load_runs(results_directories()).runs, model, base).sentence

@@ -10,6 +10,7 @@ from app.views.charts import show_chart
 from app.views.samples import show_method
 from app.views.say import say_info, say_quietly
 from benchmarks.analysis.verdict import ALL_SUITES, Verdict, verdict_figures
+from benchmarks.charts.effects import waterfall_chart, waterfall_words
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.pairs import Flip, flip_table
 
@@ -105,8 +106,6 @@ def icon_of(right: bool) -> str:
 
 
 def show_waterfall(state: State, model: str, suite: str | None, runs: tuple[Run, ...]) -> None:
-    from benchmarks.charts.effects import waterfall_chart, waterfall_words
-
     steps = waterfall_of(state, model, suite, runs)
     st.subheader(f"From the base to {inert_markdown(runtime.label(model))}", anchor=False)
     if isinstance(steps, str):

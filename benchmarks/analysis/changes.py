@@ -14,7 +14,7 @@ from benchmarks.analysis.speed_ratio import noise_floor
 from benchmarks.analysis.summary import SINGLE_SEQUENCE, decode_rate
 from benchmarks.runs.read import FIXED_SHAPE, Row, Run, RunError
 from benchmarks.statistics.pairs import ALPHA, compare_scores, scores
-from benchmarks.statistics.stats import holm, median_interval
+from benchmarks.statistics.stats import holm, median_interval, ratio_of_medians
 from data.tables import markdown
 
 _SETTINGS = ("threads", "temperature", "context_tokens", "batch_sequences", "max_tokens", "seed")
@@ -251,8 +251,6 @@ def _speed_change(model: str, condition: str, metric: Metric, before: list[float
 def _relative_interval(
     before: Sequence[float], after: Sequence[float], rng: np.random.Generator
 ) -> tuple[float | None, float | None]:
-    from benchmarks.statistics.stats import ratio_of_medians
-
     if min(*before, *after) <= 0:
         return None, None
     interval = ratio_of_medians(after, before, rng=rng)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks.analysis.speed_ratio import speed_ratio
 from benchmarks.runs.read import Row, Run, RunError
+from benchmarks.statistics.factorial import cells_of
 from benchmarks.statistics.pairs import PairComparison, compare_pair
 
 Square = Mapping[tuple[str, int], str]
@@ -42,8 +43,6 @@ def claims(runs: Sequence[Run]) -> list[Claim]:
 
 
 def _square(runs: Sequence[Run]) -> tuple[Square, Run | None]:
-    from benchmarks.statistics.factorial import cells_of
-
     found: list[tuple[int, Square, Run]] = []
     for run in runs:
         with contextlib.suppress(RunError):

@@ -15,23 +15,10 @@ import numpy as np
 
 from benchmarks.analysis.summary import SINGLE_SEQUENCE, Summary, decode_rate, summarise
 from benchmarks.runs.read import AGAIN, FIXED_SHAPE, Row, Run
-from benchmarks.statistics.clusters import clustered_ratio
-from benchmarks.statistics.pairs import cluster_of
+from benchmarks.statistics.clusters import cluster_of, clustered_ratio
 from benchmarks.statistics.stats import Interval
 
 SPEED_CONDITION = "timed-cold"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """The run and condition that a figure comes from."""
-
-    run: Run
-    summary: Summary
-
-    @property
-    def name(self) -> str:
-        return f"{self.run.id} ({self.summary.condition})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +44,8 @@ class ModelFigures:
     file_size_bytes: int | None
     peak_rss_bytes: int | None
     load_s: float | None
-    speed: Source | None
-    quality: Source | None
+    speed: Summary | None
+    quality: Summary | None
     answer_s: Interval | None
     s_per_correct_answer: Interval | None
     elsewhere: bool
@@ -68,28 +55,28 @@ class ModelFigures:
         """Over the prompts' answers; over the fixed shape where there are none."""
         if self.speed is None:
             return None
-        return self.speed.summary.decode_tok_per_s or self.speed.summary.fixed_decode_tok_per_s
+        return self.speed.decode_tok_per_s or self.speed.fixed_decode_tok_per_s
 
     @property
     def characters_per_s(self) -> Interval | None:
-        return self.speed.summary.characters_per_s if self.speed else None
+        return self.speed.characters_per_s if self.speed else None
 
     @property
     def ttft_s(self) -> Interval | None:
-        return self.speed.summary.ttft_s if self.speed else None
+        return self.speed.ttft_s if self.speed else None
 
     @property
     def accuracy(self) -> Interval | None:
-        return self.quality.summary.accuracy if self.quality else None
+        return self.quality.accuracy if self.quality else None
 
     @property
     def note(self) -> str:
         """Where the figures come from, in words."""
         if self.speed and self.quality and self.speed.run is self.quality.run:
-            same = self.speed.summary.condition == self.quality.summary.condition
-            return f"from {self.speed.name}" if same else f"speed {self.speed.name}, quality {self.quality.name}"
+            same = self.speed.condition == self.quality.condition
+            return f"from {self.speed.source}" if same else f"speed {self.speed.source}, quality {self.quality.source}"
         parts = [
-            f"{name} {source.name}" for name, source in (("speed", self.speed), ("quality", self.quality)) if source
+            f"{name} {source.source}" for name, source in (("speed", self.speed), ("quality", self.quality)) if source
         ]
         return ", ".join(parts) + (", on another machine or build" if self.elsewhere else "")
 
@@ -108,21 +95,17 @@ def gather(runs: Sequence[Run], *, machine: str | None = None) -> list[ModelFigu
     """
     ordered = newest_first(runs)
     where = machine or next(iter(machines(ordered)), None)
-    found: dict[str, list[Source]] = {}
+    found: dict[str, list[Summary]] = {}
     for run in ordered:
         for summary in summarise(run):
             if not summary.model.endswith(AGAIN):
-                found.setdefault(_sha256(run, summary.model), []).append(Source(run=run, summary=summary))
+                found.setdefault(_sha256(run, summary.model), []).append(summary)
     return [_figures(sources, where) for sources in found.values()]
 
 
 def per_condition(run: Run) -> list[ModelFigures]:
     """One record per model and condition of one run; second arms are there too."""
-    found = []
-    for summary in summarise(run):
-        source = Source(run=run, summary=summary)
-        found.append(_from_sources(summary.model, source, source, [source]))
-    return found
+    return [_from_sources(summary.model, summary, summary, [summary]) for summary in summarise(run)]
 
 
 def newest_first(runs: Iterable[Run]) -> list[Run]:
@@ -179,29 +162,29 @@ def answer_seconds(row: Row, speed: Rates | None) -> float | None:
     return row.prompt_tokens / speed.prefill_tok_per_s + row.decode_tokens / speed.decode_tok_per_s
 
 
-def _figures(sources: list[Source], machine: str | None) -> ModelFigures:
-    timed = [
-        source for source in sources if source.summary.condition == SPEED_CONDITION and source.run.machine == machine
-    ]
-    speed = max(timed, key=lambda source: source.summary.samples - source.summary.errors, default=None)
-    graded = [source for source in sources if source.summary.graded]
-    quality = max(graded, key=lambda source: source.summary.graded, default=None)
-    return _from_sources((speed or quality or sources[0]).summary.model, speed, quality, sources)
+def _figures(sources: list[Summary], machine: str | None) -> ModelFigures:
+    timed = [source for source in sources if source.condition == SPEED_CONDITION and source.run.machine == machine]
+    speed = max(timed, key=lambda source: source.samples - source.errors, default=None)
+    graded = [source for source in sources if source.graded]
+    quality = max(graded, key=lambda source: source.graded, default=None)
+    return _from_sources((speed or quality or sources[0]).model, speed, quality, sources)
 
 
-def _from_sources(model: str, speed: Source | None, quality: Source | None, sources: Sequence[Source]) -> ModelFigures:
+def _from_sources(
+    model: str, speed: Summary | None, quality: Summary | None, sources: Sequence[Summary]
+) -> ModelFigures:
     facts = {key: value for source in reversed(sources) for key, value in _facts(source).items() if value is not None}
-    rates = rates_of(_rows(speed)) if speed else None
-    answer, per_correct = seconds_per_correct(_rows(quality) if quality else (), rates)
+    rates = rates_of(speed.rows) if speed else None
+    answer, per_correct = seconds_per_correct(quality.rows if quality else (), rates)
     return ModelFigures(
         model=model,
-        sha256=_sha256(sources[0].run, sources[0].summary.model),
+        sha256=_sha256(sources[0].run, sources[0].model),
         label=str(facts.get("label") or model),
         quantization=facts.get("quantization"),
         size=facts.get("size"),
         rank=facts.get("rank"),
         file_size_bytes=facts.get("file_size_bytes"),
-        peak_rss_bytes=speed.summary.peak_rss_bytes if speed else None,
+        peak_rss_bytes=speed.peak_rss_bytes if speed else None,
         load_s=((_facts(speed).get("info") or {}).get("load_s")) if speed else None,
         speed=speed,
         quality=quality,
@@ -211,13 +194,8 @@ def _from_sources(model: str, speed: Source | None, quality: Source | None, sour
     )
 
 
-def _rows(source: Source) -> tuple[Row, ...]:
-    mine = source.run.by_model.get(source.summary.model, ())
-    return tuple(row for row in mine if row.condition == source.summary.condition)
-
-
-def _facts(source: Source) -> dict[str, Any]:
-    return dict(source.run.models.get(source.summary.model, {}))
+def _facts(source: Summary) -> dict[str, Any]:
+    return dict(source.run.models.get(source.model, {}))
 
 
 def _sha256(run: Run, model: str) -> str:

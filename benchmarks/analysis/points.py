@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.analysis.figures import ModelFigures, Source, gather, per_condition
-from benchmarks.analysis.summary import character_rate, decode_rate
+from benchmarks.analysis.figures import ModelFigures, gather, per_condition
+from benchmarks.analysis.summary import Summary, character_rate, decode_rate
 from benchmarks.runs.read import Row, Run
-from benchmarks.statistics.frontier import candidates_of, standings
-from benchmarks.statistics.stats import Interval
+from benchmarks.statistics.frontier import frontier_chances
+from benchmarks.statistics.pairs import scores
+from benchmarks.statistics.stats import FloatArray, Interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,16 +107,34 @@ def placed_points(figures: Sequence[ModelFigures], *, axis: str = "decode_tok_pe
     """`joined_points` of what was gathered already, which is what takes long: for one axis after another."""
     group = _asked_alike(figures)
     points = [_point(each) | {"alike": each in group} for each in figures]
-    candidates = candidates_of(group, AXES[axis].of, AXES[axis].sample)
-    known = AXES[axis].fixed or AXES[axis].sample is not None  # else the cost's own uncertainty would be left out
-    try:
-        placed = standings(candidates, more=AXES[axis].more, rng=np.random.default_rng(len(candidates)))
-    except ValueError:  # no two models have answered the same prompts
-        placed = []
-    chances = {standing.model: standing.p_on_frontier for standing in placed if known}
+    chances = _chances(group, AXES[axis])
     for point in points:
         point["p_on_frontier"] = chances.get(str(point["model"]))
     return _frame(points)
+
+
+def _chances(figures: Sequence[ModelFigures], axis: Axis) -> dict[str, float]:
+    """Of each model that has quality and this cost to be on the frontier; empty where that cannot be told."""
+    placed = [(each, value) for each in figures if each.quality and (value := axis.of(each)) is not None]
+    if not (axis.fixed or axis.sample):  # the cost's own uncertainty would be left out
+        return {}
+    costs = [_cost_samples(each, value, axis) for each, value in placed]
+    answered = [
+        scores(each.quality.run, each.quality.model, each.quality.condition) for each, _ in placed if each.quality
+    ]
+    try:
+        chances = frontier_chances(costs, answered, more=axis.more, rng=np.random.default_rng(len(placed)))
+    except ValueError:  # no two models have answered the same prompts
+        return {}
+    return dict(zip((each.model for each, _ in placed), chances, strict=True))
+
+
+def _cost_samples(figures: ModelFigures, value: Interval | float, axis: Axis) -> FloatArray:
+    """Values of single samples, for resampling; the figure itself where it does not vary."""
+    rows = [row for row in figures.speed.rows if row.error is None] if figures.speed and axis.sample else []
+    rows = [row for row in rows if row.is_answer] or rows
+    values = [sample for row in rows if axis.sample and (sample := axis.sample(row)) is not None]
+    return np.asarray(values or [value.estimate if isinstance(value, Interval) else value], dtype=np.float64)
 
 
 def _asked_alike(figures: Sequence[ModelFigures]) -> list[ModelFigures]:
@@ -127,11 +146,8 @@ def _asked_alike(figures: Sequence[ModelFigures]) -> list[ModelFigures]:
     return max(groups.items(), key=lambda item: (len(item[1]), len(item[0])), default=(frozenset(), []))[1]
 
 
-def _prompts(source: Source) -> frozenset[tuple[str, str]]:
-    rows = source.run.by_model.get(source.summary.model, ())
-    return frozenset(
-        (row.suite, row.prompt_id) for row in rows if row.condition == source.summary.condition and row.is_answer
-    )
+def _prompts(quality: Summary) -> frozenset[tuple[str, str]]:
+    return frozenset((row.suite, row.prompt_id) for row in quality.rows if row.is_answer)
 
 
 def _frame(points: list[dict[str, object]]) -> "pd.DataFrame":
@@ -142,24 +158,23 @@ def _frame(points: list[dict[str, object]]) -> "pd.DataFrame":
 
 def _point(figures: ModelFigures) -> dict[str, object]:
     speed, quality = figures.speed, figures.quality
-    source = quality or speed
-    summary = source.summary if source else None
+    summary = quality or speed
     point: dict[str, object] = {
-        "run_id": source.run.id if source else None,
+        "run_id": summary.run.id if summary else None,
         "model": figures.model,
         "label": figures.label,
         "quantization": figures.quantization,
-        "condition": (speed or quality).summary.condition if speed or quality else None,  # type: ignore[union-attr]
+        "condition": (speed or quality).condition if speed or quality else None,  # type: ignore[union-attr]
         "note": figures.note,
         "alike": True,
-        "prefill_tok_per_s": _estimate(speed.summary.prefill_tok_per_s) if speed else None,
+        "prefill_tok_per_s": _estimate(speed.prefill_tok_per_s) if speed else None,
         "load_s": figures.load_s,
         "correct": summary.correct if summary else 0,
         "n": summary.graded if summary else 0,
     }
     for name in ("truncated", "ungradable", "errors", "samples"):
         point[name] = getattr(summary, name) if summary else 0
-    timed = speed.summary if speed else summary
+    timed = speed or summary
     point["noisy"] = timed.noisy if timed else 0
     for name, value in (*((name, axis.of(figures)) for name, axis in AXES.items()), ("accuracy", figures.accuracy)):
         point |= _with_ends(name, value)

@@ -4,12 +4,13 @@ import dataclasses
 import math
 import statistics
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.runs.read import FIXED_SHAPE, Row, Run
+from benchmarks.statistics.clusters import cluster_of, clustered_mean
 from benchmarks.statistics.stats import Interval, median_interval, wilson
 from data.tables import aligned
 
@@ -27,6 +28,7 @@ class Summary:
     """One model under one condition. None where nothing was measured; an interval's n says from how many samples.
 
     Attributes:
+        run: Where it comes from.
         decode_tok_per_s: Median over the graded prompts' answers of at least 8 decoded tokens.
         fixed_decode_tok_per_s, fixed_prefill_tok_per_s: Median over the fixed-shape samples.
         itl_p50_s, itl_p95_s: Medians over the answers of their inter-token quantiles.
@@ -37,6 +39,7 @@ class Summary:
         truncated, ungradable, errors, noisy: Counts, among `samples`.
     """
 
+    run: Run = dataclasses.field(repr=False)
     model: str
     condition: str
     samples: int
@@ -57,6 +60,16 @@ class Summary:
     errors: int
     noisy: int
     peak_rss_bytes: int | None
+
+    @property
+    def source(self) -> str:
+        """Where the figures come from, in words."""
+        return f"{self.run.id} ({self.condition})"
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The samples behind them."""
+        return tuple(row for row in self.run.by_model.get(self.model, ()) if row.condition == self.condition)
 
 
 def summarise(run: Run) -> list[Summary]:
@@ -86,6 +99,7 @@ def _summary(run: Run, model: str, condition: str, all_rows: Sequence[Row]) -> S
         return median_of(values, f"{run.id} {model} {condition} {name}")
 
     return Summary(
+        run=run,
         model=model,
         condition=condition,
         samples=len(all_rows),
@@ -114,15 +128,13 @@ def _accuracy(rows: Sequence[Row]) -> Interval | None:
 
     Repetitions of a prompt are averaged, and prompts of one template rise and fall together.
     """
-    from benchmarks.statistics.clusters import clustered_mean
-
     grades: dict[tuple[str, str], list[float]] = {}
-    clusters: dict[tuple[str, str], str] = {}
+    clusters: dict[tuple[str, str], Hashable] = {}
     for row in rows:
         if row.grade is not None:
             key = (row.suite, row.prompt_id)
             grades.setdefault(key, []).append(row.grade)
-            clusters[key] = f"{row.suite} {row.template or row.prompt_id}"
+            clusters[key] = cluster_of(row)
     if not grades:
         return None
     shares = [statistics.fmean(values) for values in grades.values()]

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from data.models.registry import load_registry
+
 PALETTE = ("#0072b2", "#d55e00", "#00a37c", "#c2609f", "#3a98c9", "#6f5bc4", "#808080", "#9a6b00")
 """After Okabe and Ito's palette for colour-blind readers, adapted to be legible on light and dark pages.
 
@@ -22,8 +24,6 @@ def colour_of(model_ids: Iterable[str], order: Sequence[str] | None = None) -> d
         order: Ids in registry order; None reads the registry.
     """
     if order is None:
-        from data.models.registry import load_registry
-
         order = list(load_registry())
     ids = list(model_ids)
     places = {model: place for place, model in enumerate([*order, *sorted(set(ids) - set(order))])}

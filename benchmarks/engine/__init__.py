@@ -1,9 +1,10 @@
-"""The engines by name. Each is opened with `(path, LoadOptions)`; heavy imports happen inside."""
+"""The engines by name, each opened with `(path, LoadOptions)`; llama.cpp is loaded by who opens it, and nobody else."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.engine.contract import Engine, LoadOptions
+from benchmarks.engine.scripted import ScriptedEngine
 
 
 def _llama_cpp(path: Path, options: LoadOptions) -> Engine:
@@ -13,8 +14,6 @@ def _llama_cpp(path: Path, options: LoadOptions) -> Engine:
 
 
 def _scripted(path: Path, options: LoadOptions) -> Engine:
-    from benchmarks.engine.scripted import ScriptedEngine
-
     return ScriptedEngine(path, options)
 
 

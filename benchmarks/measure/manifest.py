@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.config import Config
 from benchmarks.measure.machine_state import describe_machine
 from benchmarks.runs.read import SCHEMA_VERSION
+from data.llama_library import LLAMA_CPP_PYTHON_VERSION, VARIANTS, UnsupportedCPU, library_dir
 from data.manifest import git_commit, git_says
 from data.suites.prompts import Suite
 
@@ -109,7 +110,6 @@ def _added_keys() -> dict[str, Any]:
 def _llama_cpp(engine: str) -> dict[str, Any] | None:
     if engine != "llama_cpp":
         return None
-    from data.llama_library import LLAMA_CPP_PYTHON_VERSION, VARIANTS, UnsupportedCPU, library_dir
 
     try:
         variant = library_dir().name

@@ -9,9 +9,15 @@ from typing import Any
 
 from benchmarks.config import Config, original
 from benchmarks.engine.contract import Engine, EngineError, LoadOptions
+from benchmarks.engine.worker import WorkerEngine
 from benchmarks.measure.sample import ModelUnderTest
 from benchmarks.runs.read import AGAIN
 from data.errors import ModelError
+from data.files import sha256_of
+from data.gguf.header import GGUFError, read_header
+from data.gguf.types import QUANTIZATIONS
+from data.models.fetch import fetch
+from data.models.registry import get, load_registry
 from data.progress import Progress
 
 Say = Callable[[str], None]
@@ -58,7 +64,6 @@ def _arm(subject: Subject, model: str) -> Subject:
 def _find(config: Config, say: Say) -> list[Subject]:
     if config.engine == "scripted":
         return [_script(Path(model)) for model in _files(config)]
-    from data.models.registry import get, load_registry
 
     registry = load_registry()
     entries = {model: get(registry, model) for model in _files(config) if not _is_path(model)}  # unknown ids fail first
@@ -73,9 +78,6 @@ def _is_path(model: str) -> bool:
 
 def _file(path: Path) -> Subject:
     """A GGUF that is in no registry, such as one of random weights; its own name is its label."""
-    from data.files import sha256_of
-    from data.gguf.header import GGUFError, read_header
-
     facts: dict[str, Any] = {"label": path.stem, "base": "file", "size": None, "rank": None, "quantization": None}
     try:
         metadata, sha256 = read_header(path).metadata, sha256_of(path)
@@ -89,8 +91,6 @@ def _file(path: Path) -> Subject:
 
 
 def _quantization(file_type: object) -> str | None:
-    from data.gguf.types import QUANTIZATIONS
-
     return next((name for name, (number, _) in QUANTIZATIONS.items() if number == file_type), None)
 
 
@@ -104,8 +104,6 @@ def under_test(subject: Subject, config: Config, *, sequences: int = 1) -> Model
     )
 
     def open_engine() -> Engine:
-        from benchmarks.engine.worker import WorkerEngine
-
         if subject.path is None:
             raise EngineError(subject.error or "the model's file is not here")
         return WorkerEngine(subject.path, options, engine=config.engine)
@@ -114,9 +112,6 @@ def under_test(subject: Subject, config: Config, *, sequences: int = 1) -> Model
 
 
 def _fetched(entry: Any, registry: Any, say: Say) -> Subject:
-    from data.files import sha256_of
-    from data.models.fetch import fetch
-
     names = ("label", "base", "size", "rank", "quantization", "licence")
     facts = {name: getattr(entry, name) for name in names}
     try:

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 from benchmarks.analysis.depth import depth_points
 from benchmarks.analysis.speed_ratio import self_ratios
 from benchmarks.analysis.verdict import Verdict
+from benchmarks.analysis.waterfall import chain, waterfall
+from benchmarks.charts.effects import factorial_chart, factorial_words, waterfall_chart, waterfall_words
+from benchmarks.charts.scatter import scatter
+from benchmarks.charts.speed import depth_chart, noise_chart
 from benchmarks.reports.parts import (
     Section,
     Table,
@@ -24,6 +28,8 @@ from benchmarks.runs.read import AGAIN, Run, RunError
 from benchmarks.statistics.consistency import batch_effects, consistencies
 from benchmarks.statistics.factorial import Factorial, factorial
 from benchmarks.statistics.pairs import PairComparison, compare_pair, flip_table
+from benchmarks.statistics.stats import holm
+from data.models.registry import load_registry
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,8 +53,6 @@ def verdicts_section(verdicts: Sequence[Verdict], base: str) -> Section:
 
 
 def frontier_sections(points: "pd.DataFrame") -> list[Section]:
-    from benchmarks.charts.scatter import scatter
-
     sections = []
     for axis, title in (("decode_tok_per_s", "Speed and quality"), ("s_per_correct_answer", "Cost of a right answer")):
         chart = chart_of(partial(scatter, points[points["alike"]], axis=axis))
@@ -81,8 +85,6 @@ def figures_section(points: "pd.DataFrame") -> Section:
 
 
 def suites_section(comparisons: Sequence[PairComparison]) -> Section:
-    from benchmarks.statistics.stats import holm
-
     adjusted = holm([each.p_value for each in comparisons])
     rows = tuple(
         (
@@ -106,8 +108,6 @@ def suites_section(comparisons: Sequence[PairComparison]) -> Section:
 
 def effects_sections(runs: Sequence[Run]) -> list[Section]:
     """Of the run with most prompts that all four models have graded."""
-    from benchmarks.charts.effects import factorial_chart, factorial_words
-
     found = [effects for run in runs if (effects := _square(run)) is not None]
     if not found:
         return []
@@ -125,10 +125,6 @@ def _square(run: Run) -> Factorial | None:
 
 def waterfall_sections(runs: Sequence[Run], models: Sequence[str]) -> list[Section]:
     """Of the measured model with the most measured steps; the first of several."""
-    from benchmarks.analysis.waterfall import chain, waterfall
-    from benchmarks.charts.effects import waterfall_chart, waterfall_words
-    from data.models.registry import load_registry
-
     registry = load_registry()
     chains = {model: chain(model, registry, measured=models) for model in models if model in registry}
     longest = max(chains, key=lambda model: len(chains[model]), default=None)
@@ -143,8 +139,6 @@ def waterfall_sections(runs: Sequence[Run], models: Sequence[str]) -> list[Secti
 
 
 def depth_sections(runs: Sequence[Run]) -> list[Section]:
-    from benchmarks.charts.speed import depth_chart
-
     points = next((found for run in runs if (found := depth_points(run))), [])
     if not points:
         return []
@@ -164,8 +158,6 @@ def depth_sections(runs: Sequence[Run]) -> list[Section]:
 
 def noise_sections(runs: Sequence[Run]) -> list[Section]:
     """Every model that was measured twice: what it shows against itself is noise, in speed and in quality."""
-    from benchmarks.charts.speed import noise_chart
-
     ratios = next((found for run in runs if (found := self_ratios(run))), [])
     words = [f"{each.model} decodes at {interval_text(each.ratio, '.3f')}× its own rate." for each in ratios]
     for run in runs:

@@ -8,11 +8,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from benchmarks.analysis.figures import gather
 from benchmarks.analysis.filters import Choice, narrowed, options
+from benchmarks.analysis.points import placed_points
 from benchmarks.analysis.verdict import ALL_SUITES, Verdict, verdict, verdict_figures
 from benchmarks.charts.colours import colour_of
+from benchmarks.charts.scatter import AXES, scatter
 from benchmarks.reports.content import collect
-from benchmarks.reports.html import section_html, vega_library
+from benchmarks.reports.html import full_width, section_html, vega_library
 from benchmarks.reports.parts import Section
 from benchmarks.runs.on_disk import run_name, samples_table, without_paths
 from benchmarks.runs.read import Run, RunError
@@ -168,11 +171,6 @@ def _prompt_choices(runs: Sequence[Run]) -> list[tuple[str, Choice]]:
 
 def _overview(chosen: Sequence[Run], runs: Sequence[Run]) -> dict[str, Any]:
     """Charts along every axis, and the figures as a table whose first column is the model's id."""
-    from benchmarks.analysis.figures import gather
-    from benchmarks.analysis.points import placed_points
-    from benchmarks.charts.scatter import AXES, scatter
-    from benchmarks.reports.html import full_width
-
     charts: dict[str, Any] = {}
     colours = colour_of([model for run in runs for model in run.by_model])
     figures = gather(chosen)
@@ -226,8 +224,6 @@ def _samples(run: Run, model: str) -> dict[str, Any]:
 def _index(
     runs: Sequence[Run], prompts: list[tuple[str, str]], pairs: list[tuple[str, str]], samples: list[tuple[str, str]]
 ) -> dict[str, Any]:
-    from benchmarks.charts.scatter import AXES
-
     possible = options(runs)
     return {
         "axes": [(name, axis.title) for name, axis in AXES.items()],

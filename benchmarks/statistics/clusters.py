@@ -6,9 +6,15 @@ import numpy as np
 import numpy.typing as npt
 from numpy.random import Generator
 
+from benchmarks.runs.read import Row
 from benchmarks.statistics.stats import MANY, FloatArray, Interval, finite
 
 _BATCH_VALUES = 2_000_000  # resampled values in memory at once: 16 MB
+
+
+def cluster_of(row: Row) -> Hashable:
+    """What makes a prompt's outcome depend on others': its template, within its suite and kind."""
+    return (row.suite, row.kind, row.template) if row.template else (row.suite, row.prompt_id, None)
 
 
 def clustered_mean(

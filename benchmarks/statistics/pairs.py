@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from benchmarks.runs.read import Row, Run, RunError
-from benchmarks.statistics.clusters import clustered_error, clustered_mean
+from benchmarks.statistics.clusters import cluster_of, clustered_error, clustered_mean
 from benchmarks.statistics.stats import Interval, detectable_difference, mcnemar_exact
 
 ALPHA = 0.05
@@ -272,11 +272,6 @@ def shared_condition(run: Run, a: str, b: str, *, suite: str | None = None) -> s
         where = f" in suite {suite!r}" if suite else ""
         raise RunError(f"{run.id}: no prompt{where} is graded for both {a!r} and {b!r}; let the run finish first")
     return best
-
-
-def cluster_of(row: Row) -> Hashable:
-    """What makes a prompt's outcome depend on others': its template, within its suite and kind."""
-    return (row.suite, row.kind, row.template) if row.template else (row.suite, row.prompt_id, None)
 
 
 def _right(row: Row) -> bool:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.runs.read import Row, Run, RunError
-from benchmarks.statistics.pairs import cluster_of
-from benchmarks.statistics.stats import Interval
+from benchmarks.statistics.clusters import cluster_of, clustered_mean
+from benchmarks.statistics.stats import Interval, mcnemar_exact
 
 Choice = Literal["a", "b", "tie"]
 Ask = Callable[[str], str | None]
@@ -154,9 +154,6 @@ def answered_pairs(run: Run, a: str, b: str, questions: Iterable[tuple[str, str]
 
 def _summed(a: str, b: str, judge: str, judgements: Sequence[Judgement], rows: Sequence[Row]) -> JudgeReport:
     import numpy as np
-
-    from benchmarks.statistics.clusters import clustered_mean
-    from benchmarks.statistics.stats import mcnemar_exact
 
     judged = [(each, cluster_of(row)) for each, row in zip(judgements, rows, strict=True) if each.choice]
     values = np.array([{"a": 1.0, "b": -1.0, "tie": 0.0}[each.choice or "tie"] for each, _ in judged])

@@ -16,6 +16,7 @@ from data.command import parser_of, run_command
 from data.errors import TradeoffError
 from data.gguf.header import GGUFError, read_header
 from data.gguf.types import QUANTIZATIONS
+from data.llama_library import use_library
 
 # llama_ftype numbers of llama.h, and the bits per weight at most. K-quants fall back to larger types in tensors
 # whose rows do not divide by 256.
@@ -59,8 +60,6 @@ def size_bound_bytes(source: Path, quantization: str) -> int:
 
 
 def _call_llama(source: Path, target: Path, file_type: int, threads: int) -> int:
-    from data.llama_library import use_library
-
     use_library()
     import ctypes
 

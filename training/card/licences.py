@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.models.registry import DerivedSource, get, load_registry
 from data.paths import ROOT
 from training.config import Base, TrainingError
 
@@ -157,7 +158,6 @@ def _identity(base: Base) -> Origin:
         return Origin(name=base.name.rpartition("/")[2], repository=base.name, size="", terms=unknown)
     if base.source == "path":
         return Origin(name=Path(base.name).name, repository="", size="", terms=unknown)
-    from data.models.registry import get, load_registry
 
     registry = load_registry()
     entry = get(registry, base.name)
@@ -172,8 +172,6 @@ def _identity(base: Base) -> Origin:
 
 
 def _dropped_layers(entry: "ModelEntry", registry: "Registry") -> tuple[int, ...]:
-    from data.models.registry import DerivedSource
-
     while isinstance(entry.source, DerivedSource):
         if entry.source.drop_layers:
             return entry.source.drop_layers

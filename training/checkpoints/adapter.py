@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training.checkpoints.tensors import gguf_name, heads_of, permute
 from training.config import TrainingError
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ def gguf_adapter(directory: Path, checkpoint: Path) -> "tuple[dict[str, tuple[An
     Raises:
         TrainingError: See `read_peft_adapter`.
     """
-    from training.checkpoints.tensors import heads_of, permute
-
     shape = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     heads = shape["num_attention_heads"]
     tensors, alpha = read_peft_adapter(directory)
@@ -38,8 +37,6 @@ def read_peft_adapter(directory: Path) -> "tuple[dict[str, tuple[Any, Any]], flo
         TrainingError: Missing, or with features that a plain merge does not cover.
     """
     from safetensors import safe_open
-
-    from training.checkpoints.tensors import gguf_name
 
     try:
         settings = json.loads((directory / "adapter_config.json").read_text(encoding="utf-8"))

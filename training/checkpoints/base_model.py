@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from data.errors import ModelError
 from data.files import sha256_of
 from data.gguf.header import GGUFError, read_header
+from data.gguf.rope import llama3_rope_factors
 from data.hub.download import check_token, host
+from data.models.fetch import locate
 from data.paths import cache_dir
 from training.checkpoints.tensors import checkpoint_name, heads_of, unpermute
 from training.checkpoints.tokenizer import tokenizer_from_gguf
@@ -68,8 +70,6 @@ def resolve(base: Base) -> Checkpoint:
 
 
 def _from_disk(base: Base) -> Checkpoint:
-    from data.models.fetch import locate
-
     path = locate(base.name) if base.source == "registry" else Path(base.name).expanduser()
     if path.is_dir() and (path / "config.json").is_file():
         return Checkpoint(path=path, gguf=None, identity=_directory_identity(path))
@@ -194,8 +194,6 @@ def llama_config(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def _rope_scaling(factors: "npt.NDArray[Any]", config: Mapping[str, Any]) -> dict[str, Any]:
     """Llama 3.2's scaling, where the file's factors are those."""
     import numpy as np
-
-    from data.gguf.rope import llama3_rope_factors
 
     expected = llama3_rope_factors(config["head_dim"], base=config["rope_parameters"]["rope_theta"])
     if factors.shape != expected.shape or not np.allclose(factors, expected, rtol=1e-4):

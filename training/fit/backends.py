@@ -8,6 +8,7 @@ from typing import Any
 
 from data.command import quiet_loading
 from training.config import Config, TrainingError
+from training.fit import trl, unsloth
 
 NAMES = ("unsloth", "trl")
 
@@ -68,10 +69,7 @@ def choose(config: Config, wanted: str) -> Choice:
 def load(choice: Choice, checkpoint: Path, config: Config) -> Any:
     """The model with its adapter, by the chosen backend."""
     quiet_loading()
-    if choice.backend == "unsloth":
-        from training.fit.unsloth import load as load_model
-    else:
-        from training.fit.trl import load as load_model
+    load_model = unsloth.load if choice.backend == "unsloth" else trl.load
     return load_model(checkpoint, config, precision=choice.precision, device=choice.device)
 
 

@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from data.progress import duration
+from training.checkpoints.base_model import resolve
 from training.config import Config, Optimization
+from training.fit.backends import choose
+from training.fit.trainer import accumulation_steps
+from training.rows.build import prepare
 from training.run_directory import RUNS
 
 # Dense bf16 or fp16 peak of the card, in TFLOP/s, by a part of its name; from the vendor's data sheets.
@@ -46,11 +50,6 @@ def plan(config: Config, *, backend: str = "auto", runs: Path = RUNS) -> Plan:
     Raises:
         TrainingError: As training itself would raise before its first step.
     """
-    from training.checkpoints.base_model import resolve
-    from training.fit.backends import choose
-    from training.fit.trainer import accumulation_steps
-    from training.rows.build import prepare
-
     choice = choose(config, backend)
     accumulation_steps(config, choice.world_size)
     prepared = prepare(config, runs=runs)

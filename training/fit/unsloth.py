@@ -4,19 +4,23 @@ import os
 from pathlib import Path
 from typing import Any
 
-# Without FlashAttention or an xformers that it accepts, Unsloth's padding-free batches attend over the whole batch as
-# one sequence, which is slow where a batch has many short examples (docs/log.md). Padding costs nothing that shows.
-os.environ.setdefault("UNSLOTH_DISABLE_AUTO_PADDING_FREE", "1")
-
-import unsloth  # noqa: F401 (must come first: it patches transformers, trl and peft)
-from unsloth import FastLanguageModel
-
 from training.config import Config
+
+
+def import_first() -> None:
+    """Let Unsloth patch transformers, trl and peft: call it before any of them is imported."""
+    # Without FlashAttention or an xformers that it accepts, Unsloth's padding-free batches attend over the whole batch
+    # as one sequence, which is slow where a batch has many short examples (docs/log.md). Padding costs nothing that
+    # shows.
+    os.environ.setdefault("UNSLOTH_DISABLE_AUTO_PADDING_FREE", "1")
+    import unsloth  # noqa: F401
 
 
 def load(checkpoint: Path, config: Config, *, precision: str, device: str) -> Any:
     """A PeftModel whose adapter alone is trainable; Unsloth chooses the device itself."""
+    import_first()
     import torch
+    from unsloth import FastLanguageModel
 
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
     model, _ = FastLanguageModel.from_pretrained(

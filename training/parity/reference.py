@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.command import quiet_loading
+from training.checkpoints.tokenizer import splitting_name
 from training.config import TrainingError
 
 if TYPE_CHECKING:
@@ -111,8 +112,6 @@ def expected_of(run: "RunDirectory", checkpoint: Path, data: Path, replies: int)
         TrainingError: Out of GPU memory.
     """
     import torch
-
-    from training.checkpoints.tokenizer import splitting_name
 
     try:
         reference = Reference(checkpoint, run.adapter, data / "tokenizer")

@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.command import say
+from data.files import sha256_of, write_atomically
 from data.progress import Counter
+from training.checkpoints.base_model import resolve
 from training.config import Config, TrainingError, fingerprint, to_dict
 from training.rows.data_card import card_text
+from training.rows.examples import load_tokenizer, make_example
+from training.rows.overlap import normalized, overlap_with, suite_prompts
+from training.rows.sources import read_source
 from training.run_directory import RUNS
 
 if TYPE_CHECKING:
@@ -91,11 +96,6 @@ def prepare(config: Config, *, runs: Path = RUNS) -> Prepared:
     Raises:
         TrainingError: Base or data cannot be had, or no row is left; one line.
     """
-    from data.files import write_atomically
-    from training.checkpoints.base_model import resolve
-    from training.rows.examples import load_tokenizer
-    from training.rows.overlap import overlap_with, suite_prompts
-
     tokenizer = load_tokenizer(resolve(config.base).path, config.data.template)
     if found := find_prepared(config, tokenizer, runs):
         return found
@@ -124,8 +124,6 @@ def _files(train: "list[Example]", validation: "list[Example]") -> "list[tuple[s
 
 
 def _key(config: Config, tokenizer: "PreTrainedTokenizerFast") -> str:
-    from training.rows.overlap import suite_prompts
-
     vocabulary = fingerprint(sorted(tokenizer.get_vocab().items()), tokenizer.chat_template)
     sources = (to_dict(config.data), _local_sums(config), suite_prompts(config.data.held_out))
     return fingerprint(*sources, config.training.max_length, vocabulary, CARD_VERSION)
@@ -133,8 +131,6 @@ def _key(config: Config, tokenizer: "PreTrainedTokenizerFast") -> str:
 
 def _local_sums(config: Config) -> list[str]:
     """SHA-256 of every file that the data come from: other content is other data."""
-    from data.files import sha256_of
-
     names = [config.data.path]
     for source in config.data.sources.values():
         names += [source.path, *source.prompts]
@@ -142,10 +138,6 @@ def _local_sums(config: Config) -> list[str]:
 
 
 def _read(name: str, config: Config, tokenizer: "PreTrainedTokenizerFast", overlap: "Overlap", seen: set[str]) -> Kept:
-    from training.rows.examples import make_example
-    from training.rows.overlap import normalized
-    from training.rows.sources import read_source
-
     source = config.data.sources[name]
     say(f"reading {name}")
     rows = read_source(name, source, config)
@@ -224,8 +216,6 @@ def _losses(kept: Mapping[str, Kept]) -> str:
 def _write(path: Path, examples: "Sequence[Example]") -> str:
     import pyarrow as pa
     from pyarrow import parquet
-
-    from data.files import sha256_of
 
     kind = pa.list_(pa.int32())
     schema = pa.schema([("input_ids", kind), ("labels", kind)])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.paths import ROOT
+from training.checkpoints.tokenizer import set_padding, splitting_name
 from training.config import TrainingError
 from training.rows.conversations import Messages
 
@@ -38,8 +39,6 @@ def load_tokenizer(checkpoint: Path, template: str) -> "PreTrainedTokenizerFast"
             llama.cpp does not know.
     """
     from transformers import AutoTokenizer
-
-    from training.checkpoints.tokenizer import set_padding, splitting_name
 
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     if template != "base":

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from data.suites.prompts import load_suite, shipped_suites
+
 RUN_WORDS = 13
 _WORD = re.compile(r"\w+")
 
@@ -58,8 +60,6 @@ def suite_prompts(held_out: Iterable[str]) -> tuple[list[str], list[str]]:
     Raises:
         data.suites.SuiteError: A held-out suite does not exist.
     """
-    from data.suites.prompts import load_suite, shipped_suites
-
     named = set(held_out)
     strict: list[str] = []
     loose: list[str] = []

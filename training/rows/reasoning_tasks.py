@@ -19,6 +19,7 @@ from typing import Any
 
 from data.paths import ROOT, python_path
 from training.config import TrainingError
+from training.rows.worked_answers import worked
 
 TASKS_FILE = ROOT / "data" / "prompts" / "reasoning.toml"
 
@@ -79,8 +80,6 @@ def items(tasks: Mapping[str, Mapping[str, Any]], *, items_per_task: int, first_
     """Rows, task by task; see `generate`."""
     import reasoning_gym
     from reasoning_gym.factory import DATASETS
-
-    from training.rows.worked_answers import worked
 
     for name, settings in tasks.items():
         if name not in DATASETS:

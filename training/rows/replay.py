@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from data.command import quiet_loading
 from data.progress import Counter
 from training.checkpoints.base_model import resolve
+from training.checkpoints.decoder import Decoder, Turn, write_sequences
 from training.config import Base, Config, Source, TrainingError, fingerprint, to_dict
 from training.rows.conversations import form_of
 from training.rows.examples import load_tokenizer
@@ -91,8 +92,6 @@ class _Writer:
         import torch
         from transformers import AutoModelForCausalLM
 
-        from training.checkpoints.decoder import Decoder
-
         checkpoint = resolve(base)
         quiet_loading()
         self.source = source
@@ -107,8 +106,6 @@ class _Writer:
     def pairs(self, questions: Sequence[str], own: int, *, seed: int) -> Iterator[tuple[str, str] | None]:
         """A question and its answer, or None for what is of no use; given questions first, then `own` written ones."""
         from transformers import set_seed
-
-        from training.checkpoints.decoder import write_sequences
 
         set_seed(seed)
         scripts: list[Script] = [
@@ -127,13 +124,9 @@ class _Writer:
             yield pair if all(pair) and not (loops(pair[0]) or loops(pair[1]) or refuses(pair[1])) else None
 
     def _question(self) -> "Turn":
-        from training.checkpoints.decoder import Turn
-
         return Turn(given=self.opening, max_tokens=_LONGEST_QUESTION_TOKENS, temperature=1.0)
 
     def _answer(self, given: tuple[int, ...]) -> "Turn":
-        from training.checkpoints.decoder import Turn
-
         return Turn(given=given, max_tokens=self.source.max_new_tokens, temperature=self.source.temperature)
 
     def _ids(self, text: str) -> list[int]:

@@ -10,6 +10,8 @@ from data.hub.download import check_token, host
 from training.config import Config, Source, TrainingError
 from training.rows.conversations import Messages, form_of, messages_of
 from training.rows.jsonl import json_rows
+from training.rows.reasoning_tasks import generate, read_tasks
+from training.rows.replay import replay_file
 
 
 @dataclass(kw_only=True)
@@ -45,8 +47,6 @@ def read_source(name: str, source: Source, config: Config) -> Rows:
         case "reasoning_gym":
             raw, provenance = _from_reasoning_gym(where, source)
         case _:
-            from training.rows.replay import replay_file
-
             path = replay_file(name, source, config)
             raw, provenance = _from_file(where, path)
     return _converted(where, source, raw, provenance)
@@ -126,8 +126,6 @@ def _parquet_rows(where: str, path: Path) -> Iterator[Mapping[str, Any]]:
 
 def _from_reasoning_gym(where: str, source: Source) -> tuple[Iterable[Mapping[str, Any]], dict[str, Any]]:
     from importlib.metadata import version
-
-    from training.rows.reasoning_tasks import generate, read_tasks
 
     order: dict[str, Any] = {
         "tasks": source.tasks,
