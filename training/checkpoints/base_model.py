@@ -21,7 +21,8 @@ from data.paths import cache_dir
 from training.checkpoints.tensors import checkpoint_name, heads_of, unpermute
 from training.checkpoints.tokenizer import tokenizer_from_gguf
 from training.checkpoints.write_gguf import check_exportable
-from training.config import Base, TrainingError, fingerprint
+from training.config import Base, TrainingError
+from training.run_directory import fingerprint
 
 if TYPE_CHECKING:
     import numpy.typing as npt
