@@ -21,9 +21,9 @@ from tests.data.models.test_published import entries
 from tests.gguf_bytes import model_bytes
 from tests.hub import Account, Hub, Repo
 from tests.training.published_runs import finished_run
-from training.card.publish import main as publish
 from training.checkpoints.base_model import resolve
 from training.config import CONFIGS_DIR, Base, Source, TrainingError, load_config
+from training.publish import main as publish
 from training.rows.sources import read_source
 
 TOKEN = "hf_RecognisableSecret0123456789abcd"

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from data.hub.account import check_repository_name, choose_transfer
-    from data.hub.download import host
+    from data.hub.address import host
     from training.card.licences import check_name
     from training.card.publication import publication_of, registry_entries
     from training.card.publish import publish, read_benchmark, show

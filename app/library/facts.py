@@ -9,8 +9,8 @@ from typing import Any
 
 from benchmarks.engine.contract import LoadOptions
 from data.gguf.header import GGUFError, GGUFHeader, read_header
+from data.models.entries import DerivedSource, ModelEntry, Registry
 from data.models.fetch import local_path, pin_state
-from data.models.registry import DerivedSource, ModelEntry, Registry
 from data.paths import ROOT
 
 TRAINING_RESULTS = ROOT / "training" / "results"

@@ -13,7 +13,7 @@ from benchmarks.runs.read import RunError, read_run
 from data.command import say
 from data.files import sha256_of, size_text
 from data.hub.account import sign_in
-from data.hub.upload import LargeFile, download_text, open_repository, upload
+from data.hub.repository import LargeFile, download_text, open_repository, upload
 from data.models.published import ENTRIES_FILE
 from training.card.licences import APACHE_TEXT, Origin
 from training.card.model_card import Benchmark, model_card
@@ -23,7 +23,7 @@ from training.config import TrainingError
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-    from data.hub.upload import LargeFile
+    from data.hub.repository import LargeFile
     from training.card.model_card import Benchmark
 
 _LICENCE_NAMES = ("LICENSE", "LICENSE.txt", "LICENSE.md")

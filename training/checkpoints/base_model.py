@@ -15,7 +15,7 @@ from data.errors import ModelError
 from data.files import sha256_of
 from data.gguf.header import GGUFError, read_header
 from data.gguf.rope import llama3_rope_factors
-from data.hub.download import check_token, host
+from data.hub.address import check_token, host
 from data.models.fetch import locate
 from data.paths import cache_dir
 from training.checkpoints.tensors import checkpoint_name, heads_of, unpermute

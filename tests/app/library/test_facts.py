@@ -5,7 +5,8 @@ import pytest
 
 from app.library.facts import adapter_manifest, memory_need, parity_rows, table, training_curve, training_name
 from benchmarks.engine.contract import LoadOptions
-from data.models.registry import FileSource, ModelEntry, load_registry
+from data.models.entries import FileSource, ModelEntry
+from data.models.registry import load_registry
 from tests.gguf_bytes import model_bytes
 
 OPTIONS = LoadOptions(context_tokens=1000, sequences=2)
