@@ -4,7 +4,6 @@ import itertools
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from benchmarks.analysis.verdict import ALL_SUITES, Verdict, verdict, verdict_fi
 from benchmarks.charts.frame import colour_of
 from benchmarks.charts.scatter import AXES, scatter
 from benchmarks.reports.content import collect
-from benchmarks.reports.html import full_width, section_html, vega_library
+from benchmarks.reports.html import full_width, page, vega_library
 from benchmarks.reports.parts import Section
 from benchmarks.runs.on_disk import run_name, samples_table, without_paths
 from benchmarks.runs.read import Run, RunError
@@ -41,35 +40,6 @@ Written by `python -m app.static`: every figure and every sample of the benchmar
 _DRAW = """
 window.drawChart = (place, spec) =>
   vegaEmbed(place, spec, { actions: false, renderer: "svg", config });
-"""
-_EXPLORER = """
-<section id="overview"><h2>Speed against quality</h2>
-<div class="controls">
-<label>Against quality <select id="axis"></select></label>
-<label>Prompts <select id="prompts"></select></label>
-<fieldset id="filter_quantizations"><legend>Quantization</legend></fieldset>
-<fieldset id="filter_ranks"><legend>LoRA rank</legend></fieldset>
-<fieldset id="filter_sizes"><legend>Size</legend></fieldset>
-</div>
-<figure class="wide"><div id="plot" style="width: 100%"></div></figure>
-<p class="note">Lines are 95% intervals; where they overlap much, the runs do not tell the models apart. Dashed: the
-frontier of all models on these prompts. Shares on different prompts do not compare directly.</p>
-<div class="wide" id="figures" tabindex="0" role="region" aria-label="Figures of every model"></div></section>
-<section id="two"><h2>Two models</h2>
-<div class="controls"><label>Pair <select id="pair"></select></label>
-<label>On <select id="pair_suite"></select></label></div>
-<p class="verdict" id="sentence"></p>
-<div class="wide" id="facts" tabindex="0" role="region" aria-label="Figures of the verdict"></div>
-<h3>Where they differ</h3>
-<div class="wide" id="flips" tabindex="0" role="region" aria-label="Prompts with one right answer"></div></section>
-<section id="answers"><h2>Every answer</h2>
-<div class="controls"><label>Of <select id="samples_of"></select></label>
-<label>Containing <input type="search" id="find"></label>
-<fieldset id="results"><legend>Result</legend></fieldset></div>
-<p class="note" id="count"></p>
-<div class="wide" id="samples" tabindex="0" role="region" aria-label="Answers with their grades"></div>
-<details><summary>Hardware and method of this run</summary>
-<pre class="wide" id="method" tabindex="0"></pre></details></section>
 """
 
 
@@ -105,21 +75,8 @@ def _make_room(folder: Path) -> None:
 
 
 def _page(sections: Sequence[Section], runs: Sequence[Run]) -> str:
-    first, *others = [section for section in sections if section.title not in _IN_THE_EXPLORER]
-    evidence = "\n".join(section_html(section, place) for place, section in enumerate(others, start=1))
-    names = ", ".join(run.id for run in runs)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>Tradeoff results</title>\n'
-        '<link rel="icon" href="data:,">\n<link rel="stylesheet" href="site.css">\n'
-        '<script defer src="vega.js"></script>\n<script defer src="site.js"></script>\n</head>\n<body>\n'
-        '<nav><a href="#overview">Overview</a><a href="#two">Two models</a><a href="#answers">Every answer</a>'
-        '<a href="#evidence">Evidence</a></nav>\n<main>\n<h1>Which fine-tune should I ship on a CPU?</h1>\n'
-        f"{section_html(first, 0)}\n"
-        "<noscript><p>The explorer needs JavaScript; the evidence below does not.</p></noscript>\n"
-        f'{_EXPLORER}\n<div id="evidence">\n{evidence}\n</div>\n<p class="note">Runs: {escape(names)}</p>\n'
-        "</main>\n</body>\n</html>\n"
-    )
+    first, *evidence = [section for section in sections if section.title not in _IN_THE_EXPLORER]
+    return page("site.html", first=first, evidence=evidence, runs=", ".join(run.id for run in runs))
 
 
 RESULTS = ("wrong", "right", "partly", "not graded", "error")
