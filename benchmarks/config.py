@@ -80,6 +80,8 @@ class Config:
             values = getattr(self, name)
             if not values and not (name == "suites" and self.fixed_repetitions):
                 raise ConfigError(f"{name} is empty; give at least one")
+            if "" in values:
+                raise ConfigError(f"{name} is {list(values)!r}; expected a list of texts, none of them empty")
             if twice := [value for value in values if values.count(value) > 1]:
                 raise ConfigError(f"{name} has {twice[0]!r} twice")
         if alone := [id_ for id_ in self.models if original(id_) not in self.models]:

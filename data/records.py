@@ -165,7 +165,7 @@ def _tuple(arguments: Sequence[Any], value: Any, where: str, error: Error) -> tu
     is_list = isinstance(value, list | tuple)
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         item, wanted = arguments[0], _LISTS.get(arguments[0], "a list")
-        if not is_list or (item in _LISTS and not all(fits(each, item) and each != "" for each in value)):
+        if not is_list or (item in _LISTS and not all(fits(each, item) for each in value)):
             raise error(f"{where} is {value!r}; expected {wanted}")
         return tuple(check(item, each, where, error) for each in value)
     if not is_list:

@@ -17,7 +17,7 @@ from data.errors import ModelError
 from data.files import size_text
 from data.hub.address import HubSource
 from data.models.added import file_entry, hub_entry
-from data.models.card import Card
+from data.models.card import Section
 from data.models.entries import FileSource, ModelEntry
 from data.models.fetch import local_path, remove
 from data.settings import OPERATOR_TOKEN
@@ -123,14 +123,16 @@ def show_model(entry: ModelEntry) -> None:
                 st.code(header.chat_template or "The file has none.", language="jinja2", wrap_lines=True)
 
 
-def show_card(card: Card) -> None:
+def show_card(card: tuple[Section, ...]) -> None:
     """Its text is somebody's on the Hub: shown as it is, never as markup."""
-    for title, section in card.items():
-        st.markdown(f"**{title}**")
+    for section in card:
+        st.markdown(f"**{inert_markdown(section.title)}**")
         if section.text:
             st.text(section.text)
         if section.rows:
-            st.dataframe(list(section.rows), hide_index=True, alt=f"{title}, as the card says")
+            columns = [name or " " * place for place, name in enumerate(section.head)]
+            rows = [dict(zip(columns, row, strict=False)) for row in section.rows]
+            st.dataframe(rows, hide_index=True, alt=f"{section.title}, as the card says")
         if section.verbatim:
             st.code(section.verbatim, language=None)
 

@@ -1,15 +1,19 @@
-"""What the card of a published fine-tune says of its making and results, as plain text and tables.
+"""What a published fine-tune says of its making and results: sections that its page shows, and a file `card.json`.
 
-`training.card.model_card` writes such cards, but whoever owns the repository may have written another. Reading one
-therefore never fails: what has not the form is left out, and what is left is short.
+`training.card.model_card` makes the sections and writes them twice, as Markdown for people and as JSON for the app.
+Whoever owns the repository may have put anything there: what is read is bounded, and only ever shown as text.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 
-TITLES = ("Training", "Data", "Loss", "Parity", "Benchmark", "Limits")
-_MOST_CHARACTERS, _MOST_ROWS, _MOST_COLUMNS, _MOST_CELL_CHARACTERS = 4_000, 40, 12, 200
+from data.errors import ModelError
+from data.records import build, parse_json
+
+CARD_FILE = "card.json"
+SCHEMA_VERSION = 1
+_MOST_SECTIONS, _MOST_CHARACTERS, _MOST_ROWS, _MOST_COLUMNS, _MOST_CELL_CHARACTERS = 12, 4_000, 40, 12, 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,48 +22,51 @@ class Section:
 
     Attributes:
         text: Its paragraphs and lists.
-        rows: Of its table, by column.
-        verbatim: What stood in fences: the benchmark's table, aligned with spaces.
+        head, rows: Of its table, if it has one.
+        verbatim: What is aligned with spaces, such as the benchmark's table.
     """
 
-    text: str
-    rows: tuple[Mapping[str, str], ...]
-    verbatim: str
+    title: str
+    text: str = ""
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    verbatim: str = ""
 
 
-Card = Mapping[str, Section]
+def card_json(sections: Iterable[Section]) -> str:
+    """The sections as `card.json` holds them."""
+    content = {"schema_version": SCHEMA_VERSION, "sections": [asdict(section) for section in sections]}
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def read_card(markdown: str) -> Card:
-    """The sections with one of `TITLES`, by title, in the card's order; empty where there is none."""
-    _, *parts = re.split(r"^## (.*)$", markdown, flags=re.MULTILINE)
-    sections = zip((title.strip() for title in parts[::2]), parts[1::2])
-    return {title: _section(body) for title, body in sections if title in TITLES}
+def read_card(text: str, place: str) -> tuple[Section, ...]:
+    """The sections of a `card.json`, each cut to what a page can show.
+
+    Args:
+        place: What the error names.
+
+    Raises:
+        ModelError: It is not a card of this schema.
+    """
+    content = parse_json(text, place, ModelError)
+    sections = content.get("sections")
+    if content.get("schema_version") != SCHEMA_VERSION or not isinstance(sections, list):
+        raise ModelError(f"{place}: not a card of schema version {SCHEMA_VERSION}")
+    if not all(isinstance(section, dict) for section in sections):
+        raise ModelError(f"{place}: a section is no object")
+    return tuple(_shortened(build(Section, section, ModelError)) for section in sections[:_MOST_SECTIONS])
 
 
-def _section(body: str) -> Section:
-    text, table, verbatim, fenced = [], [], [], False
-    for line in body.splitlines():
-        if line.startswith("```"):
-            fenced = not fenced
-        elif fenced:
-            verbatim.append(line)
-        elif line.startswith("|"):
-            table.append(_cells(line))
-        elif not line.startswith("!["):
-            text.append(line)
-    names = [name or " " * place for place, name in enumerate(table[0][:_MOST_COLUMNS])] if table else []
+def _shortened(section: Section) -> Section:
+    columns = max(1, min(len(section.head), _MOST_COLUMNS))
     return Section(
-        text=_joined(text),
-        rows=tuple(dict(zip(names, cells)) for cells in table[2 : 2 + _MOST_ROWS]),
-        verbatim=_joined(verbatim),
+        title=_cell(section.title),
+        text=section.text[:_MOST_CHARACTERS],
+        head=tuple(map(_cell, section.head[:columns])),
+        rows=tuple(tuple(map(_cell, row[:columns])) for row in section.rows[:_MOST_ROWS]),
+        verbatim=section.verbatim[:_MOST_CHARACTERS],
     )
 
 
-def _cells(line: str) -> list[str]:
-    cells = re.split(r"(?<!\\)\|", line.strip()[1:].removesuffix("|"))
-    return [" ".join(cell.replace("\\|", "|").replace("`", "").split())[:_MOST_CELL_CHARACTERS] for cell in cells]
-
-
-def _joined(lines: list[str]) -> str:
-    return "\n".join(lines).strip("\n")[:_MOST_CHARACTERS]
+def _cell(text: str) -> str:
+    return " ".join(text.split())[:_MOST_CELL_CHARACTERS]

@@ -15,14 +15,13 @@ from pathlib import Path
 from data.errors import ModelError
 from data.hub.address import HubSource, check_token, host
 from data.hub.download import look_up, read_text
-from data.models.card import Card, read_card
+from data.models.card import CARD_FILE, Section, read_card
 from data.models.entries import ModelEntry, RegistryError
 from data.models.registry import parse_registry
 from data.settings import HUB_NAMESPACE
 
 TAG = "tradeoff"
 ENTRIES_FILE = "models.toml"
-CARD_FILE = "README.md"
 _NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _MOST_REPOSITORIES = 50
 _MOST_BYTES = 200_000  # of each file that is read
@@ -38,7 +37,7 @@ class Found:
     """
 
     entries: tuple[ModelEntry, ...] = ()
-    cards: Mapping[str, Card] = field(default_factory=dict)
+    cards: Mapping[str, tuple[Section, ...]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
@@ -82,7 +81,7 @@ def published(owner: str, known: Mapping[str, ModelEntry]) -> Found:
         ) from None
     taken = {entry.sha256 for entry in known.values()}
     entries: dict[str, ModelEntry] = {}
-    cards: dict[str, Card] = {}
+    cards: dict[str, tuple[Section, ...]] = {}
     problems = []
     for name in names:
         source = HubSource(repo=name, file=ENTRIES_FILE)
@@ -95,7 +94,7 @@ def published(owner: str, known: Mapping[str, ModelEntry]) -> Found:
         new = (entry for entry in offered if entry.id not in known and entry.sha256 not in taken)
         entries |= {entry.id: entry for entry in new}
         with contextlib.suppress(ModelError):  # a model without a card can be used all the same
-            cards[name] = read_card(_text(replace(source, file=CARD_FILE)))
+            cards[name] = read_card(_text(replace(source, file=CARD_FILE)), name)
     return Found(entries=tuple(entries.values()), cards=cards, problems=tuple(problems))
 
 

@@ -18,7 +18,7 @@ TOKEN = "hf_RecognisableSecret0123456789abcd"
 def mine(scripted_app: Callable[..., None], hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Repo:
     """A published model, looked up and chosen."""
     monkeypatch.setenv("TRADEOFF_HUB_NAMESPACE", "alice")
-    repo = Repo(files={"models.toml": entries("alice/mine"), "README.md": CARD}, tags=("tradeoff",))
+    repo = Repo(files={"models.toml": entries("alice/mine"), "card.json": CARD}, tags=("tradeoff",))
     hub.repos["alice/mine"] = repo
     return repo
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.files import size_text
+from data.models.card import Section
 from data.models.published import TAG
 from data.progress import duration
 from data.tables import markdown
@@ -36,19 +37,29 @@ class Benchmark:
 
 def model_card(publication: Publication, repo: str, benchmark: Benchmark | None = None) -> str:
     """README.md of the repository: YAML front matter, then Markdown."""
-    sections = [
-        _title(publication, repo),
-        _files(publication),
-        _how_to_run(publication, repo),
+    made = [_markdown(section, publication) for section in card_sections(publication, benchmark)]
+    first = [_title(publication, repo), _markdown(_files(publication), publication), _how_to_run(publication, repo)]
+    return front_matter(publication) + "\n" + "\n\n".join([*first, *made, _licence(publication)]) + "\n"
+
+
+def card_sections(publication: Publication, benchmark: Benchmark | None = None) -> list[Section]:
+    """What is published as `card.json` too: how it was made and judged."""
+    return [
         _training(publication),
         _data(publication),
         _loss(publication),
         _parity(publication),
         _benchmark(benchmark),
         _limits(publication, benchmark),
-        _licence(publication),
     ]
-    return front_matter(publication) + "\n" + "\n\n".join(sections) + "\n"
+
+
+def _markdown(section: Section, publication: Publication) -> str:
+    parts = [f"## {section.title}", section.text]
+    parts += [markdown(section.head, section.rows)] if section.rows else []
+    parts += [f"```\n{section.verbatim}\n```"] if section.verbatim else []
+    parts += ["![Loss by step](loss.png)"] if section.title == "Loss" and publication.has_loss_plot else []
+    return "\n\n".join(part for part in parts if part)
 
 
 def front_matter(publication: Publication) -> str:
@@ -88,7 +99,7 @@ def _title(publication: Publication, repo: str) -> str:
     return "\n".join(lines)
 
 
-def _files(publication: Publication) -> str:
+def _files(publication: Publication) -> Section:
     rows = [
         (f"`{file.name}`", "LoRA adapter for llama.cpp" if file.kind == ADAPTER else f"model, {file.kind.upper()}",
          _size(file.size_bytes), f"`{file.sha256}`")
@@ -96,7 +107,7 @@ def _files(publication: Publication) -> str:
     ]  # fmt: skip
     if publication.has_adapter:
         rows.append(("`adapter/`", "the same LoRA adapter for PEFT", _size(publication.peft_size_bytes), "–"))
-    return "## Files\n\n" + markdown(("file", "what", "size", "sha256"), rows)
+    return Section(title="Files", head=("file", "what", "size", "sha256"), rows=tuple(rows))
 
 
 def _how_to_run(publication: Publication, repo: str) -> str:
@@ -119,7 +130,7 @@ def _how_to_run(publication: Publication, repo: str) -> str:
     return "\n\n".join(parts)
 
 
-def _training(publication: Publication) -> str:
+def _training(publication: Publication) -> Section:
     record = publication.record
     config, summary = record.parsed, record.summary
     training, lora = config.training, config.lora
@@ -146,25 +157,23 @@ def _training(publication: Publication) -> str:
         ("time", duration(seconds) if isinstance(seconds, (int, float)) else None),
         ("peak GPU memory, GiB", summary.get("peak_memory_gib")),
     ]
-    return "## Training\n\n" + markdown(("", ""), [(key, _text(value)) for key, value in rows])
+    return Section(title="Training", head=("", ""), rows=tuple((key, _text(value)) for key, value in rows))
 
 
-def _data(publication: Publication) -> str:
+def _data(publication: Publication) -> Section:
     card = publication.data_card
     sources = [source for source in card.get("sources", ()) if isinstance(source, Mapping)]
     if not sources:
-        return f"## Data\n\nThe data card is {MISSING}."
+        return Section(title="Data", text=f"The data card is {MISSING}.")
     columns = ("source", "kind", "revision", "licence", "rows read", "rows trained on", "tokens")
     counts = card.get("counts")
-    lines = ["## Data", "", markdown(columns, [_source_row(source) for source in sources])]
+    lines = []
     if isinstance(counts, Mapping) and counts:
-        lines += [
-            "",
-            "In all: " + ", ".join(f"{name.replace('_', ' ')} {_text(counts[name])}" for name in counts) + ".",
-        ]
+        lines.append("In all: " + ", ".join(f"{name.replace('_', ' ')} {_text(counts[name])}" for name in counts) + ".")
     if card.get("held_out"):
-        lines += ["", f"Kept out of it: the questions of the suites {', '.join(map(str, card['held_out']))}."]
-    return "\n".join(lines)
+        lines.append(f"Kept out of it: the questions of the suites {', '.join(map(str, card['held_out']))}.")
+    rows = tuple(_source_row(source) for source in sources)
+    return Section(title="Data", text="\n\n".join(lines), head=columns, rows=rows)
 
 
 def _source_row(source: Mapping[str, Any]) -> tuple[str, ...]:
@@ -183,19 +192,18 @@ def _source_row(source: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _loss(publication: Publication) -> str:
+def _loss(publication: Publication) -> Section:
     rows = []
     for key, label in (("loss", "training"), ("eval_loss", "validation")):
         if points := [line for line in publication.metrics if isinstance(line.get(key), (int, float))]:
             first, last = points[0], points[-1]
             rows.append((label, _at_step(first, key), _at_step(last, key)))
     if not rows:
-        return f"## Loss\n\nThe loss is {MISSING}."
-    plot = "\n\n![Loss by step](loss.png)" if publication.has_loss_plot else ""
-    return "## Loss\n\nNats per answer token.\n\n" + markdown(("", "first", "last"), rows) + plot
+        return Section(title="Loss", text=f"The loss is {MISSING}.")
+    return Section(title="Loss", text="Nats per answer token.", head=("", "first", "last"), rows=tuple(rows))
 
 
-def _parity(publication: Publication) -> str:
+def _parity(publication: Publication) -> Section:
     names = {file.name for file in publication.files}
     rows = [
         (_text(check.get("name")), _text(check.get("file")), _text(check.get("value")), *_verdict(check))
@@ -203,8 +211,8 @@ def _parity(publication: Publication) -> str:
         if check.get("file") in names or not check.get("file")
     ]  # fmt: skip
     intro = "Each file, run by llama.cpp, against the fine-tuned model that it was made from; also in `parity.json`."
-    table = markdown(("check", "file", "value", "limit", ""), rows) if rows else f"The single checks are {MISSING}."
-    return f"## Parity\n\n{intro}\n\n{table}"
+    text = intro if rows else f"{intro}\n\nThe single checks are {MISSING}."
+    return Section(title="Parity", text=text, head=("check", "file", "value", "limit", ""), rows=tuple(rows))
 
 
 def _verdict(check: Mapping[str, Any]) -> tuple[str, str]:
@@ -215,16 +223,18 @@ def _verdict(check: Mapping[str, Any]) -> tuple[str, str]:
     return _text(limit), "passed" if check.get("passed") is True else "failed"
 
 
-def _benchmark(benchmark: Benchmark | None) -> str:
+def _benchmark(benchmark: Benchmark | None) -> Section:
     if benchmark is None:
-        return "## Benchmark\n\nNone was published with these files: speed and quality on tasks are not known."
+        text = "None was published with these files: speed and quality on tasks are not known."
+        return Section(title="Benchmark", text=text)
     here = ", ".join(f"`{model}` is `{name}`" for name, model in benchmark.models.items())
     state = "" if benchmark.finished else " The run was not finished."
     where = f"Run `{benchmark.run_id}` on {benchmark.machine}, suites {', '.join(benchmark.suites)}"
-    return f"## Benchmark\n\n{where}; {here}.{state} Brackets hold 95% intervals.\n\n```\n{benchmark.table}\n```"
+    text = f"{where}; {here}.{state} Brackets hold 95% intervals."
+    return Section(title="Benchmark", text=text, verbatim=benchmark.table)
 
 
-def _limits(publication: Publication, benchmark: Benchmark | None) -> str:
+def _limits(publication: Publication, benchmark: Benchmark | None) -> Section:
     lines = [
         f"- It inherits what {publication.origin.name} gets wrong, and was judged on what stands above, nothing else: "
         "no tests of safety, bias or factual accuracy.",
@@ -236,7 +246,7 @@ def _limits(publication: Publication, benchmark: Benchmark | None) -> str:
         lines.append("- The adapter was trained against 4-bit weights and merged into 16-bit ones: a small bias.")
     if benchmark is not None:
         lines.append("- Speeds hold for the machine named above.")
-    return "## Limits\n\n" + "\n".join(lines)
+    return Section(title="Limits", text="\n".join(lines))
 
 
 def _licence(publication: Publication) -> str:

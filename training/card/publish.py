@@ -14,9 +14,10 @@ from data.command import say
 from data.files import sha256_of, size_text
 from data.hub.account import sign_in
 from data.hub.repository import LargeFile, download_text, open_repository, upload
+from data.models.card import CARD_FILE, card_json
 from data.models.published import ENTRIES_FILE
 from training.card.licences import APACHE_TEXT, Origin
-from training.card.model_card import Benchmark, model_card
+from training.card.model_card import Benchmark, card_sections, model_card
 from training.card.publication import PEFT_FILES, Publication, registry_entries, without_local_paths
 from training.config import TrainingError
 
@@ -57,6 +58,7 @@ def _small_files(publication: Publication, repo: str, benchmark: "Benchmark | No
     run, notice = publication.run, publication.origin.terms.notice
     texts = {
         "README.md": model_card(publication, repo, benchmark),
+        CARD_FILE: card_json(card_sections(publication, benchmark)),
         "parity.json": _as_json(asdict(publication.parity)),
         "manifest.json": _as_json(asdict(publication.manifest)),
         "run.json": _as_json(asdict(publication.record)),

@@ -4,6 +4,7 @@ import pytest
 
 from data.errors import ModelError
 from data.hub.address import HubSource
+from data.models.card import Section, card_json
 from data.models.fetch import fetch, pin_state
 from data.models.published import namespace, published
 from tests.gguf_bytes import model_bytes
@@ -69,56 +70,58 @@ def test_a_repository_without_entries_or_with_broken_ones_is_named(mine: Repo) -
     assert "alice/mine has no file 'models.toml'" in published("alice", {}).problems[0]
 
 
-CARD = b"""---
-license: mit
----
-# mine
-
-## Parity
-
-Each file against *the* model.
-
-| check | file | value | limit | |
-| --- | --- | --- | --- | --- |
-| mean KL | `m.gguf` | 0.0123 | at most 0.15 | passed |
-| a\\|b | <img src=x onerror=alert(1)> | [click](http://evil) | | reported |
-
-## Benchmark
-
-Run `r` on a CPU.
-
-```
-MODEL    TOK/S
-mine-r8  12.3
-```
-
-## Something else
-
-| x |
-"""
+CARD = card_json(
+    [
+        Section(
+            title="Parity",
+            text="Each file against *the* model.",
+            head=("check", "file", "value", "limit", ""),
+            rows=(
+                ("mean KL", "m.gguf", "0.0123", "at most 0.15", "passed"),
+                ("a|b", "<img src=x onerror=alert(1)>", "[click](http://evil)", "", "reported"),
+            ),
+        ),
+        Section(title="Benchmark", text="Run `r` on a CPU.", verbatim="MODEL    TOK/S\nmine-r8  12.3"),
+    ]
+).encode()
 
 
 def test_the_card_of_a_published_model_comes_as_text_and_tables(mine: Repo) -> None:
-    mine.files["README.md"] = CARD
-    card = published("alice", {}).cards["alice/mine"]
-    assert list(card) == ["Parity", "Benchmark"]
-    first, second = card["Parity"].rows
-    assert list(first.values()) == ["mean KL", "m.gguf", "0.0123", "at most 0.15", "passed"]
-    assert list(second.values())[:2] == ["a|b", "<img src=x onerror=alert(1)>"]
-    assert card["Parity"].text == "Each file against *the* model."
-    assert card["Benchmark"].verbatim.splitlines() == ["MODEL    TOK/S", "mine-r8  12.3"]
+    mine.files["card.json"] = CARD
+    parity, benchmark = published("alice", {}).cards["alice/mine"]
+    assert (parity.title, parity.rows[0][2], parity.rows[1][:2]) == (
+        "Parity",
+        "0.0123",
+        ("a|b", "<img src=x onerror=alert(1)>"),
+    )
+    assert parity.text == "Each file against *the* model."
+    assert benchmark.verbatim.splitlines() == ["MODEL    TOK/S", "mine-r8  12.3"]
 
 
-WIDE = b"## Parity\n" + b"|" * 90_000 + b"\n|\n" + b"|" * 90_000
+WIDE = card_json([Section(title="x", head=("h",) * 90, rows=(("c" * 300,) * 90,) * 5)]).encode()
 
 
-@pytest.mark.parametrize("card", [None, bytes(10**6), b"\xff\xfe## Parity", b"## Parity\n|", WIDE])
+@pytest.mark.parametrize(
+    "card",
+    [
+        None,
+        bytes(10**6),
+        b"\xff\xfe## Parity",
+        b'{"schema_version": 1}',
+        b"[" * 50_000,
+        b'{"schema_version": 1, "sections": [7]}',
+        WIDE[:5_000],
+        WIDE,
+    ],
+)
 def test_without_a_card_that_can_be_read_the_model_is_offered_all_the_same(mine: Repo, card: bytes | None) -> None:
     if card is not None:
-        mine.files["README.md"] = card
+        mine.files["card.json"] = card
     found = published("alice", {})
     assert [entry.id for entry in found.entries] == ["mine-r8"] and found.problems == ()
-    assert all(len(row) <= 12 for card in found.cards.values() for each in card.values() for row in each.rows)
+    cells = [cell for card in found.cards.values() for each in card for row in each.rows for cell in row]
+    assert all(len(row) <= 12 for card in found.cards.values() for each in card for row in each.rows)
+    assert all(len(cell) <= 200 for cell in cells)
 
 
 def test_entries_that_do_not_end_are_not_read_to_their_end(mine: Repo, hub: Hub) -> None:
