@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 Role = Literal["system", "user", "assistant"]
+TemplateSwitch = bool | int | float | str
 
 DEFAULT_CONTEXT_TOKENS = 4096
 MAX_STOPS, MAX_STOP_CHARACTERS = 16, 200
@@ -85,12 +86,15 @@ class Request:
         messages: The conversation so far; rendered with the model's own chat template.
         prompt_tokens: Token ids to use instead of messages, for fixed-shape timing and scoring.
         cold: Read the whole prompt again, even where an earlier one shares its beginning.
+        template_switches: Settings of the chat template, such as ("enable_thinking", False); those that it does not
+            know (`ModelInfo.template_switches`) change nothing.
     """
 
     messages: tuple[Message, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     prompt_tokens: tuple[int, ...] = ()
     cold: bool = False
+    template_switches: tuple[tuple[str, TemplateSwitch], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +203,11 @@ class LoadOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """What a loaded model says of itself; all of it goes into a run's manifest."""
+    """What a loaded model says of itself; all of it goes into a run's manifest.
+
+    Attributes:
+        template_switches: What the chat template can be told besides the messages, such as "enable_thinking".
+    """
 
     description: str
     context_tokens: int
@@ -211,6 +219,7 @@ class ModelInfo:
     system_info: str
     architecture: str = ""
     parameters: int = 0
+    template_switches: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

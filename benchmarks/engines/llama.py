@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.chat_template import ChatTemplate
 from benchmarks.engine import (
     Delta,
     EngineError,
@@ -30,6 +29,7 @@ from benchmarks.engine import (
     Timings,
 )
 from benchmarks.engines.llama_binding import NativeModel, NativeSampler, system_info
+from benchmarks.engines.prompt_tokens import PromptReader, refuse_without_vocabulary
 from benchmarks.machine import available_memory_bytes, usable_threads
 from benchmarks.reply_text import ReplyText
 from data.gguf_header import GGUFError, GGUFHeader, read_header
@@ -87,12 +87,12 @@ class LlamaEngine:
             header = read_header(path)
         except (GGUFError, OSError) as error:
             raise EngineError(f"{path.name}: {error}") from None
+        refuse_without_vocabulary(path.name, header.metadata)
         refuse_if_too_large(path, header, options)
         threads = options.threads or usable_threads()
         self._model = NativeModel(path, options, threads=threads)
-        template = self._model.chat_template
-        special = {"bos": self._model.special_text(self._model.bos), "eos": self._model.special_text(self._model.eos)}
-        self._template = ChatTemplate(template, **special) if template else None
+        self._prompts = PromptReader(self._model, header.metadata)
+        template = self._prompts.template
         self._slots = [_Slot(index=i) for i in range(options.sequences)]
         self._bulk = options.bulk
         self._queue: deque[_Reply] = deque()
@@ -106,7 +106,8 @@ class LlamaEngine:
             threads=threads,
             load_s=self._model.load_s,
             vocabulary_size=self._model.vocabulary_size,
-            template_sha256=hashlib.sha256((template or "").encode()).hexdigest(),
+            template_sha256=hashlib.sha256((template.source if template else "").encode()).hexdigest(),
+            template_switches=template.switches if template else (),
             system_info=system_info(),
             architecture=header.architecture,
             parameters=self._model.parameters,
@@ -121,7 +122,7 @@ class LlamaEngine:
         return bool(self._queue) or any(slot.reply for slot in self._slots)
 
     def submit(self, request: Request) -> int:
-        rendered, prompt = self._read_prompt(request)
+        rendered, prompt = self._prompts.read(request)
         if len(prompt) >= self._info.context_tokens:
             raise EngineError(
                 f"the prompt has {len(prompt):,} tokens, the context holds {self._info.context_tokens:,}; "
@@ -167,7 +168,7 @@ class LlamaEngine:
         return np.stack([logits - np.float32(_log_sum(logits)) for logits in self._logits_after(token_ids)])
 
     def tokenize(self, request: Request) -> list[int]:
-        return self._read_prompt(request)[1]
+        return self._prompts.read(request)[1]
 
     def close(self) -> None:
         for slot in self._slots:
@@ -198,25 +199,7 @@ class LlamaEngine:
             raise EngineError(f"scoring needs at least 2 tokens, got {len(token_ids)}")
         if len(token_ids) > self._info.context_tokens:
             raise EngineError(f"{len(token_ids):,} tokens to score, the context holds {self._info.context_tokens:,}")
-        self._check_vocabulary(token_ids)
-
-    def _check_vocabulary(self, token_ids: list[int]) -> None:
-        size = self._info.vocabulary_size
-        if bad := [token for token in token_ids if not 0 <= token < size]:
-            raise EngineError(f"token id {bad[0]} is outside the vocabulary of {size:,}")
-
-    def _read_prompt(self, request: Request) -> tuple[str, list[int]]:
-        """The rendered text and its token ids, with exactly one BOS where the model asks for one."""
-        if request.prompt_tokens:
-            prompt = list(request.prompt_tokens)
-            self._check_vocabulary(prompt)
-            return "", prompt
-        if not any(message.content.strip() for message in request.messages if message.role == "user"):
-            raise EngineError("the prompt is empty; write something first")
-        if self._template is None:
-            raise EngineError(f"{self._info.description}: the file has no chat template; export it with one")
-        rendered = self._template.render(request.messages)
-        return rendered, one_bos(self._model.tokenize(rendered), bos=self._model.bos, wanted=self._model.adds_bos)
+        self._prompts.check_vocabulary(token_ids)
 
     def _admit(self) -> list[Event]:
         events: list[Event] = []
@@ -238,7 +221,7 @@ class LlamaEngine:
                     id=reply.id,
                     prompt_tokens=len(reply.prompt),
                     cached_tokens=shared,
-                    prompt_sha256=hashlib.sha256(fingerprint.encode()).hexdigest(),
+                    prompt_sha256=hashlib.sha256(fingerprint.encode(errors="replace")).hexdigest(),
                     rendered_prompt=reply.rendered,
                 )
             )
@@ -390,17 +373,6 @@ def choose_slot(free: list[_Slot], prompt: list[int], *, cold: bool) -> tuple[_S
 def common_prefix(a: list[int], b: list[int]) -> int:
     """Number of leading tokens that two lists share."""
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-
-
-def one_bos(tokens: list[int], *, bos: int, wanted: bool) -> list[int]:
-    """Exactly one BOS in front where the model's metadata asks for one; otherwise the tokens as they are.
-
-    Some exports strip the BOS from the chat template and others keep it, with the same metadata.
-    """
-    if not wanted or bos < 0:
-        return tokens
-    start = next((i for i, token in enumerate(tokens) if token != bos), len(tokens))
-    return [bos, *tokens[start:]]
 
 
 def required_memory_bytes(header: GGUFHeader, options: LoadOptions) -> int:

@@ -159,7 +159,7 @@ class ScriptedEngine:
             id=request_id,
             prompt_tokens=len(reply.prompt),
             cached_tokens=reply.cached,
-            prompt_sha256=hashlib.sha256(rendered.encode()).hexdigest(),
+            prompt_sha256=hashlib.sha256(rendered.encode(errors="replace")).hexdigest(),
             rendered_prompt=rendered,
         )
 

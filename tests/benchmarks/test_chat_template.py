@@ -8,7 +8,7 @@ HELLO = [Message(role="user", content="Hello")]
 
 
 def render(source: str, messages: list[Message] = HELLO) -> str:
-    return ChatTemplate(source, bos="<s>", eos="</s>").render(messages)
+    return ChatTemplate(source, special={"bos_token": "<s>", "eos_token": "</s>"}).render(messages)
 
 
 def test_messages_and_special_tokens_are_filled_in() -> None:
@@ -31,7 +31,7 @@ def test_a_template_that_raises_gives_one_line_with_its_reason() -> None:
 
 def test_a_template_that_does_not_parse_is_refused_when_the_model_is_loaded() -> None:
     with pytest.raises(EngineError, match="does not parse"):
-        ChatTemplate("{% for %}", bos="", eos="")
+        ChatTemplate("{% for %}", special={})
 
 
 @pytest.mark.parametrize(

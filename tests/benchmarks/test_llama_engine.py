@@ -91,14 +91,14 @@ def test_batched_scores_match_a_decode_token_by_token(engine) -> None:  # type: 
 
 
 def test_the_template_of_the_file_is_applied_without_a_second_bos(engine) -> None:  # type: ignore[no-untyped-def]
-    rendered, tokens = engine._read_prompt(ask("Hello"))
+    rendered, tokens = engine._prompts.read(ask("Hello"))
     assert rendered.startswith("<|im_start|>system\n")
     assert rendered.endswith("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n")
     assert tokens[:2] != [tokens[0]] * 2
 
 
 def test_exactly_one_bos_where_the_metadata_asks_for_one() -> None:
-    from benchmarks.engines.llama import one_bos
+    from benchmarks.engines.prompt_tokens import one_bos
 
     assert one_bos([5, 6], bos=1, wanted=True) == [1, 5, 6]
     assert one_bos([1, 5, 6], bos=1, wanted=True) == [1, 5, 6]
