@@ -38,6 +38,14 @@ class _GenerationTag(Extension):
         return Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
 
 
+class TemplateRefusal(EngineError):
+    """The template raised; `reason` is what it said."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.reason = _one_line(error)
+        super().__init__(f"the model's chat template failed on this conversation: {self.reason}")
+
+
 class ChatTemplate:
     """A compiled template.
 
@@ -130,7 +138,7 @@ class ChatTemplate:
         try:
             return self._template.render(given)
         except Exception as error:
-            raise EngineError(f"the model's chat template failed on this conversation: {_one_line(error)}") from None
+            raise TemplateRefusal(error) from None
 
     @cached_property
     def _wants_parts(self) -> bool:

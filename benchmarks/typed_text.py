@@ -16,12 +16,12 @@ from functools import cached_property
 from itertools import chain
 
 from benchmarks.engine import EngineError, Message
+from data.surrogates import whole_characters
 
 Render = Callable[[Sequence[Message]], Sequence[str]]
 """Renders a conversation; several texts where it is cut at several places, the longest last."""
 
 _PRIVATE_USE = (range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE), range(0xE000, 0xF900))
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,11 +116,6 @@ def render_typed(messages: Sequence[Message], controls: ControlTokens, render: R
     natural = render([replace(each, content=controls.pattern.sub(hide, each.content)) for each in messages])
     same = controls.found_in(natural) == controls.found_in(strict)
     return Rendered(natural if same else strict, controls, originals)
-
-
-def whole_characters(text: str) -> str:
-    """The text with U+FFFD for every lone surrogate: half a character, which has no UTF-8."""
-    return _SURROGATES.sub("\ufffd", text)
 
 
 def _stand_ins(characters: set[str], *, used: set[str]) -> dict[int, int]:

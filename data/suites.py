@@ -14,6 +14,7 @@ from typing import Any, Literal, cast, get_args
 
 from data.csv_suite import CsvError, read_csv
 from data.hub_suites import HUB_SUITES, HubSuiteError, digest, fetch_rows
+from data.surrogates import lone_surrogate
 
 PROMPTS_DIR = Path(__file__).parent / "prompts"
 
@@ -243,6 +244,8 @@ def _text(fields: dict[str, Any], key: str, *, may_be_empty: bool = False) -> st
         raise _Malformed(f"{key} is {value!r}; expected text")
     if not value.strip() and not may_be_empty:
         raise _Malformed(f"{key} is empty")
+    if half := lone_surrogate(value):
+        raise _Malformed(f"{key} holds half a character, {half}; write the whole character, or leave it out")
     return value
 
 

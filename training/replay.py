@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.engine import Message
 from training.base_model import resolve
 from training.config import Base, Config, Source, TrainingError, fingerprint, load_config, to_dict
 from training.console import Counter, quiet_loading, run_command, say
 from training.conversations import form_of
-from training.examples import load_tokenizer
+from training.examples import chat_template, load_tokenizer, prompt_ids
 from training.jsonl import json_rows
 from training.run_directory import RUNS
 
@@ -115,7 +116,8 @@ class _Writer:
 
         set_seed(seed)
         scripts: list[Script] = [
-            (self._answer(self.opening + tuple(self._ids(question)) + self.closing),) for question in questions
+            (self._answer(tuple(prompt_ids([{"role": "user", "content": question}], self.tokenizer))),)
+            for question in questions
         ]
         scripts += [(self._question(), self._answer(self.closing[1:]))] * own
         given = dict(zip(scripts, questions, strict=False))
@@ -161,8 +163,7 @@ def _directory(name: str, source: Source, config: Config, runs: Path) -> Path:
 
 def around_user_turn(tokenizer: "PreTrainedTokenizerFast") -> tuple[str, str]:
     """The chat template's text before a first user's turn, and after it, up to where the answer begins."""
-    messages = [{"role": "user", "content": _MARK}]
-    text = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    text = chat_template(tokenizer).render([Message(role="user", content=_MARK)])
     before, _, after = text.partition(_MARK)
     return before, after
 
