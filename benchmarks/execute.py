@@ -37,7 +37,8 @@ def execute(
     A model that cannot load or dies leaves rows with an error; the others finish.
 
     Args:
-        earlier: A run to go on with, unfinished or with more prompts by now; no sample in it is made again.
+        earlier: A run to go on with, unfinished, with more prompts by now, or with samples that failed; no answer in it
+            is made again.
 
     Raises:
         ConfigError: Two models are one file, two suites have one name, or a kind is not in any suite.
@@ -51,10 +52,11 @@ def execute(
     manifest["models"] = {subject.id: model_facts(subject, models[subject.id]) for subject in subjects}
     with RunWriter(directory) as writer:
         done: set[Key] = set()
+        failed: set[Key] = set()
         if earlier:
-            manifest, done = _continued(earlier, manifest, suites)
+            manifest, done, failed = _continued(earlier, manifest, suites)
         asked = {_key(sample, models[sample.model]): sample for sample in schedule(config, suites)}
-        _check_asked(directory, done - asked.keys())
+        _check_asked(directory, (done | failed) - asked.keys())
         write_manifest(directory, manifest)
         samples = [sample for key, sample in asked.items() if key not in done]
         progress = RunProgress(total=len(done) + len(samples), done=len(done), stream=progress_to)
@@ -185,8 +187,10 @@ def _new_directory(out: Path, name: str) -> Path:
 _SUFFIXES = tuple(f"-{number}" for number in range(2, 100))
 
 
-def _continued(earlier: Path, manifest: dict[str, Any], suites: Sequence[Suite]) -> tuple[dict[str, Any], set[Key]]:
-    """The earlier run's manifest, to be kept but for what has grown, and the keys that it has."""
+def _continued(
+    earlier: Path, manifest: dict[str, Any], suites: Sequence[Suite]
+) -> tuple[dict[str, Any], set[Key], set[Key]]:
+    """The earlier run's manifest, to be kept but for what has grown, and the keys that were made and that failed."""
     run = read_run(earlier)
     old = dict(run.manifest)
     if found := differences(old, manifest, suites):
@@ -195,7 +199,8 @@ def _continued(earlier: Path, manifest: dict[str, Any], suites: Sequence[Suite])
     old["resumed_git"] = [*old.get("resumed_git", []), manifest["git"]]
     old |= {"suites": manifest["suites"], "finished_at": None}
     old["config"] = {**old.get("config", {}), "limit": manifest["config"]["limit"]}
-    return old, {row.key for row in run.rows}
+    failed = {row.key for row in run.rows if row.error}
+    return old, {row.key for row in run.rows} - failed, failed
 
 
 def _key(sample: Sample, model: ModelUnderTest) -> Key:

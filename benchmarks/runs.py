@@ -95,7 +95,7 @@ class Row:
 
     @property
     def key(self) -> Key:
-        """What makes a sample this one; no run holds two rows with one key."""
+        """What makes a sample this one; no run that is read holds two rows with one key."""
         return sample_key(
             self.model,
             self.model_sha256,
@@ -146,7 +146,10 @@ _DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run as read: its manifest, and its rows in the order in which they were made."""
+    """A run as read: its manifest, and its rows in the order in which they were made.
+
+    Where a sample failed and was made again, the row that failed is left out.
+    """
 
     directory: Path
     manifest: Mapping[str, Any]
@@ -159,6 +162,11 @@ class Run:
     @property
     def finished(self) -> bool:
         return self.manifest.get("finished_at") is not None
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether a sample has no answer."""
+        return any(row.error for row in self.rows)
 
     @property
     def models(self) -> Mapping[str, Mapping[str, Any]]:
@@ -237,7 +245,15 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
         return ()
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror})") from None
-    return tuple(_parse_row(path, number, line) for number, line in _numbered(content))
+    rows = tuple(_parse_row(path, number, line) for number, line in _numbered(content))
+    return _without_made_again(rows)
+
+
+def _without_made_again(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    if not any(row.error for row in rows):
+        return rows
+    last = {row.key: place for place, row in enumerate(rows)}
+    return tuple(row for place, row in enumerate(rows) if not row.error or last[row.key] == place)
 
 
 def _numbered(content: bytes) -> list[tuple[int, bytes]]:
