@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from benchmarks.engine import TemplateSwitch
 from benchmarks.runs import AGAIN, CONDITIONS
 
 RUNNABLE_CONDITIONS = ("timed-cold", "warm", "batched")
@@ -53,6 +54,8 @@ class Config:
         fixed_prefill_tokens, fixed_decode_tokens, fixed_repetitions: Fixed-shape timing besides the prompts, as
             llama-bench's pp and tg; 0 repetitions leave it out.
         depths: Tokens of context after which decoding is timed too, at each of the fixed repetitions: [0, 512, 2048].
+        template_switches: Settings of the chat templates, such as "enable_thinking=false", for those models whose
+            template knows them.
         engine: "llama_cpp", or "scripted", a fake for tests.
     """
 
@@ -76,6 +79,7 @@ class Config:
     fixed_decode_tokens: int = 128
     fixed_repetitions: int = 0
     depths: tuple[int, ...] = ()
+    template_switches: tuple[str, ...] = ()
     engine: str = "llama_cpp"
 
     def __post_init__(self) -> None:
@@ -95,6 +99,12 @@ class Config:
         if not self.name or not all(letter.isalnum() or letter in "-_." for letter in self.name) or self.name[0] == ".":
             raise ConfigError(f"name is {self.name!r}; use letters, digits, '-', '_' and '.': it names a directory")
         self._check_ranges()
+        _ = self.switches
+
+    @property
+    def switches(self) -> tuple[tuple[str, TemplateSwitch], ...]:
+        """`template_switches` as names and values; what is not TOML's true, false or a number is a text."""
+        return tuple(map(_switch, self.template_switches))
 
     def _check_ranges(self) -> None:
         least = {
@@ -116,6 +126,17 @@ class Config:
             raise ConfigError(f"context_tokens is {self.context_tokens}; the fixed shape needs at least {shape}")
         if not 0 <= self.temperature <= 2:
             raise ConfigError(f"temperature is {self.temperature}; it must lie between 0 and 2")
+
+
+def _switch(text: str) -> tuple[str, TemplateSwitch]:
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not (equals and name.isidentifier()):
+        raise ConfigError(f"template_switches has {text!r}; write NAME=VALUE, such as enable_thinking=false")
+    try:
+        read = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, value
+    return name, read if isinstance(read, TemplateSwitch) else value
 
 
 def load_config(path: Path) -> Config:

@@ -137,13 +137,23 @@ def _make(
         first = next((sample for sample in samples if sample.model == model.id), None)
         if first is None:
             continue
-        model.load()
+        _load(model, config, record)
         for _ in range(config.warmups if model.engine else 0):
             model.ask(request_for(first, config, model.engine.info.vocabulary_size if model.engine else 1))
     _note_models(record.manifest, subjects, models)
     write_manifest(record.writer.directory, record.manifest)
     for sample in samples:
         record.add(measure(sample, models[sample.model], config))
+
+
+def _load(model: ModelUnderTest, config: Config, record: _Record) -> None:
+    """Open the engine, and say where a setting of the chat template has no effect."""
+    model.load()
+    known = model.engine.info.template_switches if model.engine else tuple(name for name, _ in config.switches)
+    if without := [name for name, _ in config.switches if name not in known]:
+        with record.lock:
+            has = ", ".join(known) or "none"
+            record.progress.say(f"{model.id}: its chat template has no switch {', '.join(without)}; it has: {has}")
 
 
 def _make_batched(samples: Sequence[Sample], subjects: Sequence[Subject], config: Config, record: _Record) -> None:
@@ -166,7 +176,7 @@ def _make_batched(samples: Sequence[Sample], subjects: Sequence[Subject], config
 def _make_one_batched(samples: Sequence[Sample], subject: Subject, config: Config, record: _Record) -> None:
     threads = config.threads or max(1, usable_threads() // config.jobs)  # more than there are collapse: they spin
     model = under_test(subject, dataclasses.replace(config, threads=threads), sequences=config.batch_sequences)
-    model.load()
+    _load(model, config, record)
     try:
         for row in measure_batched(samples, model, config, stop=record.stop):
             record.add(row)

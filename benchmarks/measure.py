@@ -127,7 +127,9 @@ def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request
         return Request(prompt_tokens=tuple(tokens.tolist()), sampling=timed, cold=True)
     messages = tuple(Message(role=turn.role, content=turn.content) for turn in sample.prompt.messages)
     sampling = Sampling(temperature=config.temperature, max_tokens=min(limits), seed=sample.seed)
-    return Request(messages=messages, sampling=sampling, cold=sample.condition == COLD)
+    return Request(
+        messages=messages, sampling=sampling, cold=sample.condition == COLD, template_switches=config.switches
+    )
 
 
 def measure(

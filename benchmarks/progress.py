@@ -36,6 +36,11 @@ class RunProgress:
         self.stream.write(f"\r\033[K{line[:118]}" if terminal else f"{line}\n")
         self.stream.flush()
 
+    def say(self, line: str) -> None:
+        """A line of its own."""
+        self.stream.write(f"\r\033[K{line}\n" if self.stream.isatty() else f"{line}\n")
+        self.stream.flush()
+
     def end(self) -> None:
         """Leave the changing line."""
         if self.stream.isatty():

@@ -4,7 +4,8 @@
 
 One worker process a model, one answer at a time, nothing else running. Every sample is appended to
 RUN/samples.jsonl as it is made, so that an interrupted run goes on with --resume; so does a finished one whose limit
-was raised, whose suite got more lines at its end, or that has prompts without an answer: those are asked again. With --json, the last line of stdout is one JSON object:
+was raised, whose suite got more lines at its end, or that has prompts without an answer: those are asked again. With
+--json, the last line of stdout is one JSON object:
 {"run_id": ..., "models": [{"id", "decode_tok_per_s", "prefill_tok_per_s", "ttft_s", "accuracy", "n",
 "peak_rss_bytes", ...}]}. decode_tok_per_s is the median over answers of at least 8 decoded tokens.
 """

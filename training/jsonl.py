@@ -26,7 +26,7 @@ def json_rows(where: str, path: Path) -> Iterator[Mapping[str, Any]]:
                 # The JSON of a file that is UTF-8 can only write one as an escape.
                 if "\\u" in line and (half := lone_surrogate(json.dumps(row, ensure_ascii=False))):
                     raise TrainingError(
-                        f"{where}: {path}, line {number}: half a character, {half}; write the whole one, or leave it out"
+                        f"{where}: {path}, line {number}: half a character, {half}; write the whole, or leave it out"
                     )
                 yield row
         except UnicodeDecodeError as error:

@@ -278,6 +278,7 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(
         (lambda: Path("slow.json").write_bytes(Path("fast.json").read_bytes()), "'fast' and 'slow' are the same file"),
         (lambda: config("slow", models=["fast.json@again"]), "'fast.json@again' without 'fast.json'"),
         (lambda: config(jobs=0), "jobs is 0; the least is 1"),
+        (lambda: config(template_switches=["thinking"]), "template_switches has 'thinking'; write NAME=VALUE"),
         (lambda: config(suites=["./depth.jsonl"]), "suites: 'depth' is the name of timed shapes; rename the file"),
         (lambda: Path("mine.jsonl").write_text("{\n"), "mine.jsonl, line 1: not JSON"),
         (lambda: Path("mine.jsonl").write_text(broken_suite()), "suite mine, prompt 'p0': unknown grader 'keyword'"),
@@ -522,6 +523,13 @@ def test_a_model_that_kills_its_worker_in_a_batched_run_has_rows_that_say_so_and
     assert errors["fast"] == {None} and all("SIGKILL" in str(error) for error in errors["deadly"])
 
 
+def test_a_template_switch_that_a_model_does_not_have_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    config("fast", template_switches=["enable_thinking=false"])
+    assert run.main(["test.toml"]) == 0
+    assert "fast: its chat template has no switch enable_thinking; it has: none" in capsys.readouterr().err
+    assert only_run().manifest["config"]["template_switches"] == ["enable_thinking=false"]
+
+
 def suite_of(*prompts: str) -> None:
     line = json.loads(Path("mine.jsonl").read_text().splitlines()[0])
     lines = [{**line, "id": f"p{place}", "prompt": prompt} for place, prompt in enumerate(prompts)]
@@ -555,7 +563,7 @@ def test_prompts_without_an_answer_are_asked_again_by_resume(capsys: pytest.Capt
     assert list(unanswered()) == ["p1"] and len(only_run().rows) == 3
     lines = (first.directory / "samples.jsonl").read_text().splitlines(keepends=True)
     assert len(lines) == 4  # nothing that was written is taken back
-    cured = [line for line in lines if json.loads(line)["prompt_id"] == "p0"][0].replace('"p0"', '"p1"')
+    cured = next(line for line in lines if json.loads(line)["prompt_id"] == "p0").replace('"p0"', '"p1"')
     (first.directory / "samples.jsonl").write_text("".join([*lines, cured]))
     assert unanswered() == {} and len(only_run().rows) == 3
     assert run.main(["test.toml", "--resume"]) == 1
