@@ -41,26 +41,46 @@ class ControlTokens:
     strip_after: frozenset[str] = frozenset()
 
     @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """Matches the longest token at a place."""
-        texts = sorted(filter(None, self.ids), key=len, reverse=True)
-        return re.compile("|".join(map(re.escape, texts)) or r"(?!)")
+    def _beginnings(self) -> re.Pattern[str]:
+        return re.compile(f"[{re.escape(''.join({text[:1] for text in self.ids}))}]" if any(self.ids) else r"(?!)")
+
+    @cached_property
+    def _lengths(self) -> list[int]:
+        return sorted({len(text) for text in self.ids if text}, reverse=True)
+
+    def occurrences(self, text: str) -> Iterator[tuple[int, str]]:
+        """Place and text of every control token, the longest where several begin."""
+        end = 0
+        while found := self._beginnings.search(text, end):
+            start = found.start()
+            token = next((part for size in self._lengths if (part := text[start : start + size]) in self.ids), "")
+            end = start + max(1, len(token))
+            if token:
+                yield start, token
 
     def pieces(self, text: str) -> Iterator[str | int]:
         """The text in order: ids of control tokens, and what stands between them."""
-        start = 0
-        for match in self.pattern.finditer(text):
-            token, before = match[0], text[start : match.start()]
+        done = 0
+        for start, token in self.occurrences(text):
+            before = text[done:start]
             yield from filter(None, [before.rstrip() if token in self.strip_before else before])
             yield self.ids[token]
-            start = match.end()
+            done = start + len(token)
             if token in self.strip_after:
-                start = len(text) - len(text[start:].lstrip())
-        yield from filter(None, [text[start:]])
+                done = len(text) - len(text[done:].lstrip())
+        yield from filter(None, [text[done:]])
 
     def found_in(self, texts: Sequence[str]) -> list[list[str]]:
         """The control tokens of each text."""
-        return [self.pattern.findall(text) for text in texts]
+        return [[token for _, token in self.occurrences(text)] for text in texts]
+
+    def replaced(self, text: str, table: Mapping[int, int]) -> str:
+        """The text with its control tokens translated."""
+        parts, done = [], 0
+        for start, token in self.occurrences(text):
+            parts += [text[done:start], token.translate(table)]
+            done = start + len(token)
+        return "".join(parts) + text[done:]
 
 
 class Rendered:
@@ -109,11 +129,7 @@ def render_typed(messages: Sequence[Message], controls: ControlTokens, render: R
     strict = render([replace(message, content=message.content.translate(hidden)) for message in messages])
     if strict:
         _check_complete(strict[-1], messages, hidden)
-
-    def hide(typed: re.Match[str]) -> str:
-        return typed[0].translate(hidden)
-
-    natural = render([replace(each, content=controls.pattern.sub(hide, each.content)) for each in messages])
+    natural = render([replace(each, content=controls.replaced(each.content, hidden)) for each in messages])
     same = controls.found_in(natural) == controls.found_in(strict)
     return Rendered(natural if same else strict, controls, originals)
 

@@ -52,7 +52,7 @@ def typed(controls: ControlTokens) -> st.SearchStrategy[str]:
 
 def plain(controls: ControlTokens) -> st.SearchStrategy[str]:
     return st.builds(lambda a, b, c: a + b + c, spaces, st.text(min_size=1, max_size=20), spaces).filter(
-        lambda text: text.strip() != "" and not controls.pattern.search(text)
+        lambda text: text.strip() != "" and controls.found_in([text]) == [[]]
     )
 
 
@@ -66,7 +66,7 @@ def test_the_templates_of_every_family_are_there_or_listed() -> None:
 def test_no_text_changes_the_number_of_control_tokens_of_a_template(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
     controls, template = controls_of(source), ChatTemplate(source, special=SPECIAL)
-    expected = [controls.pattern.findall(template.render(chat("Q", "Qq", "Q")))]
+    expected = controls.found_in([template.render(chat("Q", "Qq", "Q"))])
 
     @quick
     @given(st.lists(typed(controls), min_size=3, max_size=3))
@@ -142,13 +142,19 @@ def test_what_a_private_use_character_stands_for_cannot_be_guessed() -> None:
     text = everything + FAKE
     rendered = ChatTemplate(CHATML.replace("FILTER", "") + OPEN, special={}).render_typed(chat(text), MARKERS)
     assert rendered.shown(rendered.texts[0]) == f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
-    assert len(MARKERS.pattern.findall(rendered.texts[0])) == 3
+    assert len(MARKERS.found_in(rendered.texts)[0]) == 3
 
 
 def test_tokens_that_swallow_white_space_do_so_as_in_transformers() -> None:
     controls = ControlTokens(ids={"<u>": 1, "<e>": 2}, strip_after=frozenset({"<u>"}), strip_before=frozenset({"<e>"}))
     assert list(controls.pieces("<u>\n\n Hi \n<e> <u>")) == [1, "Hi", 2, " ", 1]
     assert list(controls.pieces("")) == []
+
+
+def test_the_longest_token_counts_and_a_vocabulary_may_have_none() -> None:
+    nested = ControlTokens(ids={"<a>": 1, "<a><b>": 2, "]": 3, "": 4})
+    assert list(nested.pieces("x<a<a><b>]<a>^")) == ["x<a", 2, 3, 1, "^"]
+    assert list(ControlTokens(ids={}).pieces("a <b>")) == list(ControlTokens(ids={"": 1}).pieces("a <b>")) == ["a <b>"]
 
 
 def test_half_a_character_becomes_the_replacement_character() -> None:
