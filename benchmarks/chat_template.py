@@ -7,6 +7,7 @@ It is given what transformers gives it, so that a prompt is the one that the mod
 import datetime
 import json
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import takewhile
@@ -72,7 +73,7 @@ class ChatTemplate:
         try:
             self._template = self._environment.from_string(source)
             self._tree = self._environment.parse(source)
-        except (TemplateError, RecursionError) as error:
+        except Exception as error:  # Jinja makes Python of it, which may be none either
             raise EngineError(f"the model's chat template does not parse: {_one_line(error)}") from None
 
     @cached_property
@@ -167,6 +168,26 @@ class ChatTemplate:
         except EngineError:
             return ""
         return text if _PROBE in text else ""
+
+
+def read_switches(lines: Sequence[str]) -> tuple[tuple[str, TemplateSwitch], ...]:
+    """Settings of a template, written NAME=VALUE; a value that is not TOML's true, false or a number is a text.
+
+    Raises:
+        ValueError: A line that is not written so.
+    """
+    return tuple(_switch(line) for line in lines if line.strip())
+
+
+def _switch(line: str) -> tuple[str, TemplateSwitch]:
+    name, equals, value = (part.strip() for part in line.partition("="))
+    if not (equals and name.isidentifier()):
+        raise ValueError(f"{line.strip()!r} sets nothing; write NAME=VALUE, such as enable_thinking=false")
+    try:
+        read = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, value
+    return name, read if isinstance(read, TemplateSwitch) else value
 
 
 _PROBE, _REPLY = "48151623", "42108976"

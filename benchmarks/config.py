@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from benchmarks.chat_template import read_switches
 from benchmarks.engine import TemplateSwitch
 from benchmarks.runs import AGAIN, CONDITIONS
 
@@ -103,8 +104,11 @@ class Config:
 
     @property
     def switches(self) -> tuple[tuple[str, TemplateSwitch], ...]:
-        """`template_switches` as names and values; what is not TOML's true, false or a number is a text."""
-        return tuple(map(_switch, self.template_switches))
+        """`template_switches` as names and values."""
+        try:
+            return read_switches(self.template_switches)
+        except ValueError as error:
+            raise ConfigError(f"template_switches: {error}") from None
 
     def _check_ranges(self) -> None:
         least = {
@@ -126,17 +130,6 @@ class Config:
             raise ConfigError(f"context_tokens is {self.context_tokens}; the fixed shape needs at least {shape}")
         if not 0 <= self.temperature <= 2:
             raise ConfigError(f"temperature is {self.temperature}; it must lie between 0 and 2")
-
-
-def _switch(text: str) -> tuple[str, TemplateSwitch]:
-    name, equals, value = (part.strip() for part in text.partition("="))
-    if not (equals and name.isidentifier()):
-        raise ConfigError(f"template_switches has {text!r}; write NAME=VALUE, such as enable_thinking=false")
-    try:
-        read = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return name, value
-    return name, read if isinstance(read, TemplateSwitch) else value
 
 
 def load_config(path: Path) -> Config:

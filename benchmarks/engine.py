@@ -33,7 +33,9 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How the next token is drawn. Temperature 0 takes the most likely token.
+    """How a reply is written: how the next token is drawn, and what the chat template is told.
+
+    Temperature 0 takes the most likely token.
 
     Attributes:
         temperature: 0 to 2.
@@ -45,6 +47,8 @@ class Sampling:
         stop: The reply ends before the first of these strings; at most 16 of at most 200 characters.
         seed: Of the sampler's random numbers.
         ignore_eos: Never end on an end-of-generation token; for fixed-shape timing.
+        template_switches: Settings of the chat template, such as ("enable_thinking", False); those that it does not
+            know (`ModelInfo.template_switches`) change nothing.
     """
 
     temperature: float = 0.0
@@ -56,6 +60,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int = 3407
     ignore_eos: bool = False
+    template_switches: tuple[tuple[str, TemplateSwitch], ...] = ()
 
     def __post_init__(self) -> None:
         limits: tuple[tuple[str, float, float, float], ...] = (
@@ -86,15 +91,12 @@ class Request:
         messages: The conversation so far; rendered with the model's own chat template.
         prompt_tokens: Token ids to use instead of messages, for fixed-shape timing and scoring.
         cold: Read the whole prompt again, even where an earlier one shares its beginning.
-        template_switches: Settings of the chat template, such as ("enable_thinking", False); those that it does not
-            know (`ModelInfo.template_switches`) change nothing.
     """
 
     messages: tuple[Message, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     prompt_tokens: tuple[int, ...] = ()
     cold: bool = False
-    template_switches: tuple[tuple[str, TemplateSwitch], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

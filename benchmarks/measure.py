@@ -126,10 +126,10 @@ def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request
         timed = Sampling(max_tokens=written + 1, seed=sample.seed, ignore_eos=True)
         return Request(prompt_tokens=tuple(tokens.tolist()), sampling=timed, cold=True)
     messages = tuple(Message(role=turn.role, content=turn.content) for turn in sample.prompt.messages)
-    sampling = Sampling(temperature=config.temperature, max_tokens=min(limits), seed=sample.seed)
-    return Request(
-        messages=messages, sampling=sampling, cold=sample.condition == COLD, template_switches=config.switches
+    sampling = Sampling(
+        temperature=config.temperature, max_tokens=min(limits), seed=sample.seed, template_switches=config.switches
     )
+    return Request(messages=messages, sampling=sampling, cold=sample.condition == COLD)
 
 
 def measure(

@@ -110,7 +110,7 @@ def prompt_ids(messages: Sequence[dict[str, str]], tokenizer: "PreTrainedTokeniz
 def chat_template(tokenizer: "PreTrainedTokenizerFast") -> ChatTemplate:
     """The tokenizer's template as the engine renders it, with its pinned date."""
     special = {name: text for name, text in tokenizer.special_tokens_map.items() if isinstance(text, str)}
-    return _compiled(str(tokenizer.chat_template), tuple(special.items()))
+    return _compiled(str(tokenizer.get_chat_template()), tuple(special.items()))
 
 
 @lru_cache(maxsize=4)
@@ -123,7 +123,7 @@ def _compiled(source: str, special: tuple[tuple[str, str], ...]) -> ChatTemplate
 
 def _render(messages: Sequence[dict[str, str]], tokenizer: "PreTrainedTokenizerFast", render: Render) -> Rendered:
     turns = [Message(role=cast(Role, each["role"]), content=each["content"]) for each in messages]
-    template = str(tokenizer.chat_template)
+    template = str(tokenizer.get_chat_template())
     try:
         return render_typed(turns, _vocabulary(tokenizer)[0], render, template=template)
     except TemplateRefusal as error:

@@ -50,7 +50,9 @@ class PromptReader:
             raise EngineError("the prompt is empty; write something first")
         if self.template is None:
             raise EngineError(f"{self._model.description}: the file has no chat template; export it with one")
-        rendered = self.template.render_typed(request.messages, self._controls, dict(request.template_switches))
+        rendered = self.template.render_typed(
+            request.messages, self._controls, dict(request.sampling.template_switches)
+        )
         (prompt,) = rendered.texts
         tokens = rendered.token_ids(prompt, self._model.tokenize)
         return rendered.shown(prompt), one_bos(tokens, bos=self._bos, wanted=self._model.adds_bos)
@@ -87,8 +89,10 @@ def refuse_without_vocabulary(name: str, metadata: Mapping[str, Any]) -> None:
     EngineError: The file has no tokens: llama.cpp loads it, and dies at the first text.
     """
     kind = metadata.get("tokenizer.ggml.model")
-    if kind in (None, "no_vocab", "none") or "tokenizer.ggml.tokens" not in metadata:
+    why = f"tokenizer.ggml.model is {kind or 'missing'}" if kind in (None, "no_vocab", "none") else ""
+    if not why and "tokenizer.ggml.tokens" not in metadata:
+        why = "tokenizer.ggml.tokens is missing"
+    if why:
         raise EngineError(
-            f"{name}: the file has no vocabulary (tokenizer.ggml.model is {kind or 'missing'}) and can read no text; "
-            "export the model with its tokenizer"
+            f"{name}: the file has no vocabulary ({why}) and can read no text; export the model with its tokenizer"
         )

@@ -100,8 +100,8 @@ def test_template_switches_are_read_as_toml_and_go_with_every_prompt() -> None:
     texts = ("enable_thinking=false", "thinking_budget = 100", "reasoning_effort=high", 'tone="dry"')
     config = dataclasses.replace(CONFIG, template_switches=texts)
     expected = (("enable_thinking", False), ("thinking_budget", 100), ("reasoning_effort", "high"), ("tone", "dry"))
-    assert request_for(ASKED, config, 1000).template_switches == expected
-    assert request_for(ASKED, CONFIG, 1000).template_switches == ()
+    assert request_for(ASKED, config, 1000).sampling.template_switches == expected
+    assert request_for(ASKED, CONFIG, 1000).sampling.template_switches == ()
 
 
 def test_a_prompt_that_was_not_read_again_is_an_error_and_not_graded(tmp_path: Path) -> None:

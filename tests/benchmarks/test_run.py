@@ -278,7 +278,10 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(
         (lambda: Path("slow.json").write_bytes(Path("fast.json").read_bytes()), "'fast' and 'slow' are the same file"),
         (lambda: config("slow", models=["fast.json@again"]), "'fast.json@again' without 'fast.json'"),
         (lambda: config(jobs=0), "jobs is 0; the least is 1"),
-        (lambda: config(template_switches=["thinking"]), "template_switches has 'thinking'; write NAME=VALUE"),
+        (
+            lambda: config(template_switches=["thinking"]),
+            "template_switches: 'thinking' sets nothing; write NAME=VALUE",
+        ),
         (lambda: config(suites=["./depth.jsonl"]), "suites: 'depth' is the name of timed shapes; rename the file"),
         (lambda: Path("mine.jsonl").write_text("{\n"), "mine.jsonl, line 1: not JSON"),
         (lambda: Path("mine.jsonl").write_text(broken_suite()), "suite mine, prompt 'p0': unknown grader 'keyword'"),
