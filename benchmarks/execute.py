@@ -17,7 +17,7 @@ from benchmarks.measure import ModelUnderTest, measure, request_for
 from benchmarks.progress import RunProgress
 from benchmarks.run_manifest import differences, new_manifest, now
 from benchmarks.run_writer import RunWriter, write_manifest
-from benchmarks.runs import AGAIN, DEPTH, FIXED_SHAPE, Key, Row, RunError, read_run, sample_key
+from benchmarks.runs import AGAIN, DEPTH, FIXED_SHAPE, UNKNOWN_SHA256, Key, Row, RunError, read_run, sample_key
 from benchmarks.schedule import Sample, schedule
 from benchmarks.subjects import Subject, model_facts, under_test
 from data.suites import Suite
@@ -209,8 +209,10 @@ def _continued(
     old["resumed_git"] = [*old.get("resumed_git", []), manifest["git"]]
     old |= {"suites": manifest["suites"], "finished_at": None}
     old["config"] = {**old.get("config", {}), "limit": manifest["config"]["limit"]}
-    failed = {row.key for row in run.rows if row.error}
-    return old, {row.key for row in run.rows} - failed, failed
+    old["models"] = {id_: {**facts, "error": None} for id_, facts in old.get("models", {}).items()}  # tried again
+    known = [row for row in run.rows if not row.model_sha256.startswith(UNKNOWN_SHA256)]
+    failed = {row.key for row in known if row.error}
+    return old, {row.key for row in known} - failed, failed
 
 
 def _key(sample: Sample, model: ModelUnderTest) -> Key:

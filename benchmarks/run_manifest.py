@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.config import Config
 from benchmarks.machine_state import describe_machine
-from benchmarks.runs import SCHEMA_VERSION
+from benchmarks.runs import SCHEMA_VERSION, UNKNOWN_SHA256
 from data.suites import Suite
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -74,7 +74,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], suites: Sequence
         for name, facts in new[part].items():
             before = old.get(part, {}).get(name, {}).get("sha256")
             grown = part == "suites" and before in beginnings[name]
-            if before is not None and before != facts["sha256"] and not grown:
+            known = before is not None and not before.startswith(UNKNOWN_SHA256)
+            if known and before != facts["sha256"] and not grown:
                 found.append(f"{part[:-1]} {name}: sha256 {before[:12]} in the run, {facts['sha256'][:12]} now")
     found += [
         f"{name}: {before!r} in the run, {now_!r} now"

@@ -19,6 +19,9 @@ SCHEMA_VERSION = "1.1"
 AGAIN = "@again"
 """Ends the id of a run's second arm of the same file. No registry id can: "@" is not allowed in one."""
 
+UNKNOWN_SHA256 = "unknown:"
+"""Begins what stands for the sha256 of a file that could not be had."""
+
 MANIFEST_NAME = "run.json"
 SAMPLES_NAME = "samples.jsonl"
 FIXED_SHAPE = "fixed-shape"
@@ -252,8 +255,9 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
 def _without_made_again(rows: tuple[Row, ...]) -> tuple[Row, ...]:
     if not any(row.error for row in rows):
         return rows
-    last = {row.key: place for place, row in enumerate(rows)}
-    return tuple(row for place, row in enumerate(rows) if not row.error or last[row.key] == place)
+    keys = [(row.model, *row.key[1:]) for row in rows]  # a model's file may have been missing at first
+    last = {key: place for place, key in enumerate(keys)}
+    return tuple(row for place, row in enumerate(rows) if not row.error or last[keys[place]] == place)
 
 
 def _numbered(content: bytes) -> list[tuple[int, bytes]]:

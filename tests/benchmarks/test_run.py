@@ -573,6 +573,20 @@ def test_prompts_without_an_answer_are_asked_again_by_resume(capsys: pytest.Capt
     assert "no run of 'test' under results lacks samples" in capsys.readouterr().err
 
 
+def test_a_model_that_could_not_be_had_is_measured_by_resume_once_it_can(capsys: pytest.CaptureFixture[str]) -> None:
+    reply = Path("fast.json").read_text()
+    Path("fast.json").unlink()
+    assert run.main(["test.toml"]) == 1
+    assert len(unanswered()) == 4 and only_run().models["fast"]["error"]
+    Path("fast.json").write_text(reply)
+    assert run.main(["test.toml", "--resume"]) == 0
+    done = only_run()
+    assert len(done.rows) == 8 and not done.has_failures
+    assert (
+        done.models["fast"]["error"] is None and done.models["fast"]["sha256"] == done.by_model["fast"][0].model_sha256
+    )
+
+
 def test_a_worker_that_dies_now_and_then_in_a_timed_run_is_started_again_each_time() -> None:
     model("fast", reply="It is a very nice city named Paris", die_on="deadly")
     suite_of("deadly 1", "one", "deadly 2", "two", "deadly 3", "three", "deadly 4", "four")
