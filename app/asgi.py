@@ -9,8 +9,8 @@ from starlette.middleware import Middleware
 from streamlit.starlette import App
 
 from app import runtime
-from app.first_view import FirstView
-from data.registry import RegistryError
+from app.space.first_view import FirstView
+from data.models.registry import RegistryError
 
 
 def make_ready() -> None:

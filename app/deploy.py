@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.staging import StagedFile, stage, summary
+from app.space.staging import StagedFile, stage, summary
+from data.command import parser_of, run_command
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -54,8 +55,8 @@ def deploy(wish: Wish, folder: Path, *, say: Callable[[str], None]) -> str:
     Raises:
         HubError: One line that says what to do.
     """
-    from app.spaces import open_space, send_folder
-    from data.hub_account import explained, sign_in
+    from data.hub.account import explained, sign_in
+    from data.hub.spaces import open_space, send_folder
 
     api = sign_in(wish.repo)
     is_new = open_space(
@@ -96,8 +97,8 @@ def wait_until_running(
     Raises:
         HubError: It failed, or takes longer than an hour.
     """
-    from data.hub import host
-    from data.hub_account import HubError, explained, sign_in
+    from data.hub.account import HubError, explained, sign_in
+    from data.hub.download import host
 
     api, started, shown = sign_in(repo), clock(), ""
     while clock() - started < LIMIT_S:
@@ -121,14 +122,12 @@ def wait_until_running(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 it runs (or --dry-run), 1 it cannot be published, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    from app.spaces import run_command
-
     return run_command(lambda: _run(options), interrupted="the Space builds on; run it again to follow it")
 
 
 def _run(options: argparse.Namespace) -> int:
-    from data.hub import host
-    from data.hub_account import check_repository_name, choose_transfer
+    from data.hub.account import check_repository_name, choose_transfer
+    from data.hub.download import host
 
     choose_transfer()
     check_repository_name(options.repo)
@@ -157,7 +156,7 @@ def read_variables(given: Sequence[str]) -> dict[str, str]:
     Raises:
         HubError: Not KEY=VALUE, or a secret.
     """
-    from data.hub_account import HubError
+    from data.hub.account import HubError
 
     variables = {}
     for text in given:
@@ -178,7 +177,7 @@ def read_secrets(names: Sequence[str], environment: "os._Environ[str] | dict[str
     Raises:
         HubError: One is not set.
     """
-    from data.hub_account import HubError
+    from data.hub.account import HubError
 
     for name in names:
         if not _NAME.fullmatch(name) or _HUB_TOKEN.search(name):
@@ -204,9 +203,7 @@ def _say(message: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m app.deploy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("app.deploy", __doc__)
     parser.add_argument("--repo", required=True, metavar="USER/NAME", help="made where it is not there yet")
     parser.add_argument("--dry-run", action="store_true", help="stage and show the files; sends nothing")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to stage (default: a temporary folder)")

@@ -6,19 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app.result_filters import Choice, narrowed
-from app.runs_on_disk import Found, fingerprint, load_runs
-from app.state import results_directories
-from benchmarks.runs import Run, RunError
+from app import runtime
+from benchmarks.analysis.changes import compare_runs
+from benchmarks.analysis.claims import claims
+from benchmarks.analysis.filters import Choice, narrowed
+from benchmarks.analysis.points import joined_points
+from benchmarks.analysis.verdict import verdict
+from benchmarks.analysis.waterfall import waterfall
+from benchmarks.runs.on_disk import Found, fingerprint, load_runs
+from benchmarks.runs.read import Run, RunError
+from benchmarks.statistics.factorial import factorial
+from data.models.registry import RegistryError
+from data.paths import results_directories
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from app.claims import Claim
-    from benchmarks.compare_runs import Changes
-    from benchmarks.factorial import Factorial
-    from benchmarks.verdict import Verdict
-    from benchmarks.waterfall import Step
+    from benchmarks.analysis.changes import Changes
+    from benchmarks.analysis.claims import Claim
+    from benchmarks.analysis.verdict import Verdict
+    from benchmarks.analysis.waterfall import Step
+    from benchmarks.statistics.factorial import Factorial
 
 State = tuple[Any, ...]
 
@@ -37,16 +45,12 @@ def _runs_as_of(state: State, where: tuple[str, ...]) -> Found:
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def points_of(state: State, choice: Choice, axis: str, _runs: Sequence[Run]) -> "pd.DataFrame":
-    from benchmarks.points import joined_points
-
     return joined_points(narrowed(_runs, choice), machine=choice.machine, axis=axis)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def verdict_of(state: State, a: str, b: str, suite: str | None, _runs: Sequence[Run]) -> "Verdict | str":
     """The verdict, or in one line why there is none."""
-    from benchmarks.verdict import verdict
-
     try:
         return verdict(_runs, a, b, suite=suite)
     except RunError as error:
@@ -56,8 +60,6 @@ def verdict_of(state: State, a: str, b: str, suite: str | None, _runs: Sequence[
 @st.cache_resource(show_spinner=False, max_entries=64)
 def factorial_of(state: State, suite: str | None, _runs: Sequence[Run]) -> "tuple[Run, Factorial] | None":
     """The run with a 2×2 that graded most answers, and its effects."""
-    from benchmarks.factorial import factorial
-
     for run in sorted(_runs, key=lambda run: -sum(row.grade is not None for row in run.rows)):
         try:
             return run, factorial(run, suite=suite)
@@ -68,10 +70,6 @@ def factorial_of(state: State, suite: str | None, _runs: Sequence[Run]) -> "tupl
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def waterfall_of(state: State, model: str, suite: str | None, _runs: Sequence[Run]) -> "list[Step] | str":
-    from app import runtime
-    from benchmarks.waterfall import waterfall
-    from data.registry import RegistryError
-
     try:
         return waterfall(_runs, model, runtime.registry(), suite=suite)
     except (RunError, RegistryError) as error:
@@ -80,8 +78,6 @@ def waterfall_of(state: State, model: str, suite: str | None, _runs: Sequence[Ru
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def changes_of(state: State, a: str, b: str, _a: Run, _b: Run) -> "Changes | str":
-    from benchmarks.compare_runs import compare_runs
-
     try:
         return compare_runs(_a, _b)
     except RunError as error:
@@ -90,6 +86,4 @@ def changes_of(state: State, a: str, b: str, _a: Run, _b: Run) -> "Changes | str
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def claims_of(state: State, _runs: Sequence[Run]) -> "list[Claim]":
-    from app.claims import claims
-
     return claims(_runs)

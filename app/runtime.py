@@ -3,32 +3,30 @@
 import os
 import threading
 import uuid
-from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime import exists, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from app.added_models import load_added, save_added
-from app.benchmark_jobs import BenchmarkJobs
-from app.catalogue import Catalogue
-from app.chats import Chats
-from app.conversation import Chat
-from app.downloads import Downloads
-from app.generation import GenerationService
-from app.headline import Headline
-from app.inert import inert_markdown
-from app.list_runs import ListRuns
-from app.open_tabs import OpenTabs
-from app.people import is_operator
-from app.shares import Shares
-from app.state import results_directories, state_dir
-from app.vote_backup import REPO_VARIABLE, VoteBackup, is_configured
-from app.vote_store import VoteStore
-from benchmarks.colours import colour_of
-from benchmarks.worker import Worker
-from data.registry import DEFAULT_REGISTRY, ModelEntry, load_registry
-from data.sources import fetch, local_path
+from app.arena.vote_backup import VoteBackup, is_configured
+from app.arena.vote_store import VoteStore
+from app.chat.conversation import Chat
+from app.chat.generation import GenerationService
+from app.chat.inert import inert_markdown
+from app.chat.list_runs import ListRuns
+from app.chat.shares import Shares
+from app.chat.visitors import Chats, OpenTabs, is_operator
+from app.library.downloads import Downloads
+from app.library.offered import Catalogue
+from app.results.headline import Headline
+from app.results.jobs import BenchmarkJobs
+from benchmarks.charts.colours import colour_of
+from benchmarks.engine.worker import Worker
+from data.models.added import save_added
+from data.models.fetch import fetch, local_path
+from data.models.registry import ModelEntry, load_registry, project_registry
+from data.paths import results_directories, state_dir
+from data.settings import ENGINE, VOTES_REPO
 
 # The pages use the same cores: with OpenMP's usual long spinning, decode drops to a tenth whenever something else runs.
 # Short spinning costs 5% on an idle machine (docs/log.md). What the user has set wins.
@@ -39,9 +37,8 @@ DEFAULT_PAIR = ("smollm2-small-r8", "smollm2-135m-r16")
 
 @st.cache_resource(show_spinner=False)
 def registry() -> dict[str, ModelEntry]:
-    """The models on offer; `TRADEOFF_REGISTRY` names another registry file. Added ones come last."""
-    models = load_registry(Path(os.environ.get("TRADEOFF_REGISTRY", DEFAULT_REGISTRY)))
-    return {**models, **load_added(state_dir(), models)}
+    """The models on offer; added ones come last, and published ones of a namespace join while the app runs."""
+    return load_registry()
 
 
 def change_registry(added: ModelEntry | None = None, removed: str | None = None) -> None:
@@ -51,12 +48,12 @@ def change_registry(added: ModelEntry | None = None, removed: str | None = None)
         ModelError: It cannot be kept on disk.
     """
     models = registry()
-    shipped = load_registry(Path(os.environ.get("TRADEOFF_REGISTRY", DEFAULT_REGISTRY)))
+    shipped = project_registry()
     others = {*shipped, *catalogue().offered, removed}
     kept = {model_id: entry for model_id, entry in models.items() if model_id not in others}
     if added is not None:
         kept[added.id] = added
-    save_added(state_dir(), kept)
+    save_added(kept.values())
     if added is not None:
         models[added.id] = added
     if removed is not None and removed not in shipped:
@@ -66,7 +63,7 @@ def change_registry(added: ModelEntry | None = None, removed: str | None = None)
 @st.cache_resource(show_spinner=False)
 def service() -> GenerationService:
     """Shared by every visitor. The default pair is loaded ahead of the first prompt where it is here."""
-    engine = os.environ.get("TRADEOFF_ENGINE", "llama_cpp")
+    engine = ENGINE.read() or "llama_cpp"
     generation = GenerationService(
         registry(),
         fetch=fetch,
@@ -96,7 +93,7 @@ def headline() -> Headline:
 
 def _import_charts() -> None:
     """The Results page's libraries take seconds to import: done while the first visitor reads the Compare page."""
-    import benchmarks.charts  # noqa: F401
+    import benchmarks.charts.scatter  # noqa: F401
 
 
 def default_pair() -> tuple[str, str]:
@@ -150,7 +147,7 @@ def vote_backup() -> VoteBackup | None:
     """Where a dataset repository and a token are set: the votes' copy on the Hub."""
     if not is_configured(os.environ):
         return None
-    backup = VoteBackup(votes(), os.environ[REPO_VARIABLE], os.environ["HF_TOKEN"])
+    backup = VoteBackup(votes(), VOTES_REPO.read() or "", os.environ["HF_TOKEN"])
     backup.start()
     return backup
 

@@ -4,28 +4,29 @@ import argparse
 import os
 import socket
 import sys
-from pathlib import Path
 
-from data.llama_library import UnsupportedCPU, library_dir
+from data.command import parser_of, run_command
+from data.errors import TradeoffError
+from data.llama_library import library_dir
+from data.paths import ROOT
 
-_ROOT = Path(__file__).resolve().parent.parent
 
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m app.serve", description="Serve Tradeoff in the browser.")
+def main() -> int:
+    parser = parser_of("app.serve", "Serve Tradeoff in the browser.")
     parser.add_argument("--port", type=int, default=8501, help="default: 8501")
     parser.add_argument(
         "--host", default="localhost", help="address to listen on; 0.0.0.0 for all (default: localhost)"
     )
     arguments = parser.parse_args()
+    return run_command(lambda: _serve(arguments), interrupted="nothing was started")
+
+
+def _serve(arguments: argparse.Namespace) -> int:
     if problem := problem_with_port(arguments.host, arguments.port):
-        sys.exit(f"error: {problem}")
-    try:
-        library = library_dir()
-    except UnsupportedCPU as error:
-        sys.exit(f"error: {error}")
+        raise TradeoffError(problem)
+    library = library_dir()
     print(f"Tradeoff on http://{arguments.host}:{arguments.port} (llama.cpp: {library.name})", flush=True)
-    os.chdir(_ROOT)
+    os.chdir(ROOT)
     options = [f"--server.port={arguments.port}", f"--server.address={arguments.host}"]
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app/asgi.py", *options])
 
@@ -44,4 +45,4 @@ def problem_with_port(host: str, port: int) -> str | None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,23 +11,22 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.command import parser_of, run_command
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 nothing to show or the Hub refuses, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    from app.spaces import run_command
-
     return run_command(lambda: _run(options), interrupted="run it again to start over")
 
 
 def _run(options: argparse.Namespace) -> int:
-    from app.runs_on_disk import load_runs
-    from app.site import write_site
-    from app.state import results_directories
-    from benchmarks.runs import RunError
-    from data.disk import size_text
-    from data.hub_account import check_repository_name, choose_transfer
-    from data.progress import ModelError
+    from benchmarks.reports.site import write_site
+    from benchmarks.runs.on_disk import load_runs
+    from data.errors import ModelError
+    from data.files import size_text
+    from data.hub.account import check_repository_name, choose_transfer
+    from data.paths import results_directories
 
     choose_transfer()
     if options.deploy:
@@ -37,10 +36,7 @@ def _run(options: argparse.Namespace) -> int:
         print(f"left out: {problem}", file=sys.stderr)
     if not found.runs:
         raise ModelError("no run to show; make one: python -m benchmarks.run benchmarks/configs/smoke.toml")
-    try:
-        files = write_site(found.runs, options.out)
-    except RunError as error:
-        raise ModelError(str(error)) from None
+    files = write_site(found.runs, options.out)
     size = size_text(sum(path.stat().st_size for path in files))
     print(f"{len(found.runs)} runs in {len(files)} files, {size}: {options.out / 'index.html'}", file=sys.stderr)
     if options.deploy:
@@ -49,9 +45,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _publish(repo: str, folder: Path, *, private: bool) -> str:
-    from app.spaces import open_space, send_folder
-    from data.hub import host
-    from data.hub_account import sign_in
+    from data.hub.account import sign_in
+    from data.hub.download import host
+    from data.hub.spaces import open_space, send_folder
 
     api = sign_in(repo)
     open_space(api, repo, sdk="static", private=private)
@@ -60,9 +56,7 @@ def _publish(repo: str, folder: Path, *, private: bool) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m app.static", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("app.static", __doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new, empty, or an earlier site")
     parser.add_argument(
         "--results", type=Path, action="append", metavar="DIR", help="where runs lie (default: where the app looks)"

@@ -21,18 +21,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arguments import positive
-from benchmarks.engine import EngineError, Finished, LoadOptions, Message, Request, Sampling
-from benchmarks.machine import usable_threads
-from benchmarks.speed import locate
-from benchmarks.worker import WorkerEngine, worker_environment
-from data.progress import ModelError
-from data.suites import Prompt, Suite, SuiteError, Turn, balanced, load_suite
+from benchmarks.engine.contract import EngineError, Finished, LoadOptions, Message, Request, Sampling
+from benchmarks.engine.machine import usable_threads
+from benchmarks.engine.worker import WorkerEngine, worker_environment
+from data.command import parser_of, positive, run_command
+from data.errors import SuiteError
+from data.models.fetch import locate
+from data.paths import ROOT
+from data.suites.prompts import Prompt, Suite, Turn, balanced, load_suite
+from data.tables import markdown
 
 REPLY_TOKENS = 128
 CONTEXT_TOKENS = 1024
-_ROOT = Path(__file__).resolve().parent.parent
-_REFERENCE = _ROOT / "scripts" / "reference_completion.py"
+_REFERENCE = ROOT / "scripts" / "reference_completion.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,15 +74,12 @@ class Answers:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
-    try:
-        rounds = different_prompts(load_suite(options.suite), options.prompts, options.repetitions)
-        results = [_measure(model, locate(model), rounds, options) for model in options.models]
-    except (EngineError, ModelError, SuiteError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return 130
+    return run_command(lambda: _run(options), interrupted="nothing was measured")
+
+
+def _run(options: argparse.Namespace) -> int:
+    rounds = different_prompts(load_suite(options.suite), options.prompts, options.repetitions)
+    results = [_measure(model, locate(model), rounds, options) for model in options.models]
     print(table(results))
     if options.json:
         print(json.dumps({"models": [asdict(result) for result in results]}))
@@ -177,7 +175,7 @@ class Reference:
         self._process = subprocess.Popen(
             [sys.executable, str(_REFERENCE), json.dumps(settings)],
             env=worker_environment(),
-            cwd=_ROOT,
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -278,8 +276,7 @@ def summed(
 def table(results: Sequence[Answers]) -> str:
     """Markdown, one row a model."""
     head = ["model", "prompts", "sequences", "answers/h", "one at a time/h", "gain", "tok/s", "batched-bench", "ratio"]
-    rows = [head, ["---"] * len(head), *map(_cells, results)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(head, map(_cells, results))
 
 
 def _cells(result: Answers) -> list[str]:
@@ -302,11 +299,7 @@ def _round_text(ours: Sequence[Pass], alone: Sequence[Pass]) -> str:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.answers_per_hour",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("benchmarks.answers_per_hour", __doc__)
     parser.add_argument("models", nargs="+", metavar="MODEL", help="registry id or path of a GGUF")
     parser.add_argument("--suite", default="core", help="default: core")
     parser.add_argument("--prompts", type=positive, default=16, help="in turn from the suite's kinds (default: 16)")

@@ -1,23 +1,20 @@
 """One TOML per benchmark, read into a checked, frozen `Config`."""
 
 import dataclasses
-import tomllib
-import types
-import typing
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
-from benchmarks.chat_template import read_switches
-from benchmarks.engine import TemplateSwitch
-from benchmarks.runs import AGAIN, CONDITIONS
+from benchmarks.engine.chat_template import read_switches
+from benchmarks.engine.contract import TemplateSwitch
+from benchmarks.runs.read import AGAIN, CONDITIONS
+from data.errors import TradeoffError
+from data.records import build, read_toml
 
 RUNNABLE_CONDITIONS = ("timed-cold", "warm", "batched")
 ENGINES = ("llama_cpp", "scripted")
 
 
-class ConfigError(Exception):
+class ConfigError(TradeoffError):
     """A configuration that cannot be used; one line with the file, the key and what to do."""
 
 
@@ -138,42 +135,8 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: Not readable, not TOML, an unknown key or a wrong value; one line that starts with the file.
     """
+    values = read_toml(path, ConfigError)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML ({error})") from None
-    try:
-        return Config(**_checked(values))
+        return build(Config, values, ConfigError)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-
-
-def _checked(values: dict[str, Any]) -> dict[str, Any]:
-    types_ = typing.get_type_hints(Config)
-    for key, value in values.items():
-        if key not in types_:
-            close = get_close_matches(key, types_, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ConfigError(f"unknown key {key!r}; known keys: {', '.join(types_)}{hint}")
-        if not _fits(value, types_[key]):
-            raise ConfigError(f"{key} is {value!r}; expected {_wanted(types_[key])}")
-    required = [field.name for field in dataclasses.fields(Config) if field.default is dataclasses.MISSING]
-    if missing := [key for key in required if key not in values]:
-        raise ConfigError(f"missing {', '.join(missing)}")
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-
-
-def _fits(value: object, kind: Any) -> bool:
-    if isinstance(kind, types.GenericAlias):
-        item_kind = typing.get_args(kind)[0]
-        return isinstance(value, list) and all(_fits(item, item_kind) and item != "" for item in value)
-    return isinstance(value, int | float if kind is float else kind) and not isinstance(value, bool)
-
-
-def _wanted(kind: Any) -> str:
-    if isinstance(kind, types.GenericAlias):
-        numbers = typing.get_args(kind)[0] is int
-        return "a list of whole numbers" if numbers else 'a list of texts, such as ["smollm2-135m"]'
-    return {int: "a whole number", float: "a number", str: "a text"}[kind]

@@ -9,233 +9,111 @@ names no answer is ungradable, never a tie. The judge is never one of the models
 
 import argparse
 import json
-import re
 import sys
-import zlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
 
-from benchmarks.arguments import positive
-from benchmarks.pairs import cluster_of
-from benchmarks.runs import Row, Run, RunError
-from benchmarks.stats import Interval
+from benchmarks.config import Config, ConfigError
+from benchmarks.engine.contract import Message, Request, Sampling
+from benchmarks.measure.models import Subject, find_subjects, under_test
+from benchmarks.measure.sample import ModelUnderTest
+from benchmarks.runs.read import Run, read_run
+from benchmarks.statistics.preference import Ask, JudgeReport, judge_run, report_text
+from data.command import parser_of, positive, run_command, say
+from data.errors import TradeoffError
+from data.suites.prompts import Prompt, load_suite
 
-Choice = Literal["a", "b", "tie"]
-Ask = Callable[[str], str | None]
-"""The judge: a prompt in, its reply out; None where it failed."""
-
-_CHOSEN = re.compile(
-    r"\b(?:answer|response)?\s*\b(1|2|one|two|first|second)\b|\b(tie|equal|neither|both)\b", re.IGNORECASE
-)
-_PROMPT = """You compare two answers to one question. Which is better: more correct, closer to what was asked? \
-Length does not matter.
-
-Question:
-{question}
-
-Answer 1:
-{first}
-
-Answer 2:
-{second}
-
-Reply with one word only: 1, 2 or tie."""
+_CONTEXT_TOKENS = 4096
+_REPLY_TOKENS = 24
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judgement:
-    """One prompt.
-
-    Attributes:
-        choice: None where a reply named no answer.
-        consistent: The judge chose the same answer in both orders; None where it was ungradable.
-        longer: Which answer is longer; None where they are equally long.
-        replies: What the judge said: with A first, with B first.
-    """
-
-    suite: str
-    prompt_id: str
-    choice: Choice | None
-    consistent: bool | None
-    longer: Literal["a", "b"] | None
-    replies: tuple[str | None, str | None]
+class JudgeError(TradeoffError):
+    """The judge cannot judge this; one line."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class JudgeReport:
-    """All of them.
-
-    Attributes:
-        preference: Wins of A less wins of B over the judged pairs, ties as 0, with a clustered 95% interval.
-        p_value: Exact sign test on the decided pairs.
-        consistency: Share of judged pairs on which both orders agree.
-        longer_won: Share of decided pairs of unequal length whose longer answer won; far from a half is a bias.
-    """
-
-    a: str
-    b: str
-    judge: str
-    wins_a: int
-    wins_b: int
-    ties: int
-    ungradable: int
-    preference: Interval | None
-    p_value: float | None
-    consistency: float | None
-    longer_won: float | None
-    judgements: tuple[Judgement, ...]
-
-
-def judge_pair(question: str, a: Row, b: Row, ask: Ask) -> Judgement:
-    """Ask in both orders and keep what both agree on."""
-    one, other = a.answer or "", b.answer or ""
-    replies = (
-        ask(_PROMPT.format(question=question, first=one, second=other)),
-        ask(_PROMPT.format(question=question, first=other, second=one)),
-    )
-    forward, backward = read_choice(replies[0]), _swapped(read_choice(replies[1]))
-    known = forward is not None and backward is not None
-    return Judgement(
-        suite=a.suite,
-        prompt_id=a.prompt_id,
-        choice=(forward if forward == backward else "tie") if known else None,
-        consistent=forward == backward if known else None,
-        longer=None if len(one) == len(other) else "a" if len(one) > len(other) else "b",
-        replies=replies,
-    )
-
-
-def read_choice(reply: str | None) -> Choice | None:
-    """What a reply names: "1", "Answer 2", "tie". None where it names nothing, or both answers."""
-    found = {_meaning(match) for match in _CHOSEN.finditer(reply or "")}
-    return found.pop() if len(found) == 1 else None
-
-
-def _meaning(match: "re.Match[str]") -> Choice:
-    if match[2]:
-        return "tie"
-    return "a" if match[1].casefold() in ("1", "one", "first") else "b"
-
-
-def _swapped(choice: Choice | None) -> Choice | None:
-    return {"a": "b", "b": "a", "tie": "tie"}.get(choice or "")  # type: ignore[return-value]
-
-
-def judge_run(
-    run: Run, a: str, b: str, questions: dict[tuple[str, str], str], ask: Ask, *, judge: str, limit: int = 0
-) -> JudgeReport:
-    """Judge the prompts that both models answered and whose question is given.
+def judge_by_model(options: argparse.Namespace) -> JudgeReport:
+    """Carry out the command.
 
     Raises:
-        RunError: A model is not in the run, or they share no answered prompt.
+        JudgeError: The judge is one of the judged, cannot be loaded, or a suite has changed since the run.
+        RunError, SuiteError, ModelError: As their readers.
     """
-    pairs = answered_pairs(run, a, b, questions)
-    kept = pairs[:limit] if limit else pairs
-    judgements = [judge_pair(questions[one.suite, one.prompt_id], one, other, ask) for one, other in kept]
-    return _summed(a, b, judge, judgements, [one for one, _ in kept])
-
-
-def answered_pairs(run: Run, a: str, b: str, questions: Iterable[tuple[str, str]]) -> list[tuple[Row, Row]]:
-    """The first answers of both models to each question, graded or not; of the condition that has most of them.
-
-    Raises:
-        RunError: As `judge_run`.
-    """
-    wanted = set(questions)
-    by_condition: dict[str, tuple[dict[tuple[str, str], Row], dict[tuple[str, str], Row]]] = {}
-    for side, model in enumerate((a, b)):
-        if model not in run.by_model:
-            raise RunError(f"{run.id} has no model {model!r}; it has {', '.join(run.by_model) or 'no rows yet'}")
-        for row in run.by_model[model]:
-            key = (row.suite, row.prompt_id)
-            if key in wanted and row.repetition == 0 and row.answer is not None and row.error is None:
-                by_condition.setdefault(row.condition, ({}, {}))[side][key] = row
-    shared = [[(left[key], right[key]) for key in left if key in right] for left, right in by_condition.values()]
-    pairs = max(shared, key=len, default=[])
-    if not pairs:
-        raise RunError(f"{run.id}: {a} and {b} have answered no prompt in common of these suites")
-    return pairs
-
-
-def _summed(a: str, b: str, judge: str, judgements: Sequence[Judgement], rows: Sequence[Row]) -> JudgeReport:
-    import numpy as np
-
-    from benchmarks.clusters import clustered_mean
-    from benchmarks.stats import mcnemar_exact
-
-    judged = [(each, cluster_of(row)) for each, row in zip(judgements, rows, strict=True) if each.choice]
-    values = np.array([{"a": 1.0, "b": -1.0, "tie": 0.0}[each.choice or "tie"] for each, _ in judged])
-    clusters = [cluster for _, cluster in judged]
-    rng = np.random.default_rng(zlib.crc32(f"{a} {b} {len(judged)}".encode()))
-    wins_a, wins_b = int((values > 0).sum()), int((values < 0).sum())
-    decided = [each for each, _ in judged if each.choice in ("a", "b") and each.longer]
-    return JudgeReport(
-        a=a,
-        b=b,
-        judge=judge,
-        wins_a=wins_a,
-        wins_b=wins_b,
-        ties=len(judged) - wins_a - wins_b,
-        ungradable=len(judgements) - len(judged),
-        preference=clustered_mean(values, clusters, rng=rng) if len(set(clusters)) > 1 else None,
-        p_value=mcnemar_exact(wins_b, wins_a) if judged else None,
-        consistency=sum(each.consistent is True for each, _ in judged) / len(judged) if judged else None,
-        longer_won=sum(each.choice == each.longer for each in decided) / len(decided) if decided else None,
-        judgements=tuple(judgements),
-    )
-
-
-def report_text(found: JudgeReport) -> str:
-    """What the judge found, in a few lines."""
-    lines = [
-        f"{found.judge} on {found.a} against {found.b}: {found.wins_a} won, {found.wins_b} lost, {found.ties} ties, "
-        f"{found.ungradable} ungradable"
-    ]
-    if found.preference and found.p_value is not None:
-        low, high = 100 * found.preference.low, 100 * found.preference.high
-        lines.append(
-            f"preference {100 * found.preference.estimate:+.1f} points [{low:+.1f}, {high:+.1f}], p={found.p_value:.2g}"
+    run = read_run(options.run)
+    questions = _questions(run, options.suite)
+    try:
+        config = Config(
+            name="judge", models=(options.judge,), suites=("-",), engine=options.engine, context_tokens=_CONTEXT_TOKENS
         )
-    if found.consistency is not None:
-        lines.append(f"kept its mind when the order changed: {found.consistency:.0%}")
-    if found.longer_won is not None:
-        lines.append(f"the longer answer won: {found.longer_won:.0%} of the decided pairs")
-    if not found.preference:
-        lines.append("too few judged pairs for an interval; nothing follows")
-    return "\n".join(lines)
+    except ConfigError as error:
+        raise JudgeError(str(error)) from None
+    (subject,) = find_subjects(config, say)
+    _check_apart(subject, run, (options.a, options.b))
+    model = under_test(subject, config)
+    model.load()
+    if model.engine is None:
+        raise JudgeError(f"the judge {subject.id} cannot be loaded: {model.error}")
+    try:
+        return judge_run(run, options.a, options.b, questions, _asking(model), judge=subject.id, limit=options.limit)
+    finally:
+        model.close()
+
+
+def _asking(model: ModelUnderTest) -> Ask:
+    def ask(prompt: str) -> str | None:
+        sampling = Sampling(temperature=0.0, max_tokens=_REPLY_TOKENS)
+        reply = model.ask(Request(messages=(Message(role="user", content=prompt),), sampling=sampling, cold=True))
+        return reply.finished.text if reply.finished and reply.error is None else None
+
+    return ask
+
+
+def _questions(run: Run, wanted: str | None) -> dict[tuple[str, str], str]:
+    """Texts of the run's prompts, from suites that are still what they were."""
+    found: dict[tuple[str, str], str] = {}
+    for name in run.manifest.get("config", {}).get("suites", []):
+        suite = load_suite(name)
+        if wanted not in (None, suite.name):
+            continue
+        then = run.manifest.get("suites", {}).get(suite.name, {}).get("sha256")
+        if then != suite.sha256:
+            raise JudgeError(f"suite {suite.name} has changed since {run.id}; judge a run of the suite as it is now")
+        found |= {(suite.name, prompt.id): _conversation(prompt) for prompt in suite.prompts}
+    if not found:
+        raise JudgeError(f"{run.id} has no suite {wanted!r}" if wanted else f"{run.id} has no suite")
+    return found
+
+
+def _conversation(prompt: Prompt) -> str:
+    """All that the judged models were given: the question, with the turns and the system prompt before it."""
+    if len(prompt.messages) == 1:
+        return prompt.text
+    return "\n\n".join(f"{turn.role.capitalize()}: {turn.content}" for turn in prompt.messages)
+
+
+def _check_apart(judge: Subject, run: Run, judged: tuple[str, str]) -> None:
+    for model in judged:
+        rows = run.by_model.get(model)
+        if rows and (model == judge.id or rows[0].model_sha256 == judge.sha256):
+            raise JudgeError(f"{judge.id} is one of the models judged; choose another judge")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 the run, the suite or the judge is not as it must be."""
     options = _parse(arguments)
-    from benchmarks.judge_model import JudgeError, judge_by_model
-    from data.progress import ModelError
-    from data.suites import SuiteError
+    return run_command(lambda: _run(options), interrupted="nothing was kept")
 
-    try:
-        found = judge_by_model(options)
-    except (RunError, SuiteError, ModelError, JudgeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return 130
+
+def _run(options: argparse.Namespace) -> int:
+    found = judge_by_model(options)
     print(report_text(found))
     if options.json:
-        print(json.dumps(_flat(found), allow_nan=False))
+        print(json.dumps(asdict(found), allow_nan=False))
     return 0
 
 
-def _flat(found: JudgeReport) -> dict[str, Any]:
-    return asdict(found)
-
-
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.judge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("benchmarks.judge", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="a run with both models' answers")
     parser.add_argument("a", metavar="MODEL_A")
     parser.add_argument("b", metavar="MODEL_B")

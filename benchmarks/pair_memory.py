@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arguments import positive
-from benchmarks.engine import EngineError, Event, Finished, LoadOptions, Request, Sampling
-from benchmarks.worker import Worker
+from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions, Request, Sampling
+from benchmarks.engine.worker import Worker
+from data.command import parser_of, positive, run_command
 
 PROMPT_TOKENS = 64
 LIMIT_S = 600.0
@@ -24,12 +24,13 @@ LIMIT_S = 600.0
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     load = LoadOptions(context_tokens=options.context, sequences=options.sequences, prefill_chunk_tokens=128)
+    return run_command(lambda: _run(options, load), interrupted="nothing was measured")
+
+
+def _run(options: argparse.Namespace, load: LoadOptions) -> int:
     worker = Worker()
     try:
         print(json.dumps(measure(worker, options.models, load, tokens=options.tokens, engine=options.engine)))
-    except EngineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
     finally:
         worker.close()
     return 0
@@ -77,11 +78,7 @@ class _Reply:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.pair_memory",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("benchmarks.pair_memory", __doc__)
     parser.add_argument("models", type=Path, nargs="+", metavar="GGUF", help="paths of the models")
     parser.add_argument("--tokens", type=positive, default=128, help="length of each reply (default: 128)")
     parser.add_argument("--context", type=positive, default=4096, help="tokens a conversation (default: the app's)")

@@ -8,16 +8,17 @@ with it; paths of this machine do not.
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.runs.on_disk import without_paths
+from data.command import parser_of, run_command
 
 if TYPE_CHECKING:
-    from benchmarks.runs import Run
+    from benchmarks.runs.read import Run
 
-_PATH = re.compile(r"(?<![\w:/.])(?:~|\.{1,2})?/[^\s'\":,;]+")
 _FRONT_MATTER = """---
 tags:
 - benchmark
@@ -33,18 +34,15 @@ configs:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 the run or the Hub is not as it must be."""
     options = _parse(arguments)
-    from benchmarks.runs import RunError, read_run
-    from data.hub_account import HubError
-    from data.hub_dataset import push_files
+    return run_command(lambda: _run(options), interrupted="run it again; nothing was published unless a page was named")
 
-    try:
-        run = read_run(options.run)
-        files = dataset_files(run)
-        page = push_files(options.repo, files, message=f"Tradeoff run {run.id}", private=options.private)
-    except (RunError, HubError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(page)
+
+def _run(options: argparse.Namespace) -> int:
+    from benchmarks.runs.read import read_run
+    from data.hub.repository import push_files
+
+    run = read_run(options.run)
+    print(push_files(options.repo, dataset_files(run), message=f"Tradeoff run {run.id}", private=options.private))
     return 0
 
 
@@ -54,9 +52,9 @@ def dataset_files(run: "Run") -> dict[str, bytes]:
     Raises:
         RunError: The run is not finished, or has no rows.
     """
-    from benchmarks.report_content import collect
-    from benchmarks.report_text import markdown_report
-    from benchmarks.runs import MANIFEST_NAME, SAMPLES_NAME, RunError
+    from benchmarks.reports.content import collect
+    from benchmarks.reports.text import markdown_report
+    from benchmarks.runs.read import MANIFEST_NAME, SAMPLES_NAME, RunError
 
     if not run.finished:
         raise RunError(f"{run.directory}: not finished; go on with --resume, then push it")
@@ -77,21 +75,8 @@ def _line(line: str) -> str:
     return json.dumps(row | {"error": without_paths(row["error"])}, ensure_ascii=False) + "\n"
 
 
-def without_paths(value: Any) -> Any:
-    """The same with the last part of every path: who reads it elsewhere has no use for the rest."""
-    if isinstance(value, dict):
-        return {key: without_paths(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_paths(item) for item in value]
-    if isinstance(value, str):
-        return _PATH.sub(lambda found: PurePath(found[0]).name, value)
-    return value
-
-
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.push", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("benchmarks.push", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
     parser.add_argument("--repo", required=True, metavar="USER/NAME", help="made where it is not there yet")
     parser.add_argument("--private", action="store_true", help="visible to you alone")

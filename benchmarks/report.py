@@ -14,8 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.command import parser_of, run_command
+from data.errors import TradeoffError
+
 if TYPE_CHECKING:
-    from benchmarks.report_content import Report
+    from benchmarks.reports.content import Report
 
 FORMATS = ("md", "html", "csv", "json")
 
@@ -23,29 +26,27 @@ FORMATS = ("md", "html", "csv", "json")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 a run cannot be read or reported on."""
     options = _parse(arguments)
-    from benchmarks.report_content import collect
-    from benchmarks.runs import RunError, read_run
+    return run_command(lambda: _run(options), interrupted="nothing was written")
 
-    try:
-        text = _renderers()[options.format](collect([read_run(run) for run in options.runs], base=options.base))
-        _write(text, options.out)
-    except RunError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {options.out}: cannot be written ({error.strerror})", file=sys.stderr)
-        return 1
+
+def _run(options: argparse.Namespace) -> int:
+    from benchmarks.reports.content import collect
+    from benchmarks.runs.read import read_run
+
+    _write(
+        _renderers()[options.format](collect([read_run(run) for run in options.runs], base=options.base)), options.out
+    )
     return 0
 
 
 def _renderers() -> "dict[str, Callable[[Report], str]]":
-    from benchmarks import report_html, report_text
+    from benchmarks.reports import html, text
 
     return {
-        "md": report_text.markdown_report,
-        "html": report_html.html_report,
-        "csv": report_text.csv_report,
-        "json": report_text.json_report,
+        "md": text.markdown_report,
+        "html": html.html_report,
+        "csv": text.csv_report,
+        "json": text.json_report,
     }
 
 
@@ -53,13 +54,14 @@ def _write(text: str, out: Path | None) -> None:
     if out is None:
         print(text, end="")
     else:
-        out.write_text(text, encoding="utf-8")
+        try:
+            out.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise TradeoffError(f"{out}: cannot be written ({error.strerror})") from None
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("benchmarks.report", __doc__)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="directories of runs")
     parser.add_argument("--format", choices=FORMATS, default="md", help="default: md")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: stdout")

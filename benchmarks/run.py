@@ -19,12 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.arguments import positive
+from data.command import parser_of, positive, run_command, say
+from data.errors import TradeoffError
 
 if TYPE_CHECKING:
     from benchmarks.config import Config
-    from benchmarks.runs import Run
-    from data.suites import Suite
+    from benchmarks.runs.read import Run
+    from data.suites.prompts import Suite
 
 DEFAULT_OUT = Path("results")
 _OVERRIDES = ("limit", "jobs", "threads")
@@ -33,27 +34,16 @@ _OVERRIDES = ("limit", "jobs", "threads")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 a model or the disk failed, 2 the configuration is wrong, 130 interrupted."""
     options = _parse(arguments)
-    from benchmarks.config import ConfigError
-    from benchmarks.graders import GraderError
-    from benchmarks.runs import RunError
-    from data.progress import ModelError
-    from data.suites import SuiteError
-
-    try:
-        run = _run(options)
-    except (ConfigError, SuiteError, GraderError, ModelError) as error:
-        return _fail(str(error), 2)
-    except RunError as error:
-        return _fail(str(error), 1)
-    except KeyboardInterrupt:
-        return _fail(f"interrupted; resume with: {_resume_command(options)}", 130)
-    return _report(run, as_json=options.json)
+    return run_command(
+        lambda: _report(_run(options), as_json=options.json),
+        name="benchmarks.run",
+        status=_status,
+        interrupted=f"resume with: {_resume_command(options)}",
+    )
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("benchmarks.run", __doc__)
     parser.add_argument("config", type=Path, metavar="CONFIG", help="a TOML such as benchmarks/configs/smoke.toml")
     parser.add_argument(
         "--out", type=Path, default=DEFAULT_OUT, metavar="DIR", help="where runs go (default: results/)"
@@ -69,9 +59,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run(options: argparse.Namespace) -> "Run":
     from benchmarks.config import load_config
     from benchmarks.graders import check_suite
-    from benchmarks.runs import read_run
-    from benchmarks.subjects import find_subjects
-    from data.suites import load_suite
+    from benchmarks.measure.models import find_subjects
+    from benchmarks.runs.read import read_run
+    from data.suites.prompts import load_suite
 
     config = load_config(options.config)
     given = {name: value for name in _OVERRIDES if (value := getattr(options, name))}
@@ -80,8 +70,8 @@ def _run(options: argparse.Namespace) -> "Run":
     for suite in suites:
         check_suite(suite)
     earlier = _run_to_go_on_with(options.out, config, suites) if options.resume else None
-    subjects = find_subjects(config, _say)
-    from benchmarks.execute import execute
+    subjects = find_subjects(config, say)
+    from benchmarks.measure.execute import execute
 
     directory = execute(config, suites, subjects, out=options.out, earlier=earlier, progress_to=sys.stderr)
     return read_run(directory)
@@ -89,8 +79,8 @@ def _run(options: argparse.Namespace) -> "Run":
 
 def _run_to_go_on_with(out: Path, config: "Config", suites: Sequence["Suite"]) -> Path:
     """The newest unfinished run of the configuration, or else the newest that has grown since or lacks answers."""
-    from benchmarks.run_manifest import has_grown
-    from benchmarks.runs import RunError, find_runs, read_manifest, read_run
+    from benchmarks.measure.manifest import has_grown
+    from benchmarks.runs.read import RunError, find_runs, read_manifest, read_run
 
     lacking = None
     for directory in reversed(find_runs([out])):
@@ -103,17 +93,17 @@ def _run_to_go_on_with(out: Path, config: "Config", suites: Sequence["Suite"]) -
             if lacking is None and (has_grown(manifest, config, suites) or read_run(directory).has_failures):
                 lacking = directory
         except RunError as error:  # somebody else's broken run is no reason not to resume this one
-            _say(f"passed over: {error}")
+            say(f"passed over: {error}")
     if lacking:
-        _say(f"{lacking}: lacks samples, and goes on")
+        say(f"{lacking}: lacks samples, and goes on")
         return lacking
     raise RunError(f"no run of {config.name!r} under {out} lacks samples; start one without --resume")
 
 
 def _report(run: "Run", *, as_json: bool) -> int:
-    from benchmarks.consistency import batch_effect_text, batch_effects
-    from benchmarks.summary import as_json as flat
-    from benchmarks.summary import summarise, table
+    from benchmarks.analysis.summary import as_json as flat
+    from benchmarks.analysis.summary import summarise, table
+    from benchmarks.statistics.consistency import batch_effect_text, batch_effects
 
     summaries = summarise(run)
     print(table(summaries))
@@ -125,7 +115,7 @@ def _report(run: "Run", *, as_json: bool) -> int:
     failed = {model: facts["error"] for model, facts in run.models.items() if facts.get("error")}
     failed |= {row.model: row.error for row in run.rows if row.error and row.model not in failed}
     for model, error in failed.items():
-        _say(f"{model}: {error}")
+        say(f"{model}: {error}")
     if as_json:
         found: dict[str, Any] = {"run_id": run.id, "models": [flat(summary) for summary in summaries]}
         print(json.dumps(found, allow_nan=False))
@@ -140,13 +130,10 @@ def _resume_command(options: argparse.Namespace) -> str:
     return shlex.join(parts)
 
 
-def _fail(message: str, status: int) -> int:
-    print(f"benchmarks.run: {message}", file=sys.stderr)
-    return status
+def _status(error: TradeoffError) -> int:
+    from benchmarks.runs.read import RunError
 
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
+    return 1 if isinstance(error, RunError) else 2
 
 
 if __name__ == "__main__":

@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.child import quantize_in_child
-from data.disk import require_space
-from data.gguf_header import GGUFError, read_header
-from data.progress import ModelError, never_cancelled
-from data.quantize import QUANTIZATIONS
+from data.command import parser_of, run_command
+from data.errors import ModelError
+from data.files import require_space
+from data.gguf.header import GGUFError, read_header
+from data.gguf.rope import llama3_rope_factors
+from data.gguf.types import QUANTIZATIONS
+from data.progress import StatusLine, never_cancelled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -184,26 +187,6 @@ def _vectors(shape: Shape) -> dict[str, "npt.NDArray[np.float32]"]:
     return vectors
 
 
-def llama3_rope_factors(
-    head_dim: int,
-    *,
-    base: float = 500_000.0,
-    factor: float = 32.0,
-    low: float = 1.0,
-    high: float = 4.0,
-    trained: int = 8192,
-) -> "npt.NDArray[np.float32]":
-    """Divisors of the rotary frequencies that stretch Llama 3.2's context from `trained` tokens, shape (head_dim / 2,).
-
-    Source: "llama3" in transformers' modeling_rope_utils.py, with the values of Llama-3.2's config.json.
-    """
-    import numpy as np
-
-    wavelength = 2 * np.pi * base ** (np.arange(0, head_dim, 2) / head_dim)
-    smooth = np.clip((trained / wavelength - low) / (high - low), 0, 1)
-    return (1 / ((1 - smooth) / factor + smooth)).astype(np.float32)
-
-
 def _add_tokenizer(writer: Any, tokenizer: Path, vocabulary: int | None) -> int:
     metadata = read_header(tokenizer, keep=_TOKENIZER_KEYS).metadata
     try:
@@ -241,58 +224,38 @@ def _add_metadata(writer: Any, shape: Shape, name: str, vocabulary: int) -> None
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.shapes",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("benchmarks.shapes", __doc__)
     parser.add_argument("shape", choices=list(SHAPES))
     parser.add_argument("out", type=Path, metavar="OUT.gguf")
     parser.add_argument("--quant", default="q4_k_m", choices=sorted(QUANTIZATIONS), help="default: q4_k_m")
     parser.add_argument("--seed", type=int, default=0, help="of the random weights; default: 0")
     parser.add_argument("--tokenizer", type=Path, metavar="GGUF", help="default: the embedded model, fetched if needed")
     options = parser.parse_args(arguments)
-    try:
-        if not options.out.parent.is_dir():
-            raise ModelError(f"{options.out.parent}: no such directory")
-        write_shape(
-            SHAPES[options.shape],
-            options.out,
-            options.tokenizer or _embedded_model(),
-            name=options.shape,
-            quantization=options.quant,
-            seed=options.seed,
-            on_progress=_print_progress(),
-        )
-    except (ModelError, GGUFError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
+    return run_command(lambda: _run(options), interrupted="nothing was written")
+
+
+def _run(options: argparse.Namespace) -> int:
+    if not options.out.parent.is_dir():
+        raise ModelError(f"{options.out.parent}: no such directory")
+    line = StatusLine(stream=sys.stderr)
+    write_shape(
+        SHAPES[options.shape],
+        options.out,
+        options.tokenizer or _embedded_model(),
+        name=options.shape,
+        quantization=options.quant,
+        seed=options.seed,
+        on_progress=lambda stage, share: line.show(f"{stage} {share:.0%}", at_once=share >= 1),
+    )
+    line.end()
     print(f"{options.out} {options.out.stat().st_size:,} bytes")
     return 0
 
 
 def _embedded_model() -> Path:
-    from data.registry import get, load_registry
-    from data.sources import fetch
+    from data.models.fetch import locate
 
-    registry = load_registry()
-    return fetch(get(registry, "smollm2-135m"), registry)
-
-
-def _print_progress() -> Callable[[str, float], None]:
-    """One line for each tenth of a stage, to stderr."""
-    printed: set[tuple[str, int]] = set()
-
-    def show(stage: str, share: float) -> None:
-        step = (stage, int(share * 10))
-        if step not in printed:
-            printed.add(step)
-            print(f"{stage} {step[1] * 10}%", file=sys.stderr, flush=True)
-
-    return show
+    return locate("smollm2-135m")
 
 
 if __name__ == "__main__":

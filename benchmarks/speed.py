@@ -18,12 +18,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arguments import positive
-from benchmarks.engine import EngineError, Finished, LoadOptions, Request, Sampling, Timings
-from benchmarks.machine import usable_threads
-from benchmarks.worker import WorkerEngine, worker_environment
-from data.progress import ModelError
-from data.registry import RegistryError
+from benchmarks.engine.contract import EngineError, Finished, LoadOptions, Request, Sampling, Timings
+from benchmarks.engine.machine import usable_threads
+from benchmarks.engine.worker import WorkerEngine, worker_environment
+from data.command import parser_of, positive, run_command, say
+from data.models.fetch import locate
+from data.tables import markdown
 
 PREFILL_TOKENS = 512
 DECODE_TOKENS = 128
@@ -69,29 +69,24 @@ class SpeedResult:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
-    threads = options.threads or usable_threads()
-    report: Report = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
+    return run_command(lambda: _run(options), interrupted="nothing was measured")
+
+
+def _run(options: argparse.Namespace) -> int:
     results: list[SpeedResult] = []
-    try:
-        for model in options.models:
-            path = locate(model)
-            for huge_pages in (True, False) if options.huge_pages == "both" else (options.huge_pages == "on",):
-                result = measure(
-                    model,
-                    path,
-                    threads=threads,
-                    repetitions=options.repetitions,
-                    huge_pages=huge_pages,
-                    llama_bench=options.against_llama_bench,
-                    report=report,
-                )
-                results.append(result)
-    except (EngineError, ModelError, RegistryError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return 130
+    for model in options.models:
+        path = locate(model)
+        for huge_pages in (True, False) if options.huge_pages == "both" else (options.huge_pages == "on",):
+            result = measure(
+                model,
+                path,
+                threads=options.threads or usable_threads(),
+                repetitions=options.repetitions,
+                huge_pages=huge_pages,
+                llama_bench=options.against_llama_bench,
+                report=say,
+            )
+            results.append(result)
     print(table(results))
     if options.json:
         first = results[0]
@@ -101,9 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("benchmarks.speed", __doc__)
     parser.add_argument("models", nargs="+", metavar="MODEL", help="registry id or path of a GGUF")
     parser.add_argument(
         "--against-llama-bench", type=Path, metavar="PATH", help="llama-bench of the same build: make llama-bench"
@@ -120,21 +113,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             f"--against-llama-bench: {options.against_llama_bench} does not exist; make it with `make llama-bench`"
         )
     return options
-
-
-def locate(model: str) -> Path:
-    """The GGUF of a registry id, fetched where needed, or of a path.
-
-    Raises:
-        RegistryError, ModelError: Unknown id, or the file cannot be had.
-    """
-    from data.registry import get, load_registry
-    from data.sources import fetch
-
-    if model.endswith(".gguf"):
-        return Path(model)
-    registry = load_registry()
-    return fetch(get(registry, model), registry)
 
 
 def measure(
@@ -252,8 +230,7 @@ def table(results: Sequence[SpeedResult]) -> str:
     head = ["model", "huge pages", "prefill tok/s", "decode tok/s", "4 sequences", "gain"]
     against = any(result.decode_ratio_to_llama_bench for result in results)
     head += ["llama-bench prefill", "decode", "ratio prefill", "decode"] if against else []
-    rows = [head, ["---"] * len(head), *(_row(result, against=against) for result in results)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return markdown(head, (_row(result, against=against) for result in results))
 
 
 def _row(result: SpeedResult, *, against: bool) -> list[str]:

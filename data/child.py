@@ -7,11 +7,12 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from data.progress import FetchCancelled, IsCancelled, ModelError
+from data.errors import ModelError
+from data.paths import python_path
+from data.progress import FetchCancelled, IsCancelled
 
 POLL_S = 0.1
 _TAIL_BYTES = 16_384
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def run_child(
@@ -84,12 +85,11 @@ def quantize_in_child(
         ModelError: The process failed or crashed.
         FetchCancelled: `cancelled()` became true.
     """
-    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
     try:
         code, log = run_child(
-            [sys.executable, "-m", "data.quantize", str(source), str(target), quantization],
+            [sys.executable, "-m", "data.gguf.quantize", str(source), str(target), quantization],
             directory=target.parent,
-            environment={"PYTHONPATH": path},
+            environment={"PYTHONPATH": python_path()},
             tick=lambda log: on_share(quantized_share(log)),
             cancelled=cancelled,
         )

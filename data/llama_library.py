@@ -12,7 +12,9 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from data.cache import cache_dir
+from data.errors import TradeoffError
+from data.paths import cache_dir
+from data.settings import LLAMA_VARIANT
 
 LLAMA_CPP_PYTHON_VERSION = "0.3.36"
 
@@ -54,7 +56,7 @@ VARIANTS: dict[str, tuple[dict[str, str], frozenset[str]]] = {
 }
 
 
-class UnsupportedCPU(RuntimeError):
+class UnsupportedCPU(TradeoffError):
     """The CPU is below AVX2, or no library was built for it."""
 
 
@@ -101,7 +103,7 @@ def library_dir() -> Path:
     """
     if override := os.environ.get("LLAMA_CPP_LIB_PATH"):
         return Path(override)
-    variant = os.environ.get("TRADEOFF_LLAMA_VARIANT") or choose_variant(cpu_flags())
+    variant = LLAMA_VARIANT.read() or choose_variant(cpu_flags())
     if variant not in VARIANTS:
         raise UnsupportedCPU(f"TRADEOFF_LLAMA_VARIANT: unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
     path = builds_dir() / variant

@@ -1,18 +1,22 @@
 """What travels with a file that Tradeoff made (an adapter, a GGUF, a parity result): where it came from, exactly."""
 
 import json
+import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from data.checksums import write_atomically
+from data.errors import TradeoffError
+from data.files import write_atomically
+from data.paths import ROOT
+from data.records import build, read_json
 
 SCHEMA_VERSION = 1
 Kind = Literal["adapter", "gguf", "parity"]
 
 
-class ManifestError(ValueError):
+class ManifestError(TradeoffError):
     """The manifest cannot be read; the message is one line."""
 
 
@@ -54,21 +58,27 @@ def read_manifest(path: Path) -> Manifest:
         ManifestError: Not a manifest, of a newer Tradeoff, or with missing or unknown keys.
         OSError: The file cannot be read.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ManifestError(f"{path}: not valid JSON: {error}") from None
-    version = content.get("schema_version") if isinstance(content, dict) else None
+    content = read_json(path, ManifestError)
+    version = content.get("schema_version")
     if not isinstance(version, int):
         raise ManifestError(f"{path}: not a manifest: no schema_version")
     if version > SCHEMA_VERSION:
         raise ManifestError(f"{path}: schema version {version}, this Tradeoff reads up to {SCHEMA_VERSION}; update it")
-    known = {entry.name for entry in fields(Manifest)}
-    if unknown := sorted(set(content) - known):
-        raise ManifestError(f"{path}: unknown key {unknown[0]!r}; known keys: {', '.join(sorted(known))}")
-    if content.get("kind") not in get_args(Kind):
-        raise ManifestError(f"{path}: unknown kind {content.get('kind')!r}; known kinds: {', '.join(get_args(Kind))}")
     try:
-        return Manifest(**content)
-    except TypeError as error:
-        raise ManifestError(f"{path}: {str(error).removeprefix('Manifest.__init__() ')}") from None
+        return build(Manifest, content, ManifestError)
+    except ManifestError as error:
+        raise ManifestError(f"{path}: {error}") from None
+
+
+def git_commit() -> str | None:
+    """Of this checkout; None where there is no git, or no repository."""
+    return git_says("rev-parse", "HEAD")
+
+
+def git_says(*arguments: str) -> str | None:
+    """What git prints of this checkout; None where it cannot say."""
+    try:
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -20,10 +20,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data.llama_library import UnsupportedCPU, builds_dir, choose_variant, cpu_flags  # noqa: E402
+from data.llama_library import UnsupportedCPU, builds_dir, choose_variant, cpu_flags
+from data.paths import ROOT
 
 EMBEDDED_MODELS = ("smollm2-135m", "smollm2-small-r8", "smollm2-135m-r16")
 

@@ -24,10 +24,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.request import urlopen
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.staging import stage  # noqa: E402
+from app.space.staging import stage
 
 # What python:3.11-slim-bookworm has, from Debian's own packages; python-is-python3 gives the name `python`.
 BASE = "python:3.11-slim-bookworm"

@@ -8,6 +8,14 @@ import pytest
 from tests.hub import Hub, serve_hub
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Votes, shares and added models of this test alone, never those of whoever runs it."""
+    directory = tmp_path / "state"
+    monkeypatch.setenv("TRADEOFF_STATE", str(directory))
+    return directory
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of this test alone."""
@@ -35,8 +43,8 @@ def hub(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 @pytest.fixture(scope="session")
 def embedded_model() -> Path:
     """SmolLM2-135M in the real cache, fetched where it is not there; for tests marked slow."""
-    from data.registry import get, load_registry
-    from data.sources import fetch
+    from data.models.fetch import fetch
+    from data.models.registry import get, load_registry
 
     registry = load_registry()
     return fetch(get(registry, "smollm2-135m"), registry)

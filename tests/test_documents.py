@@ -2,11 +2,11 @@
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from data.paths import ROOT
+
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/log.md")
 TEXT = "\n".join((ROOT / name).read_text() for name in DOCUMENTS)
 MODULES = sorted(set(re.findall(r"python -m ((?:app|benchmarks|data|training|tests)[\w.]*)", TEXT)))
@@ -23,7 +23,9 @@ def test_every_command_named_runs_in_the_apps_environment(module: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["app.runtime", "app.generation", "app.runs_on_disk", "benchmarks.charts"])
+@pytest.mark.parametrize(
+    "module", ["app.runtime", "app.chat.generation", "benchmarks.runs.on_disk", "benchmarks.charts.scatter"]
+)
 def test_the_apps_environment_has_all_that_its_pages_import(module: str) -> None:
     done = subprocess.run([APP_PYTHON, "-c", f"import {module}"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from data.paths import ROOT
+
 PACKAGES = ("data", "benchmarks", "training", "app")
 ALLOWED = {
     "data": {"data"},
@@ -16,8 +17,8 @@ ALLOWED = {
     "app": {"app", "benchmarks", "data"},
 }
 CONFINED = {
-    "llama_cpp": {"benchmarks/engines/llama_binding.py", "data/quantize.py"},
-    "unsloth": {"training/backend_unsloth.py"},
+    "llama_cpp": {"benchmarks/engine/llama_binding.py", "data/gguf/quantize.py"},
+    "unsloth": {"training/fit/unsloth.py"},
 }
 
 
@@ -76,8 +77,8 @@ def test_data_are_prepared_and_models_trained_where_there_is_no_llama_cpp() -> N
 import sys
 from pathlib import Path
 sys.modules["llama_cpp"] = None
-import training.prepare, training.sft, training.trainer, training.backends, training.backend_trl
-import training.base_model, training.examples, training.sources, training.plan
+import training.prepare, training.sft, training.fit.trainer, training.fit.backends, training.fit.trl
+import training.checkpoints.base_model, training.rows.examples, training.rows.sources, training.fit.plan
 training.config.load_config(Path("training/configs/llama-3.2-1b-r8.toml"))
 print("loaded")
 """

@@ -8,22 +8,23 @@ from types import SimpleNamespace
 import pytest
 
 from app import deploy
-from app.staging import LEFT_OUT, ROOT, StagedFile, staged_files
-from app.vote_backup import VoteBackup
-from app.vote_store import VoteStore
-from data.catalogue import published
-from data.hub_dataset import push_files
-from data.models import main as models
-from data.progress import ModelError
-from tests.data.test_catalogue import entries
-from tests.data.test_models import REGISTRY
+from app.arena.vote_backup import VoteBackup
+from app.arena.vote_store import VoteStore
+from app.space.staging import LEFT_OUT, StagedFile, staged_files
+from data.errors import ModelError
+from data.hub.repository import push_files
+from data.models.__main__ import main as models
+from data.models.published import published
+from data.paths import ROOT
+from tests.data.models.test_models_command import REGISTRY
+from tests.data.models.test_published import entries
 from tests.gguf_bytes import model_bytes
 from tests.hub import Account, Hub, Repo
 from tests.training.published_runs import finished_run
-from training.base_model import resolve
+from training.checkpoints.base_model import resolve
 from training.config import CONFIGS_DIR, Base, Source, TrainingError, load_config
 from training.publish import main as publish
-from training.sources import read_source
+from training.rows.sources import read_source
 
 TOKEN = "hf_RecognisableSecret0123456789abcd"
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
@@ -52,7 +53,7 @@ def signed_in(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     hub.accounts[TOKEN] = Account(name="alice")
     hub.repos["org/tiny-GGUF"] = Repo(files={"tiny-q4.gguf": model_bytes(200_000)})
-    monkeypatch.setattr("data.hub.RETRY_PAUSES_S", (0.0,))
+    monkeypatch.setattr("data.hub.download.RETRY_PAUSES_S", (0.0,))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
     (tmp_path / "my.toml").write_text(REGISTRY)

@@ -7,20 +7,21 @@ changes one of them; the value is read as TOML, and as plain text where it is no
 import dataclasses
 import hashlib
 import json
-import math
 import re
 import tomllib
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
+
+from data.errors import TradeoffError
+from data.gguf.types import QUANTIZATIONS
+from data.records import build, read_toml
 
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
-class TrainingError(Exception):
+class TrainingError(TradeoffError):
     """Training cannot go on; one line that names what, which value and what to do."""
 
 
@@ -200,13 +201,10 @@ def load_config(path: Path, changes: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: Not readable, unknown key, wrong value; one line that starts with the file.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    if not path.exists():
         known = ", ".join(sorted(entry.stem for entry in CONFIGS_DIR.glob("*.toml")))
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); shipped in training/configs: {known}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML ({error})") from None
+        raise ConfigError(f"{path}: cannot be read (No such file or directory); shipped in training/configs: {known}")
+    values = read_toml(path, ConfigError)
     try:
         for change in changes:
             _apply(values, change)
@@ -220,9 +218,7 @@ CONFIGS_DIR = Path(__file__).with_name("configs")
 
 def from_dict(values: Mapping[str, Any]) -> Config:
     """The config of a parsed TOML, or of `to_dict`'s result."""
-    config = _build(Config, dict(values), "")
-    assert isinstance(config, Config)
-    return config
+    return build(Config, values, ConfigError)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -262,67 +258,6 @@ def _apply(values: dict[str, Any], change: str) -> None:
         table[path[-1]] = tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         table[path[-1]] = text.strip()
-
-
-def _build(record: type, values: dict[str, Any], where: str) -> Any:
-    """A dataclass from a table; checks keys and types."""
-    hints = typing.get_type_hints(record)
-    given = {}
-    for key, value in values.items():
-        if key not in hints:
-            close = get_close_matches(key, hints, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ConfigError(f"unknown key {where + key!r}; known keys: {', '.join(hints)}{hint}")
-        given[key] = _value(hints[key], value, where + key)
-    required = [entry.name for entry in dataclasses.fields(record) if _is_required(entry)]
-    if missing := [where + name for name in required if name not in given]:
-        raise ConfigError(f"missing {', '.join(missing)}")
-    return record(**given)
-
-
-def _is_required(entry: "dataclasses.Field[Any]") -> bool:
-    return entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
-
-
-def _value(kind: Any, value: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _build(kind, _table(value, where), f"{where}.")
-    if origin is Literal:
-        if value not in arguments:
-            raise ConfigError(f"{where} is {value!r}; known: {', '.join(map(str, arguments))}")
-        return value
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise ConfigError(f"{where} is {value!r}; expected a list")
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return tuple(_value(arguments[0], item, where) for item in value)
-        if len(value) != len(arguments):
-            raise ConfigError(f"{where} has {value!r}; expected {len(arguments)} values")
-        return tuple(_value(part, item, where) for part, item in zip(arguments, value, strict=True))
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        table = _table(value, where)
-        return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in table.items()}
-    if kind is Any:
-        return value
-    return _scalar(kind, value, where)
-
-
-def _scalar(kind: Any, value: Any, where: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        names: dict[Any, str] = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-        raise ConfigError(f"{where} is {value!r}; expected {names[kind]}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{where} is {value!r}; expected a finite number")
-    return value
-
-
-def _table(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{where} is {value!r}; expected a table")
-    return value
 
 
 def _check(config: Config) -> None:
@@ -408,8 +343,6 @@ def _check_replacements(where: str, pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def _check_quantizations(export: Export) -> None:
-    from data.quantize import QUANTIZATIONS
-
     for quantization in export.quantizations:
         if quantization not in QUANTIZATIONS:
             raise ConfigError(f"export.quantizations has {quantization!r}; known: {', '.join(QUANTIZATIONS)}")

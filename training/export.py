@@ -6,27 +6,21 @@ The adapter is written as a small GGUF, merged into the 16-bit base in GGUF's ow
 that will run it: no git clone, no compiler, no torch model in memory. `training.verify` then proves the result.
 """
 
-import argparse
 import errno
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from data.progress import ModelError
+from data.command import parser_of, run_command, say
+from data.errors import ModelError
+from data.progress import Counter
+from training.checkpoints.adapter import gguf_adapter
 from training.config import Config, TrainingError
-from training.console import Counter, run_command, say
 from training.run_directory import RunDirectory, RunRecord, prepared_data, read_record
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from training.base_model import Checkpoint
-
-_PREFIX = "base_model.model."
-_SUFFIXES = (".lora_A.weight", ".lora_B.weight")
+    from training.checkpoints.base_model import Checkpoint
 
 
 def export(run: RunDirectory, quantizations: Sequence[str] = ()) -> list[Path]:
@@ -38,9 +32,9 @@ def export(run: RunDirectory, quantizations: Sequence[str] = ()) -> list[Path]:
     Raises:
         TrainingError: The run is not finished, or something cannot be exported; one line.
     """
-    from data.disk import require_space
-    from data.lora import merge_adapter
-    from training.base_model import resolve
+    from data.files import require_space
+    from data.gguf.lora import merge_adapter
+    from training.checkpoints.base_model import resolve
 
     record = read_record(run)
     if record.status != "finished":
@@ -60,7 +54,7 @@ def export(run: RunDirectory, quantizations: Sequence[str] = ()) -> list[Path]:
         written = [_write_adapter(run, config, checkpoint)]
         source = _base_gguf(config, checkpoint, base, prepared_data(record) / "tokenizer")
         f16 = run.gguf("f16")
-        counter = Counter(stage="merging, %", total=100)
+        counter = Counter("merging, %", total=100)
         merge_adapter(source, written[0], f16, on_share=lambda share: counter.show(int(share * 100)))
         base.unlink(missing_ok=True)
         written.append(f16)
@@ -79,55 +73,8 @@ def export(run: RunDirectory, quantizations: Sequence[str] = ()) -> list[Path]:
     return written
 
 
-def gguf_adapter(directory: Path, checkpoint: Path) -> "tuple[dict[str, tuple[Any, Any]], float]":
-    """An adapter of PEFT as GGUF holds it (A, B by the tensor's name, rows in llama.cpp's order), and its alpha.
-
-    Raises:
-        TrainingError: See `read_peft_adapter`.
-    """
-    from training.llama_tensors import heads_of, permute
-
-    shape = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
-    heads = shape["num_attention_heads"]
-    tensors, alpha = read_peft_adapter(directory)
-    for name, (a, b) in tensors.items():
-        if count := heads_of(name, heads, shape.get("num_key_value_heads", heads)):
-            tensors[name] = (a, permute(b, count))
-    return tensors, alpha
-
-
-def read_peft_adapter(directory: Path) -> "tuple[dict[str, tuple[Any, Any]], float]":
-    """An adapter of PEFT by GGUF's names, rows in the checkpoint's order, and its alpha.
-
-    Raises:
-        TrainingError: Missing, or with features that a plain merge does not cover.
-    """
-    from safetensors import safe_open
-
-    from training.llama_tensors import gguf_name
-
-    try:
-        settings = json.loads((directory / "adapter_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{directory}: no adapter that can be read ({error}); train again") from None
-    for key in ("use_dora", "use_rslora", "alpha_pattern", "rank_pattern", "modules_to_save"):
-        if settings.get(key):
-            raise TrainingError(f"{directory}: the adapter uses {key}, which cannot be exported")
-    found: dict[str, dict[str, npt.NDArray[np.float32]]] = {}
-    with safe_open(directory / "adapter_model.safetensors", framework="pt") as tensors:
-        for name in tensors.keys():  # noqa: SIM118 (not a mapping)
-            suffix = next((suffix for suffix in _SUFFIXES if name.endswith(suffix)), None)
-            if suffix is None:
-                raise TrainingError(f"{directory}: tensor {name!r} is none of a LoRA adapter")
-            module = gguf_name(name.removeprefix(_PREFIX).removesuffix(suffix) + ".weight")
-            found.setdefault(module, {})[suffix] = tensors.get_tensor(name).float().numpy()
-    return {name: (pair[_SUFFIXES[0]], pair[_SUFFIXES[1]]) for name, pair in found.items()}, float(
-        settings["lora_alpha"]
-    )
-
-
 def _write_adapter(run: RunDirectory, config: Config, checkpoint: "Checkpoint") -> Path:
-    from data.lora import write_adapter
+    from data.gguf.lora import write_adapter
 
     tensors, alpha = gguf_adapter(run.adapter, checkpoint.path)
     if not any(b.any() for _, b in tensors.values()):
@@ -141,9 +88,9 @@ def _base_gguf(config: Config, checkpoint: "Checkpoint", out: Path, tokenizer: P
     """The base to merge into: the registry's own file, or the checkpoint written as F16."""
     if checkpoint.gguf and config.data.template == "base":
         return checkpoint.gguf
-    from training.llama_gguf import write_gguf
+    from training.checkpoints.write_gguf import write_gguf
 
-    counter = Counter(stage="writing the base, %", total=100)
+    counter = Counter("writing the base, %", total=100)
     on_share = lambda share: counter.show(int(share * 100))  # noqa: E731
     write_gguf(checkpoint.path, out, name=config.name, tokenizer=tokenizer, on_share=on_share)
     return out
@@ -155,7 +102,7 @@ def _quantize(run: RunDirectory, f16: Path, quantization: str) -> Path:
 
     out = run.gguf(quantization)
     temporary = out.with_name(f".{out.name}.partial")
-    counter = Counter(stage=f"quantizing to {quantization}, %", total=100)
+    counter = Counter(f"quantizing to {quantization}, %", total=100)
     try:
         quantize_in_child(
             f16,
@@ -172,7 +119,7 @@ def _quantize(run: RunDirectory, f16: Path, quantization: str) -> Path:
 
 
 def _write_manifest(run: RunDirectory, record: RunRecord, config: Config, written: Sequence[Path]) -> None:
-    from data.checksums import sha256_of
+    from data.files import sha256_of
     from data.manifest import Manifest, write_manifest
 
     manifest = Manifest(
@@ -191,15 +138,13 @@ def _write_manifest(run: RunDirectory, record: RunRecord, config: Config, writte
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.export", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's directory, such as runs/llama-3.2-1b-r8")
     parser.add_argument("--quant", default="", metavar="LIST", help="default: the configuration's, such as q4_k_m")
     options = parser.parse_args(arguments)
 
     def command() -> int:
-        from data.disk import size_text
+        from data.files import size_text
 
         for path in export(RunDirectory(path=options.run), _quantizations(options.quant)):
             print(f"{path}  {size_text(path.stat().st_size)}")
@@ -210,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _quantizations(text: str) -> list[str]:
-    from data.quantize import QUANTIZATIONS
+    from data.gguf.types import QUANTIZATIONS
 
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
     for name in names:

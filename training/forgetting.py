@@ -16,14 +16,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.arguments import positive
+from data.command import parser_of, positive, run_command, say
+from data.progress import Counter
+from data.tables import markdown
 from training.config import TrainingError, load_config
-from training.console import Counter, run_command, say
 from training.run_directory import RUNS
 
 if TYPE_CHECKING:
-    from benchmarks.engine import Engine, Finished
-    from training.prepare import Prepared
+    from benchmarks.engine.contract import Engine, Finished
+    from training.rows.build import Prepared
 
 REPLY_TOKENS = 400
 _SEQUENCES = 8
@@ -79,11 +80,11 @@ def retained(model: str, sha256: str, engine: "Engine", rows: Sequence[HeldOut],
     """Score all rows, and answer the prompts of the source `asked`."""
     import numpy as np
 
-    from training.parity import perplexity
-    from training.replay import loops
+    from training.parity.checks import perplexity
+    from training.rows.replay import loops
 
     scores: dict[str, list[np.ndarray]] = {}
-    counter = Counter(stage=f"scoring {model}", total=len(rows))
+    counter = Counter(f"scoring {model}", total=len(rows))
     for done, row in enumerate(rows, start=1):
         answers = np.array(row.labels[1:]) >= 0
         scores.setdefault(row.source, []).append(engine.score(row.ids)[answers])
@@ -103,10 +104,10 @@ def retained(model: str, sha256: str, engine: "Engine", rows: Sequence[HeldOut],
 
 
 def _replies(engine: "Engine", prompts: Sequence[tuple[int, ...]]) -> "list[Finished]":
-    from benchmarks.engine import Finished, Request, Sampling
+    from benchmarks.engine.contract import Finished, Request, Sampling
 
     waiting, ends, running = deque(prompts), [], 0
-    counter = Counter(stage="answering", total=len(prompts))
+    counter = Counter("answering", total=len(prompts))
     while waiting or running:
         while waiting and running < _SEQUENCES:
             engine.submit(Request(prompt_tokens=waiting.popleft(), sampling=Sampling(max_tokens=REPLY_TOKENS)))
@@ -124,23 +125,19 @@ def _replies(engine: "Engine", prompts: Sequence[tuple[int, ...]]) -> "list[Fini
 def table(found: Sequence[Retained]) -> str:
     """As Markdown; perplexities with their ratio to the first model's."""
     sources = list(found[0].perplexity)
-    lines = [
-        f"| model | {' | '.join(f'perplexity, {source}' for source in sources)} | replies that stop | that loop |",
-        "| --- |" + " ---: |" * (len(sources) + 2),
-    ]
+    head = ["model", *(f"perplexity, {source}" for source in sources), "replies that stop", "that loop"]
+    rows = []
     for each in found:
         cells = [
             f"{each.perplexity[source]:.2f} ({each.perplexity[source] / found[0].perplexity[source]:.2f}×)"
             for source in sources
         ]
-        lines.append(f"| {each.model} | {' | '.join(cells)} | {each.stopped:.1%} | {each.looped:.1%} |")
-    return "\n".join(lines)
+        rows.append([each.model, *cells, f"{each.stopped:.1%}", f"{each.looped:.1%}"])
+    return markdown(head, rows, numbers_from=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.forgetting", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.forgetting", __doc__)
     parser.add_argument("config", type=Path, metavar="CONFIG", help="its validation rows are used")
     parser.add_argument("models", nargs="+", metavar="MODEL", help="an id of data/models.toml, or a GGUF")
     parser.add_argument("--rows", type=positive, default=0, metavar="N", help="of each source (default: all)")
@@ -155,11 +152,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _command(options: argparse.Namespace) -> int:
     from benchmarks.config import Config as BenchmarkConfig
     from benchmarks.config import ConfigError
-    from benchmarks.engine import EngineError, LoadOptions
-    from benchmarks.subjects import find_subjects
-    from benchmarks.worker import WorkerEngine
-    from data.progress import ModelError
-    from training.prepare import prepare
+    from benchmarks.engine.contract import EngineError, LoadOptions
+    from benchmarks.engine.worker import WorkerEngine
+    from benchmarks.measure.models import find_subjects
+    from data.errors import ModelError
+    from training.rows.build import prepare
 
     config = load_config(options.config, options.set)
     if options.asked not in config.data.sources:

@@ -7,7 +7,6 @@ remove blocks from large models). The order found is written with the perplexity
 entry of data/models.toml names as `drop_layers`.
 """
 
-import argparse
 import json
 import math
 import sys
@@ -15,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from data.command import parser_of, run_command
+from data.progress import Counter
 from training.config import Base, TrainingError
-from training.console import Counter, run_command
 
 _BATCH_TOKENS = 32_768
 
@@ -36,8 +36,8 @@ def search(base: Base, texts: Sequence[tuple[str, str]], drop: int) -> list[dict
     import torch
     from transformers import AutoModelForCausalLM
 
-    from training.base_model import resolve
-    from training.examples import load_tokenizer, make_example
+    from training.checkpoints.base_model import resolve
+    from training.rows.examples import load_tokenizer, make_example
 
     checkpoint = resolve(base)
     tokenizer = load_tokenizer(checkpoint.path, "base")
@@ -62,7 +62,7 @@ def search(base: Base, texts: Sequence[tuple[str, str]], drop: int) -> list[dict
         return _perplexity(model, batches)
 
     steps: list[dict[str, Any]] = [{"layer": None, "perplexity": perplexity_of(left)}]
-    counter = Counter(stage="removing layers", total=drop)
+    counter = Counter("removing layers", total=drop)
     for step in range(1, drop + 1):
         found = {layer: perplexity_of([index for index in left if index != layer]) for layer in left}
         best = min(found, key=lambda layer: found[layer])
@@ -104,11 +104,7 @@ def _perplexity(model: Any, batches: Sequence[tuple[Any, Any]]) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.layer_search",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("training.layer_search", __doc__)
     parser.add_argument("base", metavar="ID", help="of data/models.toml")
     parser.add_argument("--drop", type=int, required=True, metavar="N", help="layers to remove")
     parser.add_argument("--text", type=Path, required=True, metavar="JSONL", help="rows with question and answer")

@@ -14,16 +14,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.command import parser_of, run_command, say
+from training.card.licences import APACHE_TEXT, Origin, check_name
+from training.card.publication import PEFT_FILES, Publication, publication_of, without_local_paths
 from training.config import TrainingError
-from training.console import run_command, say
-from training.licences import APACHE_TEXT, Origin, check_name
-from training.publication import PEFT_FILES, Publication, publication_of, without_local_paths
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-    from training.hub_upload import LargeFile
-    from training.model_card import Benchmark
+    from data.hub.upload import LargeFile
+    from training.card.model_card import Benchmark
 
 _LICENCE_NAMES = ("LICENSE", "LICENSE.txt", "LICENSE.md")
 
@@ -41,8 +41,8 @@ def publish(
     Raises:
         TrainingError: No right to, or the connection failed; one line that says what to do.
     """
-    from data.hub_account import sign_in
-    from training.hub_upload import open_repository, upload
+    from data.hub.account import sign_in
+    from data.hub.upload import open_repository, upload
 
     api = sign_in(repo)
     licence = _licence_text(publication, licence_file, api)
@@ -56,9 +56,9 @@ def publish(
 
 def _small_files(publication: Publication, repo: str, benchmark: "Benchmark | None") -> dict[str, bytes]:
     """What stands in the repository itself, the card included, by path."""
-    from data.catalogue import ENTRIES_FILE
-    from training.model_card import model_card
-    from training.registry_entry import registry_entries
+    from data.models.published import ENTRIES_FILE
+    from training.card.model_card import model_card
+    from training.card.publication import registry_entries
 
     run, notice = publication.run, publication.origin.terms.notice
     texts = {
@@ -78,8 +78,8 @@ def _small_files(publication: Publication, repo: str, benchmark: "Benchmark | No
 
 
 def _large_files(publication: Publication) -> "list[LargeFile]":
-    from data.checksums import sha256_of
-    from training.hub_upload import LargeFile
+    from data.files import sha256_of
+    from data.hub.upload import LargeFile
 
     files = [LargeFile(name=file.name, path=file.path, sha256=file.sha256) for file in publication.files]
     if publication.has_adapter:
@@ -101,7 +101,7 @@ def _adapter_config(publication: Publication) -> str:
 
 def _licence_text(publication: Publication, given: Path | None, api: "HfApi") -> bytes | None:
     """The text of the base's licence, where that must lie beside the files."""
-    from training.hub_upload import download_text
+    from data.hub.upload import download_text
 
     origin = publication.origin
     if given is not None:
@@ -133,9 +133,9 @@ def read_benchmark(directory: Path, publication: Publication) -> "Benchmark":
     Raises:
         TrainingError: It cannot be read, or measured other files.
     """
-    from benchmarks.runs import RunError, read_run
-    from benchmarks.summary import summarise, table
-    from training.model_card import Benchmark
+    from benchmarks.analysis.summary import summarise, table
+    from benchmarks.runs.read import RunError, read_run
+    from training.card.model_card import Benchmark
 
     try:
         run = read_run(directory)
@@ -164,7 +164,7 @@ def _as_json(content: dict[str, Any]) -> str:
 
 
 def _show(publication: Publication, repo: str, benchmark: "Benchmark | None") -> None:
-    from data.disk import size_text
+    from data.files import size_text
 
     small = _small_files(publication, repo, benchmark)
     say(f"would send to {repo}:")
@@ -181,8 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from data.hub_account import check_repository_name, choose_transfer
-    from training.registry_entry import registry_entries
+    from data.hub.account import check_repository_name, choose_transfer
+    from training.card.publication import registry_entries
 
     choose_transfer()
     check_repository_name(options.repo)
@@ -200,7 +200,7 @@ def _run(options: argparse.Namespace) -> int:
         benchmark=benchmark,
         licence_file=options.licence_file,
     )
-    from data.hub import host
+    from data.hub.download import host
 
     print(f"{host()}/{options.repo}")
     if entries := registry_entries(publication, options.repo, commit):
@@ -209,9 +209,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.publish", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.publish", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="directory of the run, or its name in runs/")
     parser.add_argument("--repo", required=True, metavar="NAMESPACE/NAME", help="made where it is not there yet")
     parser.add_argument("--private", action="store_true", help="visible to you alone")

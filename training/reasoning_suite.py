@@ -6,16 +6,15 @@ The suite is in-distribution: its questions are drawn from the tasks that the em
 seeds. It tells what training taught, not what a model can do in general.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.console import run_command
-from training.reasoning_tasks import TASKS_FILE, generate, read_tasks
-from training.worked_answers import INSTRUCTION
+from data.command import parser_of, run_command
+from training.rows.reasoning_tasks import TASKS_FILE, generate, read_tasks
+from training.rows.worked_answers import INSTRUCTION
 
 _TERSE_TOKENS, _WORKED_TOKENS = 48, 256
 
@@ -59,11 +58,7 @@ def _grader(result: str, *, worked: bool) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.reasoning_suite",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("training.reasoning_suite", __doc__)
     parser.add_argument("--tasks", type=Path, default=TASKS_FILE, metavar="TOML", help="default: reasoning.toml")
     parser.add_argument("--out", type=Path, default=TASKS_FILE.with_suffix(".jsonl"), metavar="JSONL")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""The base model's own answers, mixed into training so that it does not forget how to chat (self-distillation).
+"""Write the base model's own answers, which training mixes in so that the model does not forget how to chat.
 
     python -m training.replay training/configs/smollm2-135m-r8.toml [--part 0/2]
 
@@ -8,202 +8,17 @@ dropped. An interrupted command goes on where it stopped; `--part 0/2` and `--pa
 """
 
 import argparse
-import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from benchmarks.engine import Message
-from training.base_model import resolve
-from training.config import Base, Config, Source, TrainingError, fingerprint, load_config, to_dict
-from training.console import Counter, quiet_loading, run_command, say
-from training.conversations import form_of
-from training.examples import chat_template, load_tokenizer, prompt_ids
-from training.jsonl import json_rows
+from data.command import parser_of, run_command, say
+from training.config import TrainingError, load_config
 from training.run_directory import RUNS
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
-
-    from training.decoder import Script, Turn
-
-PROMPTS_PER_PART = 8_192
-_GPU_SLOTS, _CPU_SLOTS = 2_048, 8
-_LONGEST_QUESTION_TOKENS = 128
-_MARK = "\ue000"
-
-
-def replay_file(name: str, source: Source, config: Config, *, runs: Path = RUNS) -> Path:
-    """The file of a replay source, generated at the first time (minutes on a GPU, hours on a CPU).
-
-    Raises:
-        TrainingError: A prompt file is missing or empty.
-    """
-    if source.path:
-        return Path(source.path)
-    path = _directory(name, source, config, runs).with_suffix(".jsonl")
-    if not path.exists():
-        parts = write_parts(name, source, config, runs=runs)
-        temporary = path.with_suffix(".partial")
-        with temporary.open("w", encoding="utf-8") as file:
-            for part in parts:
-                file.write(part.read_text(encoding="utf-8"))
-        temporary.replace(path)
-    return path
-
-
-def write_parts(
-    name: str, source: Source, config: Config, *, runs: Path = RUNS, index: int = 0, of: int = 1
-) -> list[Path]:
-    """Write every `of`-th part from `index` on that is not there yet, each whole or not at all; returns their paths.
-
-    Raises:
-        TrainingError: A prompt file is missing or empty.
-    """
-    directory = _directory(name, source, config, runs)
-    directory.mkdir(parents=True, exist_ok=True)
-    asked = list(prompts_of(name, source))
-    total = len(asked) + source.self_prompts
-    parts = range(index, -(-total // PROMPTS_PER_PART), of)
-    paths = [directory / f"part-{part:04}.jsonl" for part in parts]
-    if all(path.exists() for path in paths):
-        return paths
-    writer = _Writer(_base(source, config), source, config)
-    counter = Counter(stage="writing replay", total=min(len(paths) * PROMPTS_PER_PART, total))
-    for done, (part, path) in enumerate(zip(parts, paths, strict=True)):
-        if path.exists():
-            continue
-        begin = part * PROMPTS_PER_PART
-        questions = asked[begin : begin + PROMPTS_PER_PART]
-        own = min(PROMPTS_PER_PART, total - begin) - len(questions)
-        temporary = path.with_suffix(".partial")
-        with temporary.open("w", encoding="utf-8") as file:
-            for count, pair in enumerate(writer.pairs(questions, own, seed=config.data.seed + part), start=1):
-                counter.show(done * PROMPTS_PER_PART + count)
-                if pair:
-                    row = {"question": pair[0], "answer": pair[1]}
-                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        temporary.replace(path)
-    return paths
-
-
-class _Writer:
-    """The base model, loaded once, and what its template puts around a turn."""
-
-    def __init__(self, base: Base, source: Source, config: Config) -> None:
-        import torch
-        from transformers import AutoModelForCausalLM
-
-        from training.decoder import Decoder
-
-        checkpoint = resolve(base)
-        quiet_loading()
-        self.source = source
-        self.tokenizer = load_tokenizer(checkpoint.path, config.data.template)
-        gpu = torch.cuda.is_available()
-        model = AutoModelForCausalLM.from_pretrained(checkpoint.path, dtype=torch.bfloat16 if gpu else torch.float32)
-        length = config.training.max_length
-        slots = _GPU_SLOTS if gpu else _CPU_SLOTS
-        self.decoder: Decoder = Decoder(model.to("cuda" if gpu else "cpu").eval(), slots=slots, length=length)
-        self.opening, self.closing = (tuple(self._ids(text)) for text in around_user_turn(self.tokenizer))
-
-    def pairs(self, questions: Sequence[str], own: int, *, seed: int) -> Iterator[tuple[str, str] | None]:
-        """A question and its answer, or None for what is of no use; given questions first, then `own` written ones."""
-        from transformers import set_seed
-
-        from training.decoder import write_sequences
-
-        set_seed(seed)
-        scripts: list[Script] = [
-            (self._answer(tuple(prompt_ids([{"role": "user", "content": question}], self.tokenizer))),)
-            for question in questions
-        ]
-        scripts += [(self._question(), self._answer(self.closing[1:]))] * own
-        given = dict(zip(scripts, questions, strict=False))
-        for script, turns in write_sequences(
-            self.decoder,
-            iter(scripts),
-            end_of_turn=int(self.tokenizer.eos_token_id),
-            hopeless=lambda ids: refuses(self._text(ids)),
-        ):
-            texts = [self._text(turn) for turn in turns]
-            pair = (given.get(script, texts[0] if texts else ""), texts[-1] if texts else "")
-            yield pair if all(pair) and not (loops(pair[0]) or loops(pair[1]) or refuses(pair[1])) else None
-
-    def _question(self) -> "Turn":
-        from training.decoder import Turn
-
-        return Turn(given=self.opening, max_tokens=_LONGEST_QUESTION_TOKENS, temperature=1.0)
-
-    def _answer(self, given: tuple[int, ...]) -> "Turn":
-        from training.decoder import Turn
-
-        return Turn(given=given, max_tokens=self.source.max_new_tokens, temperature=self.source.temperature)
-
-    def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
-
-    def _text(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
-
-
-def _base(source: Source, config: Config) -> Base:
-    return Base(source="registry", name=source.name) if source.name else config.base
-
-
-def _directory(name: str, source: Source, config: Config, runs: Path) -> Path:
-    """Of the parts; another base, prompts or sampling is another directory."""
-    how = (source.self_prompts, source.max_new_tokens, source.temperature, config.training.max_length)
-    prompts = list(prompts_of(name, source))
-    key = fingerprint(to_dict(_base(source, config)), prompts, *how, config.data.template, config.data.seed)
-    return runs / "data" / f"replay-{key}"
-
-
-def around_user_turn(tokenizer: "PreTrainedTokenizerFast") -> tuple[str, str]:
-    """The chat template's text before a first user's turn, and after it, up to where the answer begins."""
-    text = chat_template(tokenizer).render([Message(role="user", content=_MARK)])
-    before, _, after = text.partition(_MARK)
-    return before, after
-
-
-def loops(text: str, *, words: int = 6, times: int = 4) -> bool:
-    """Whether a run of `words` words comes back `times` times or more."""
-    parts = text.split()
-    counts: dict[tuple[str, ...], int] = {}
-    for start in range(len(parts) - words + 1):
-        run = tuple(parts[start : start + words])
-        counts[run] = counts.get(run, 0) + 1
-    return max(counts.values(), default=0) >= times
-
-
-def refuses(text: str) -> bool:
-    """Whether an answer begins with an apology: the base gives one to a third of its own prompts."""
-    return text.lower().startswith(("i'm sorry", "i am sorry", "sorry", "i apologize", "i can't", "i cannot"))
-
-
-def prompts_of(name: str, source: Source) -> Iterator[str]:
-    """The questions of a source's prompt files, in order.
-
-    Raises:
-        TrainingError: A file is missing, or a line is not a row with a question.
-    """
-    where = f"data.sources.{name}.prompts"
-    for text in source.prompts:
-        if not Path(text).is_file():
-            raise TrainingError(f"{where}: {text!r}: no such file")
-        for row in json_rows(where, Path(text)):
-            column = next((key for key in ("prompt", "question", "instruction") if isinstance(row.get(key), str)), None)
-            if column is None:
-                column = form_of(list(row), source, where)[0]
-            yield str(row[column]).strip()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.replay", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.replay", __doc__)
     parser.add_argument("config", type=Path, metavar="CONFIG", help="its replay sources without a path are written")
     parser.add_argument("--part", type=_part, default=(0, 1), metavar="K/N", help="the K-th of N shares, from 0")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of the config")
@@ -211,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> int:
+        from training.rows.replay import write_parts
+
         config = load_config(options.config, options.set)
         sources = {name: each for name, each in config.data.sources.items() if each.kind == "replay" and not each.path}
         if not sources:

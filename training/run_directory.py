@@ -15,11 +15,12 @@ runs/NAME/                 one training run
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data.checksums import write_atomically
+from data.files import write_atomically
+from data.records import build, read_json
 from training.config import Config, TrainingError, from_dict
 
 RUNS = Path("runs")
@@ -140,17 +141,11 @@ def read_record(run: RunDirectory) -> RunRecord:
         known = sorted(entry.parent.name for entry in run.path.parent.glob("*/run.json"))
         there = f"; runs there: {', '.join(known)}" if known else ""
         raise TrainingError(f"{run.path}: not a run (no run.json); train one with python -m training.sft CONFIG{there}")
-    try:
-        content = json.loads(run.record.read_text(encoding="utf-8"))
-        version = content["schema_version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{run.record}: cannot be read ({error})") from None
+    content = read_json(run.record, TrainingError)
+    version = content.get("schema_version")
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         raise TrainingError(f"{run.record}: schema version {version}; this Tradeoff reads up to {SCHEMA_VERSION}")
-    known_keys = {entry.name for entry in fields(RunRecord)}
-    if set(content) - known_keys:
-        raise TrainingError(f"{run.record}: unknown key {min(set(content) - known_keys)!r}")
     try:
-        return RunRecord(**content)
-    except TypeError as error:
-        raise TrainingError(f"{run.record}: {str(error).removeprefix('RunRecord.__init__() ')}") from None
+        return build(RunRecord, content, TrainingError)
+    except TrainingError as error:
+        raise TrainingError(f"{run.record}: {error}") from None

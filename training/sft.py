@@ -6,7 +6,6 @@
 Unsloth trains where there is a GPU and it is installed; transformers, peft and trl elsewhere. Results: runs/NAME/.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -17,13 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.command import parser_of, run_command, say
+from data.progress import duration
 from training.config import Config, TrainingError, differences, load_config, to_dict
-from training.console import duration, run_command, say
 from training.run_directory import RUNS, RunDirectory, RunRecord, read_record, write_record
 
 if TYPE_CHECKING:
-    from training.backends import Choice
-    from training.prepare import Prepared
+    from training.fit.backends import Choice
+    from training.rows.build import Prepared
 
 # Changing these does not change what is trained, but for rounding; the second line is the way out of a full memory.
 _HARMLESS = (
@@ -44,8 +44,9 @@ def train(
     Raises:
         TrainingError: It cannot be done; one line that says what to do.
     """
-    from training.backends import choose
-    from training.trainer import accumulation_steps
+    from training.fit import unsloth
+    from training.fit.backends import choose
+    from training.fit.trainer import accumulation_steps
 
     run = RunDirectory(path=runs / config.name)
     earlier = _earlier(run, config, resume)
@@ -54,9 +55,9 @@ def train(
     if earlier:
         _check_same_backend(run, earlier, choice)
     if choice.backend == "unsloth":
-        import training.backend_unsloth  # noqa: F401 (before transformers)
-    from training.base_model import resolve
-    from training.prepare import prepare
+        unsloth.import_first()
+    from training.checkpoints.base_model import resolve
+    from training.rows.build import prepare
 
     if choice.world_size > 1:
         _wait_for_first_process(config, runs)
@@ -93,9 +94,9 @@ def _fit(
     from transformers import AutoTokenizer, set_seed
     from transformers.trainer_utils import get_last_checkpoint
 
-    from training.backends import load
-    from training.monitor import Monitor, keep_metrics_until, plot_loss, read_metrics
-    from training.trainer import make_trainer
+    from training.fit.backends import load
+    from training.fit.monitor import Monitor, keep_metrics_until, plot_loss, read_metrics
+    from training.fit.trainer import make_trainer
 
     last = get_last_checkpoint(run.checkpoints) if resume and run.checkpoints.is_dir() else None
     if _is_first():
@@ -206,7 +207,7 @@ def _check_same_material(run: RunDirectory, earlier: RunRecord, prepared: "Prepa
 
 
 def _new_record(config: Config, choice: "Choice", prepared: "Prepared", path: Path, identity: str) -> RunRecord:
-    from benchmarks.run_manifest import git_commit
+    from data.manifest import git_commit
 
     return RunRecord(
         config=to_dict(config),
@@ -247,8 +248,8 @@ def _wait_for_first_process(config: Config, runs: Path) -> None:
     import torch
     import torch.distributed as dist
 
-    from training.base_model import resolve
-    from training.prepare import prepare
+    from training.checkpoints.base_model import resolve
+    from training.rows.build import prepare
 
     gpu = torch.cuda.is_available()
     if gpu:
@@ -282,9 +283,7 @@ def _peak_gib() -> float | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.sft", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.sft", __doc__)
     parser.add_argument("config", type=Path, metavar="CONFIG", help="a TOML such as those in training/configs/")
     parser.add_argument("--backend", choices=("auto", "unsloth", "trl"), default="auto", help="default: auto")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this run")
@@ -297,7 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def command() -> int:
         config = load_config(options.config, options.set)
         if options.dry_run:
-            from training.plan import plan, plan_text
+            from training.fit.plan import plan, plan_text
 
             print(plan_text(plan(config, backend=options.backend, runs=options.runs)))
             return 0

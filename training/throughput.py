@@ -20,8 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from data.command import parser_of, run_command, say
+from data.tables import markdown
 from training.config import CONFIGS_DIR, Config, TrainingError, load_config
-from training.console import run_command, say
 
 WARM_UP_STEPS, TIMED_STEPS, PROFILED_STEPS = 4, 16, 2
 _EXAMPLES, _COMMON_TOKENS = 64, 4_000
@@ -118,17 +119,18 @@ def measure_cell(name: str, base: str, scratch: Path) -> dict[str, Any]:
     """
     import torch
 
-    from training.backends import choose, load
+    from training.fit import unsloth
+    from training.fit.backends import choose, load
 
     cell = CELLS[name]
     config = cell_config(cell, base)
     choice = choose(config, cell.backend)
     if choice.backend == "unsloth":
-        import training.backend_unsloth  # noqa: F401 (before transformers)
-    from training.base_model import resolve
-    from training.examples import load_tokenizer
-    from training.prepare import Prepared
-    from training.trainer import make_trainer
+        unsloth.import_first()
+    from training.checkpoints.base_model import resolve
+    from training.fit.trainer import make_trainer
+    from training.rows.build import Prepared
+    from training.rows.examples import load_tokenizer
 
     checkpoint = resolve(config.base).path
     tokenizer = load_tokenizer(checkpoint, "base")
@@ -275,7 +277,7 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
     by_name = {row["cell"]: row for row in results}
     head = ["cell", "tokens/s", "peak GiB", "speed against trl", "memory against trl", "loss moves at step"]
     head += [f"hours for {_EPOCH_TOKENS // 1_000_000} M tokens, here", "and on a T4 (scaled)"]
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
+    lines = []
     for row in results:
         if "error" in row:
             lines.append([row["cell"], f"failed: {row['error'][:80]}", *[""] * 6])
@@ -296,7 +298,7 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
                 f"{hours / _T4['bandwidth']:.0f} to {hours / _T4['compute']:.0f}",
             ]
         )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown(head, lines, numbers_from=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -326,9 +328,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.throughput", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.throughput", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     all_cells = commands.add_parser("measure", help="measure cells on this machine's GPU")
     all_cells.add_argument("--out", type=Path, required=True, metavar="FILE.json")

@@ -7,23 +7,22 @@ must read the same tokens, end turns on the same token, and predict the same nex
 1 where a check fails, and `training.publish` refuses without it.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training import parity
+from data.command import parser_of, run_command, say
 from training.config import Config, TrainingError
-from training.console import run_command, say
-from training.parity import Check
-from training.reference import REPLY_TOKENS, Expected, Texts, expected_of
+from training.parity import checks as parity
+from training.parity.checks import Check
+from training.parity.reference import REPLY_TOKENS, Expected, Texts, expected_of
 from training.run_directory import RunDirectory, prepared_data, read_record
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from benchmarks.engine import Engine
+    from benchmarks.engine.contract import Engine
 
 _F16_ROUNDING = 1e-3
 # A quantized file may stop less often or loop more often than the reference by this share of the replies.
@@ -52,7 +51,7 @@ def verify(run: RunDirectory, *, replies: int = 12) -> list[Check]:
         TrainingError: Nothing was exported, or files changed since.
     """
     from data.manifest import ManifestError, read_manifest
-    from training.base_model import resolve
+    from training.checkpoints.base_model import resolve
 
     record = read_record(run)
     config = record.parsed
@@ -99,7 +98,7 @@ def verify(run: RunDirectory, *, replies: int = 12) -> list[Check]:
 
 
 def _check_sums(run: RunDirectory, files: Mapping[str, str]) -> list[Check]:
-    from data.checksums import sha256_of
+    from data.files import sha256_of
 
     checks = []
     for name, expected in files.items():
@@ -111,8 +110,8 @@ def _check_sums(run: RunDirectory, files: Mapping[str, str]) -> list[Check]:
 
 
 def _open(path: Path, texts: Texts) -> "Engine":
-    from benchmarks.engine import EngineError, LoadOptions
-    from benchmarks.worker import WorkerEngine
+    from benchmarks.engine.contract import EngineError, LoadOptions
+    from benchmarks.engine.worker import WorkerEngine
 
     longest = max(len(ids) for ids in [*texts.compared, *(ids for ids, _ in texts.scored), *texts.prompts])
     try:
@@ -123,8 +122,8 @@ def _open(path: Path, texts: Texts) -> "Engine":
 
 def _check_adapter(run: RunDirectory, config: Config, checkpoint: Path) -> list[Check]:
     """The small GGUF holds what peft trained."""
-    from data.lora import read_adapter
-    from training.export import gguf_adapter
+    from data.gguf.lora import read_adapter
+    from training.checkpoints.adapter import gguf_adapter
 
     path = run.gguf("adapter")
     adapter, (trained, _) = read_adapter(path), gguf_adapter(run.adapter, checkpoint)
@@ -153,7 +152,7 @@ def _largest_change(expected: "npt.NDArray[Any]", found: "npt.NDArray[Any]") -> 
 
 
 def _check_metadata(path: Path, expected: Expected) -> list[Check]:
-    from data.gguf_header import GGUFError, read_header
+    from data.gguf.header import GGUFError, read_header
 
     try:
         header = read_header(path)
@@ -172,8 +171,8 @@ def _check_metadata(path: Path, expected: Expected) -> list[Check]:
 
 def _check_tokens(name: str, engine: "Engine", tokenizer: Any) -> list[Check]:
     """The engine, from the GGUF alone, reads templated conversations as the tokenizer does."""
-    from benchmarks.engine import EngineError, Message, Request
-    from training.examples import prompt_ids
+    from benchmarks.engine.contract import EngineError, Message, Request
+    from training.rows.examples import prompt_ids
 
     wrong, doubled = [], 0
     for conversation in CONVERSATIONS:
@@ -235,7 +234,7 @@ def _check_replies(
     name: str, engine: "Engine", prompts: Sequence[list[int]], expected: Sequence[list[int]], tokenizer: Any
 ) -> list[Check]:
     """Stops and loops as often as the reference, within a tolerance: greedy texts part after a near tie."""
-    from training.replay import loops
+    from training.rows.replay import loops
 
     texts, stopped = _replies(engine, prompts)
     reference_stops = sum(len(ids) < REPLY_TOKENS for ids in expected) / len(expected)
@@ -249,7 +248,7 @@ def _check_replies(
 
 
 def _replies(engine: "Engine", prompts: Sequence[list[int]]) -> tuple[list[str], list[bool]]:
-    from benchmarks.engine import Finished, Request, Sampling
+    from benchmarks.engine.contract import Finished, Request, Sampling
 
     texts, stopped = [], []
     for prompt in prompts:
@@ -283,9 +282,7 @@ def _write(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("training.verify", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's directory, such as runs/llama-3.2-1b-r8")
     parser.add_argument(
         "--replies", type=int, default=12, metavar="N", help="prompts to answer; 0 leaves them out (default: 12)"

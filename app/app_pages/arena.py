@@ -7,18 +7,18 @@ import time
 import streamlit as st
 
 from app import runtime
-from app.arena import Battle, draw_pair
-from app.conversation import lane_requests
-from app.generation import Refused
-from app.reply_facts import ENDINGS, statistics_line
-from app.suite_prompts import library
+from app.arena.battle import Battle, draw_pair
+from app.arena.vote_backup import banner
+from app.arena.vote_store import VotedAlready, VotesError
+from app.chat.conversation import lane_requests
+from app.chat.generation import Refused
+from app.chat.reply_facts import ENDINGS, statistics_line
+from app.chat.suite_prompts import library
 from app.views.say import say_error, say_warning
 from app.views.standing import show_standing
-from app.vote_backup import banner
-from app.vote_store import VotedAlready, VotesError
-from benchmarks.engine import Sampling
-from benchmarks.votes import Outcome
-from data.sources import local_path
+from benchmarks.engine.contract import Sampling
+from benchmarks.statistics.votes import Outcome
+from data.models.fetch import local_path
 
 REFRESH_S = 0.3
 SAMPLING = Sampling(temperature=0.6, top_p=0.9, max_tokens=256)

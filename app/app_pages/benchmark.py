@@ -6,14 +6,14 @@ from typing import Any
 import streamlit as st
 
 from app import runtime
-from app.benchmark_jobs import Job, JobError
+from app.results.jobs import Job, JobError
 from app.views.say import say_error, say_quietly
-from benchmarks.charts import model_points, scatter
-from benchmarks.colours import colour_of
-from benchmarks.runs import RunError, read_run
-from data.registry import load_registry
-from data.sources import local_path
-from data.suites import shipped_suites
+from benchmarks.charts.colours import colour_of
+from benchmarks.charts.scatter import model_points, scatter
+from benchmarks.runs.read import RunError, read_run
+from data.models.fetch import local_path
+from data.models.registry import load_registry
+from data.suites.prompts import shipped_suites
 
 LOOK_S, REDRAW_S = 2.0, 30.0
 CONDITIONS = {
@@ -46,7 +46,7 @@ def act(name: str, verb: str) -> None:
 
 
 def show_form() -> None:
-    measurable = load_registry()  # what `benchmarks.run` knows; a model added on the Models page is not in it
+    measurable = load_registry()  # what the run's own process knows: the project's models and the added ones
     here = [model_id for model_id, entry in measurable.items() if local_path(entry, measurable)]
     with st.container(border=True):
         usual = [each for each in runtime.default_pair() if each in here]

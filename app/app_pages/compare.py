@@ -5,10 +5,10 @@ from dataclasses import replace
 import streamlit as st
 
 from app import runtime
-from app.conversation import MIN_LANES, REPORT_PROMPTS, Turn, lane_requests
-from app.generation import Refused
-from app.links import read_link
-from app.suite_prompts import SuitePrompt
+from app.chat.conversation import MIN_LANES, REPORT_PROMPTS, Turn, lane_requests
+from app.chat.generation import Refused
+from app.chat.links import read_link
+from app.chat.suite_prompts import SuitePrompt
 from app.views.prompts import show_library, show_list, show_list_form
 from app.views.replies import show_difference, show_turn
 from app.views.say import say_error, say_warning
@@ -21,7 +21,7 @@ from app.views.settings import (
     show_settings,
 )
 from app.views.sharing import show_export, show_share
-from benchmarks.engine import Sampling
+from benchmarks.engine.contract import Sampling
 
 REFRESH_S = 0.5  # each look costs the models some milliseconds of processor time
 

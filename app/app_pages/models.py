@@ -7,18 +7,20 @@ from typing import Any
 import streamlit as st
 
 from app import runtime
-from app.added_models import file_entry, hub_entry
-from app.inert import inert_markdown
-from app.model_facts import adapter_manifest, header_of, parity_rows, table, training_curve, training_name
-from app.people import TOKEN_VARIABLE, problem_with_token, usable_token
+from app.chat.inert import inert_markdown
+from app.chat.visitors import problem_with_token, usable_token
+from app.library.facts import adapter_manifest, header_of, parity_rows, table, training_curve, training_name
 from app.views.say import say_quietly, say_warning
-from app.views.training_chart import curve_chart
-from benchmarks.machine import available_memory_bytes, usable_threads
-from data.card import Card
-from data.disk import size_text
-from data.progress import ModelError
-from data.registry import FileSource, HubSource, ModelEntry
-from data.sources import local_path, remove
+from benchmarks.charts.training import curve_chart
+from benchmarks.engine.machine import available_memory_bytes, usable_threads
+from data.errors import ModelError
+from data.files import size_text
+from data.hub.download import HubSource
+from data.models.added import file_entry, hub_entry
+from data.models.card import Card
+from data.models.fetch import local_path, remove
+from data.models.registry import FileSource, ModelEntry
+from data.settings import OPERATOR_TOKEN
 
 LOOK_S = 0.5
 
@@ -173,7 +175,7 @@ def show_operator_entry() -> None:
     if operator or not usable_token(os.environ):
         return
     with st.popover("I am the operator", icon=":material/key:"):
-        st.text_input("Token", type="password", key="operator_token", help=TOKEN_VARIABLE, persist_state="session")
+        st.text_input("Token", type="password", key="operator_token", help=OPERATOR_TOKEN.name, persist_state="session")
         if state.get("operator_token"):
             st.error("This is not the operator's token.", icon=":material/error:")
 

@@ -3,13 +3,13 @@
 import streamlit as st
 
 from app.results_cache import all_runs
-from app.runs_on_disk import run_name
 from app.views.overview import show_overview
 from app.views.pair import show_pair
 from app.views.run_pair import show_run_pair
 from app.views.samples import show_method, show_samples
 from app.views.say import say_warning
-from benchmarks.runs import Run
+from benchmarks.runs.on_disk import run_name
+from benchmarks.runs.read import Run
 
 OVERVIEW, PAIR, RUNS, ONE_RUN = "Overview", "Two models", "Run against run", "One run"
 

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app import runtime
-from app.shares import ShareError
+from app.chat.shares import ShareError
 from app.views.say import say_info, say_warning
 
 state, share_id = st.session_state, st.query_params.get("id", "")

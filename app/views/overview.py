@@ -5,14 +5,18 @@ from typing import Any
 import streamlit as st
 
 from app import runtime
-from app.inert import inert_markdown
-from app.result_filters import Choice, options
+from app.chat.inert import inert_markdown
 from app.results_cache import State, factorial_of, points_of
 from app.views.charts import show_chart, show_selectable
 from app.views.samples import show_method, show_samples
 from app.views.say import say_quietly
-from benchmarks.colours import colour_of
-from benchmarks.runs import Run
+from benchmarks.analysis.depth import depth_points
+from benchmarks.analysis.filters import Choice, options
+from benchmarks.charts.colours import colour_of
+from benchmarks.charts.effects import factorial_chart, factorial_words
+from benchmarks.charts.scatter import AXES, scatter
+from benchmarks.charts.speed import depth_chart
+from benchmarks.runs.read import Run
 
 FILTERS = {
     "suites": "Suite",
@@ -24,8 +28,6 @@ FILTERS = {
 
 
 def show_overview(state: State, runs: tuple[Run, ...]) -> None:
-    from benchmarks.charts import AXES, scatter
-
     with st.container(horizontal=True, vertical_alignment="bottom"):
         axis = st.selectbox(
             "Against quality", list(AXES), format_func=lambda it: AXES[it].title, key="results_axis", width=320
@@ -128,8 +130,6 @@ def show_picked(points: Any, picked: list[str], runs: tuple[Run, ...]) -> None:
 
 
 def show_square(state: State, runs: tuple[Run, ...]) -> None:
-    from benchmarks.effect_charts import factorial_chart, factorial_words
-
     found = factorial_of(state, None, runs)
     if found is None:
         return
@@ -140,9 +140,6 @@ def show_square(state: State, runs: tuple[Run, ...]) -> None:
 
 
 def show_depth(runs: tuple[Run, ...]) -> None:
-    from benchmarks.depth import depth_points
-    from benchmarks.speed_charts import depth_chart
-
     for run in runs:
         if points := depth_points(run):
             st.subheader("Speed after a long context", anchor=False)

@@ -3,16 +3,16 @@
 import streamlit as st
 
 from app import runtime
-from app.inert import inert_markdown
+from app.chat.inert import inert_markdown
+from app.chat.suite_prompts import prompt_text
 from app.results_cache import State, verdict_of, waterfall_of
-from app.suite_prompts import prompt_text
-from app.verdict_figures import ALL_SUITES, verdict_figures
 from app.views.charts import show_chart
 from app.views.samples import show_method
 from app.views.say import say_info, say_quietly
-from benchmarks.pairs import Flip, flip_table
-from benchmarks.runs import Run, RunError
-from benchmarks.verdict import Verdict
+from benchmarks.analysis.verdict import ALL_SUITES, Verdict, verdict_figures
+from benchmarks.charts.effects import waterfall_chart, waterfall_words
+from benchmarks.runs.read import Run, RunError
+from benchmarks.statistics.pairs import Flip, flip_table
 
 
 def show_pair(state: State, runs: tuple[Run, ...]) -> None:
@@ -106,8 +106,6 @@ def icon_of(right: bool) -> str:
 
 
 def show_waterfall(state: State, model: str, suite: str | None, runs: tuple[Run, ...]) -> None:
-    from benchmarks.effect_charts import waterfall_chart, waterfall_words
-
     steps = waterfall_of(state, model, suite, runs)
     st.subheader(f"From the base to {inert_markdown(runtime.label(model))}", anchor=False)
     if isinstance(steps, str):

@@ -5,10 +5,9 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import runtime
-from app.generation import Refused
-from app.list_runs import ListRun, as_csv, as_rows
-from app.prompt_list import COLUMN, MAX_PROMPTS, ListError, from_csv, pasted
-from app.suite_prompts import SuitePrompt, library
+from app.chat.generation import Refused
+from app.chat.list_runs import COLUMN, MAX_PROMPTS, ListError, ListRun, as_csv, as_rows, from_csv, pasted
+from app.chat.suite_prompts import SuitePrompt, library
 from app.views.say import say_error, say_warning
 from app.views.settings import chosen_models, chosen_sampling, chosen_system
 

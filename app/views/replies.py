@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from app import runtime
-from app.conversation import Turn
-from app.diff import MAX_WORDS, as_html, is_cut, shared_share, word_diff
-from app.lanes import Lane
-from app.reply_facts import details, statistics_line, status_line
-from app.suite_prompts import find, grade_reply
+from app.chat.conversation import Turn
+from app.chat.diff import MAX_WORDS, as_html, is_cut, shared_share, word_diff
+from app.chat.lanes import Lane
+from app.chat.reply_facts import details, statistics_line, status_line
+from app.chat.suite_prompts import find, grade_reply
 from app.views.say import say_error
 from app.views.settings import LETTERS
 

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.results_cache import State, changes_of
-from app.runs_on_disk import run_name
 from app.views.say import say_info, say_quietly
-from benchmarks.runs import Run
+from benchmarks.runs.on_disk import run_name
+from benchmarks.runs.read import Run
 
 if TYPE_CHECKING:
-    from benchmarks.compare_runs import Change
+    from benchmarks.analysis.changes import Change
 
 
 def show_run_pair(state: State, runs: tuple[Run, ...]) -> None:

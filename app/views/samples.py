@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.runs_on_disk import samples_table, without_folders
 from app.views.say import say_quietly
-from benchmarks.runs import Run
+from benchmarks.runs.on_disk import samples_table, without_paths
+from benchmarks.runs.read import Run
 
 RESULTS = ("wrong", "right", "partly", "not graded", "error")
 
@@ -18,7 +18,7 @@ def show_method(runs: Sequence[Run], key: str) -> None:
         with popover:
             for run in runs:
                 say_quietly(f"{run.id}: {run.machine}")
-                st.json(without_folders({k: v for k, v in run.manifest.items() if k != "models"}), expanded=1)
+                st.json(without_paths({k: v for k, v in run.manifest.items() if k != "models"}), expanded=1)
 
 
 def show_samples(run: Run, model: str, *, key: str) -> None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.inert import inert_markdown
+from app.chat.inert import inert_markdown
 
 
 def say_error(text: str) -> None:

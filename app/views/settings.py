@@ -7,12 +7,12 @@ from typing import Any
 import streamlit as st
 
 from app import runtime
-from app.conversation import MAX_LANES, MIN_LANES
-from app.model_facts import template_switches
-from app.sampling_ranges import RANGES
-from benchmarks.chat_template import read_switches
-from benchmarks.engine import MAX_STOP_CHARACTERS, MAX_STOPS, Sampling, TemplateSwitch
-from data.sources import local_path
+from app.chat.conversation import MAX_LANES, MIN_LANES
+from app.chat.links import RANGES
+from app.library.facts import template_switches
+from benchmarks.engine.chat_template import read_switches
+from benchmarks.engine.contract import MAX_STOP_CHARACTERS, MAX_STOPS, Sampling, TemplateSwitch
+from data.models.fetch import local_path
 
 DEFAULTS: dict[str, Any] = {
     "temperature": 0.6,

@@ -6,9 +6,9 @@ from typing import Any
 import streamlit as st
 
 from app import runtime
-from app.conversation import Turn
-from app.export import as_csv, as_json, as_markdown, as_record, digest
-from app.shares import Receipt, ShareError
+from app.chat.conversation import Turn
+from app.chat.export import as_csv, as_json, as_markdown, as_record, digest
+from app.chat.shares import Receipt, ShareError
 from app.views.say import say_error
 
 FORMS = (

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.graders import form, ifeval, numbers, structure, words
 from benchmarks.graders.grade import Grade, Grader, GraderError
-from data.suites import Prompt, Suite
+from data.suites.prompts import Prompt, Suite
 
 __all__ = ["GRADERS", "Grade", "Grader", "GraderError", "check_suite", "grade"]
 

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from data.errors import TradeoffError
+
 MAX_ANSWER_CHARACTERS = 8000
 
 
-class GraderError(Exception):
+class GraderError(TradeoffError):
     """A grader's configuration that cannot be used; one line saying what is wrong with it."""
 
 

@@ -1,14 +1,14 @@
 from collections.abc import Callable
-from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
 from app import runtime
-from app.arena import Battle
-from app.lanes import Lane
-from app.vote_store import Vote
+from app.arena.battle import Battle
+from app.arena.vote_store import Vote
+from app.chat.lanes import Lane
+from data.paths import ROOT
 
-ENTRY = Path(__file__).resolve().parents[2] / "app" / "streamlit_app.py"
+ENTRY = ROOT / "app" / "streamlit_app.py"
 Script = Callable[..., None]
 
 

@@ -6,8 +6,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import runtime
-from app.people import TOKEN_VARIABLE
+from data.settings import OPERATOR_TOKEN as TOKEN
 from tests.app.test_compare_page import open_app, wait_for
+from tests.gguf_bytes import model_bytes
 
 
 def shows(words: str) -> Callable[[AppTest], bool]:
@@ -18,7 +19,7 @@ def shows(words: str) -> Callable[[AppTest], bool]:
 def test_a_run_is_counted_drawn_and_cancelled(
     scripted_app: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(TOKEN_VARIABLE, "the-token-of-this-test")
+    monkeypatch.setenv(TOKEN.name, "the-token-of-this-test")
     model = tmp_path / "slow.json"
     model.write_text(json.dumps({"reply": "word " * 20, "pace_s": 0.02}))
     app = open_app()
@@ -33,3 +34,17 @@ def test_a_run_is_counted_drawn_and_cancelled(
     app.button(key=f"cancel_{name}").click().run()
     wait_for(app, shows("stopped"))
     assert app.button(key=f"resume_{name}")
+
+
+def test_a_model_added_on_the_models_page_can_be_chosen(
+    scripted_app: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN.name, "the-token-of-this-test")
+    (tmp_path / "mine.gguf").write_bytes(model_bytes())
+    app = open_app()
+    app.session_state["operator_token"] = "the-token-of-this-test"
+    app.switch_page("app_pages/models.py").run()
+    app.text_input(key="add_path").set_value(str(tmp_path / "mine.gguf"))
+    next(button for button in app.button if button.label == "Add the file").click().run()
+    app.switch_page("app_pages/benchmark.py").run()
+    assert "mine" in app.button_group(key="bench_models").options

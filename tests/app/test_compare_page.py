@@ -6,12 +6,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import runtime
-from app.conversation import REPORT_PROMPTS
-from app.people import TOKEN_VARIABLE
-from benchmarks.engine import Sampling
+from app.chat.conversation import REPORT_PROMPTS
+from benchmarks.engine.contract import Sampling
+from data.paths import ROOT
+from data.settings import OPERATOR_TOKEN as TOKEN
 
 Script = Callable[..., None]
-ENTRY = Path(__file__).resolve().parents[2] / "app" / "streamlit_app.py"
+ENTRY = ROOT / "app" / "streamlit_app.py"
 
 
 def open_app() -> AppTest:
@@ -233,11 +234,12 @@ def test_a_list_gives_a_table_with_every_reply(scripted_app: Script) -> None:
 
 
 def test_the_operators_form_refuses_a_run_without_models(scripted_app: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(TOKEN_VARIABLE, "the-token-of-this-test")
+    monkeypatch.setenv(TOKEN.name, "the-token-of-this-test")
     app = open_app()
     app.switch_page("app_pages/benchmark.py").run()
     assert "started by the operator" in app.info[0].value
     app.session_state["operator_token"] = "the-token-of-this-test"
+    app.session_state["bench_models"] = []
     app.run()
     app.button(key="bench_start").click().run()
     assert not app.exception

@@ -15,7 +15,7 @@ SECRET = "hush-this-is-a-long-token"
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A small checkout in place of this one, and no waiting between looks at a build."""
-    from app import staging
+    from app.space import staging
 
     root = tmp_path / "checkout"
     for part in staging.PARTS:

@@ -1,16 +1,16 @@
 """The Models page over a Hub on loopback: what a card says, and failures without their secrets."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import runtime
-from tests.data.test_catalogue import CARD, entries
+from data.paths import ROOT
+from tests.data.models.test_published import CARD, entries
 from tests.hub import Hub, Repo
 
-PAGE = Path(__file__).resolve().parents[2] / "app" / "app_pages" / "models.py"
+PAGE = ROOT / "app" / "app_pages" / "models.py"
 TOKEN = "hf_RecognisableSecret0123456789abcd"
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.result_filters import options
-from app.runs_on_disk import load_runs
+from benchmarks.analysis.filters import options
+from benchmarks.runs.on_disk import load_runs
+from data.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "benchmarks" / "results"
 PAGES = ("compare", "results", "arena", "models", "benchmark", "method")
 Script = Callable[..., None]

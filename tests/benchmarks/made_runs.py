@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.runs import FIXED_SHAPE, Row, Run
+from benchmarks.runs.read import FIXED_SHAPE, Row, Run
 
 _GRADES: dict[str, float | None] = {"1": 1.0, "0": 0.0, "-": None}
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.random import Generator
 
-from benchmarks.pairs import PromptKey, Scores
+from benchmarks.statistics.pairs import PromptKey, Scores
 
 
 def simulated_pair(

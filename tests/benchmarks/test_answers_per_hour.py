@@ -6,8 +6,9 @@ import pytest
 
 from benchmarks import answers_per_hour
 from benchmarks.answers_per_hour import REPLY_TOKENS, Pass, batched_bench, different_prompts, main, summed, table
-from benchmarks.engine import EngineError
-from data.suites import SuiteError, load_suite
+from benchmarks.engine.contract import EngineError
+from data.errors import SuiteError
+from data.suites.prompts import load_suite
 
 
 def passes(*seconds: float) -> list[Pass]:

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import compare
-from benchmarks.run_writer import RunWriter, write_manifest
-from benchmarks.runs import Row, RunError, read_run
+from benchmarks.analysis import comparisons
+from benchmarks.runs.read import Row, RunError, read_run
+from benchmarks.runs.write import RunWriter, write_manifest
 
 
 def a_run(directory: Path, grades: dict[str, list[float | None]]) -> Path:
@@ -33,7 +34,7 @@ def a_run(directory: Path, grades: dict[str, list[float | None]]) -> Path:
 
 def test_models_are_compared_on_the_prompts_that_both_were_graded_on(tmp_path: Path) -> None:
     directory = a_run(tmp_path / "r", {"base": [0, 0, 1, None, 1, 0], "tuned": [1, 1, 1, 1, 0, 0]})
-    (found,) = compare.compare(read_run(directory), "base")
+    (found,) = comparisons.compare(read_run(directory), "base")
     assert (found.n, found.left_out, found.only_b, found.only_a) == (5, 1, 1, 2)
     assert found.difference == pytest.approx(0.2)
     assert found.low < 0.2 < found.high
@@ -41,7 +42,7 @@ def test_models_are_compared_on_the_prompts_that_both_were_graded_on(tmp_path: P
 
 def test_kinds_are_compared_apart_when_asked(tmp_path: Path) -> None:
     directory = a_run(tmp_path / "r", {"base": [0, 1, 0, 1], "tuned": [1, 1, 1, 1]})
-    found = compare.compare(read_run(directory), "base", by_kind=True)
+    found = comparisons.compare(read_run(directory), "base", by_kind=True)
     assert {each.kinds: each.difference for each in found} == {(): 0.5, ("logic",): 1.0, ("facts",): 0.0}
 
 
@@ -67,4 +68,4 @@ def test_a_model_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.Ca
     assert compare.main([str(ungraded), "--base", "base"]) == 1
     assert "nothing is graded for 'base' and another model" in capsys.readouterr().err
     with pytest.raises(RunError, match="one model only"):
-        compare.compare(read_run(a_run(tmp_path / "s", {"base": [1.0]})), "base")
+        comparisons.compare(read_run(a_run(tmp_path / "s", {"base": [1.0]})), "base")

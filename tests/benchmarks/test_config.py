@@ -5,10 +5,10 @@ import pytest
 
 from benchmarks.config import Config, ConfigError, load_config, original
 from benchmarks.graders import check_suite
-from data.registry import get, load_registry
-from data.suites import load_suite
+from data.models.registry import get, load_registry
+from data.paths import ROOT
+from data.suites.prompts import load_suite
 
-ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "benchmarks" / "configs").glob("*.toml"))
 MINIMAL = 'name = "x"\nmodels = ["a"]\nsuites = ["core"]\n'
 

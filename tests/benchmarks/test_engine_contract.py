@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.engine import (
+from benchmarks.engine import ENGINES
+from benchmarks.engine.contract import (
     Delta,
     Engine,
     EngineError,
@@ -19,7 +20,6 @@ from benchmarks.engine import (
     Sampling,
     Started,
 )
-from benchmarks.engines import ENGINES
 
 OpenEngine = Callable[..., Engine]
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from benchmarks.graders import GRADERS, GraderError, check_suite, grade
-from data.suites import Prompt, Suite, load_suite, shipped_suites
+from data.suites.prompts import Prompt, Suite, load_suite, shipped_suites
 
 SHIPPED = [(name, prompt) for name in shipped_suites() for prompt in load_suite(name).prompts]
 

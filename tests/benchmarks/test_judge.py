@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import judge, run
-from benchmarks.judge import Judgement, answered_pairs, judge_run, read_choice, report_text
-from benchmarks.runs import RunError, find_runs
+from benchmarks.runs.read import RunError, find_runs
+from benchmarks.statistics.preference import Ask, Judgement, answered_pairs, judge_run, read_choice, report_text
 from tests.benchmarks.made_runs import graded_rows, made_run
 
 RUN = made_run(graded_rows("a", "1100"), graded_rows("b", "1100"))
@@ -31,7 +31,7 @@ def test_a_reply_names_one_answer_or_none(reply: str | None, wanted: str | None)
     assert read_choice(reply) == wanted
 
 
-def prefers(text: str) -> judge.Ask:
+def prefers(text: str) -> Ask:
     """A judge that chooses the answer with this text wherever it stands."""
     return lambda prompt: "1" if text in prompt.partition("Answer 2:")[0].partition("Answer 1:")[2] else "2"
 

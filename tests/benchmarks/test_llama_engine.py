@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.engine import EngineError, Event, Finished, LoadOptions, Message, Request, Sampling
+from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions, Message, Request, Sampling
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def engine(embedded_model: Path):  # type: ignore[no-untyped-def]
-    from benchmarks.engines.llama import LlamaEngine
+    from benchmarks.engine.llama import LlamaEngine
 
     engine = LlamaEngine(embedded_model, LoadOptions(sequences=3, context_tokens=2048))
     yield engine
@@ -98,7 +98,7 @@ def test_the_template_of_the_file_is_applied_without_a_second_bos(engine) -> Non
 
 
 def test_exactly_one_bos_where_the_metadata_asks_for_one() -> None:
-    from benchmarks.engines.prompt_tokens import one_bos
+    from benchmarks.engine.prompt_tokens import one_bos
 
     assert one_bos([5, 6], bos=1, wanted=True) == [1, 5, 6]
     assert one_bos([1, 5, 6], bos=1, wanted=True) == [1, 5, 6]
@@ -108,7 +108,7 @@ def test_exactly_one_bos_where_the_metadata_asks_for_one() -> None:
 
 
 def test_a_new_chat_does_not_take_the_cache_of_one_that_only_begins_alike() -> None:
-    from benchmarks.engines.slots import Slot, choose_slot
+    from benchmarks.engine.slots import Slot, choose_slot
 
     chat = Slot(index=0, tokens=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], used_at=5)
     empty = Slot(index=1)
@@ -119,7 +119,7 @@ def test_a_new_chat_does_not_take_the_cache_of_one_that_only_begins_alike() -> N
 
 
 def test_a_beginning_that_prompts_share_is_read_once_and_the_answers_are_the_same(embedded_model: Path) -> None:
-    from benchmarks.engines.llama import LlamaEngine
+    from benchmarks.engine.llama import LlamaEngine
 
     texts = ["What is the capital of France?", "Name three colours of the rainbow.", "What is 17 + 26?"]
     requests = [replace(ask(text, max_tokens=12), cold=False) for text in texts]
@@ -165,7 +165,7 @@ def test_a_copied_cache_gives_the_very_same_logits(engine) -> None:  # type: ign
 def test_a_model_that_would_not_fit_is_refused_before_any_work(
     embedded_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from benchmarks.engines import llama, load_memory
+    from benchmarks.engine import llama, load_memory
 
     monkeypatch.setattr(load_memory, "available_memory_bytes", lambda: 150_000_000)
     with pytest.raises(EngineError, match=r"needs 0\.\d GB of memory .*, 0\.1 GB are available"):
@@ -173,7 +173,7 @@ def test_a_model_that_would_not_fit_is_refused_before_any_work(
 
 
 def test_a_truncated_file_is_refused_with_both_sizes(embedded_model: Path, tmp_path: Path) -> None:
-    from benchmarks.engines.llama import LlamaEngine
+    from benchmarks.engine.llama import LlamaEngine
 
     short = tmp_path / "short.gguf"
     with embedded_model.open("rb") as whole:

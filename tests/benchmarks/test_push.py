@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import push
-from benchmarks.run_writer import RunWriter, write_manifest
-from benchmarks.runs import read_run
+from benchmarks.runs.read import read_run
+from benchmarks.runs.write import RunWriter, write_manifest
 from tests.benchmarks.made_runs import graded_rows, made_run
 from tests.hub import Account, Hub
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import report
-from benchmarks.points import COLUMNS
-from benchmarks.report_content import collect
-from benchmarks.report_html import html_report
-from benchmarks.run_writer import RunWriter, write_manifest
-from benchmarks.runs import DEPTH, FIXED_SHAPE, Run, RunError
+from benchmarks.analysis.points import COLUMNS
+from benchmarks.reports.content import collect
+from benchmarks.reports.html import html_report
+from benchmarks.runs.read import DEPTH, FIXED_SHAPE, Run, RunError
+from benchmarks.runs.write import RunWriter, write_manifest
 from tests.benchmarks.made_runs import graded_rows, made_run, timed_rows
 
 HOSTILE = "<script>alert(1)</script> | and </table>"

@@ -17,15 +17,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks import execute, run
+from benchmarks import run
 from benchmarks.config import load_config
-from benchmarks.run_writer import RunWriter
-from benchmarks.runs import Run, read_run
-from benchmarks.subjects import find_subjects
-from data.suites import load_suite
+from benchmarks.measure import execute
+from benchmarks.measure.models import find_subjects
+from benchmarks.runs.read import Run, read_run
+from benchmarks.runs.write import RunWriter
+from data.paths import ROOT
+from data.suites.prompts import load_suite
 from tests.gguf_bytes import gguf_bytes
 
-ROOT = Path(__file__).parents[2]
 KEYS = {"id", "decode_tok_per_s", "prefill_tok_per_s", "ttft_s", "accuracy", "n", "peak_rss_bytes"}
 
 

@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.shapes import SHAPES, llama3_rope_factors, main, matrices, write_f16
-from data.gguf_header import read_header
+from benchmarks.shapes import SHAPES, main, matrices, write_f16
+from data.gguf.header import read_header
+from data.gguf.rope import llama3_rope_factors
 from tests.gguf_bytes import gguf_bytes, word_tokenizer
 
 TINY = SHAPES["tiny"]

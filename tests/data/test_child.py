@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from data.child import last_error, quantize_in_child, quantized_share, run_child
-from data.progress import FetchCancelled, ModelError, never_cancelled
+from data.errors import ModelError
+from data.progress import FetchCancelled, never_cancelled
 from tests.gguf_bytes import model_bytes
 
 

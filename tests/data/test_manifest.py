@@ -27,8 +27,8 @@ def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path) -> None:
     [
         ({"schema_version": 2}, "schema version 2, this Tradeoff reads up to 1; update it"),
         ({"schema_version": None}, "not a manifest: no schema_version"),
-        ({"rnk": 8}, "unknown key 'rnk'; known keys: alpha, base,"),
-        ({"kind": "model"}, "unknown kind 'model'; known kinds: adapter, gguf, parity"),
+        ({"rnk": 8}, "unknown key 'rnk'; known keys: kind, base,"),
+        ({"kind": "model"}, "kind is 'model'; known: adapter, gguf, parity"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -44,8 +44,8 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path, change: dict[st
 def test_missing_keys_and_broken_json_are_said(tmp_path: Path) -> None:
     path = tmp_path / "manifest.json"
     path.write_text('{"schema_version": 1, "kind": "gguf"}')
-    with pytest.raises(ManifestError, match="missing 4 required keyword-only arguments: 'base'"):
+    with pytest.raises(ManifestError, match="missing base, base_sha256, files, created_by"):
         read_manifest(path)
     path.write_text("{")
-    with pytest.raises(ManifestError, match="not valid JSON"):
+    with pytest.raises(ManifestError, match="not JSON"):
         read_manifest(path)

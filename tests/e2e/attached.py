@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from pathlib import Path
 from urllib.request import urlopen
 
 import numpy as np
@@ -27,17 +26,17 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
-from app.conversation import REPORT_PROMPTS, lane_requests
-from app.generation import GenerationService
+from app.chat.conversation import REPORT_PROMPTS, lane_requests
+from app.chat.generation import GenerationService
 from app.runtime import DEFAULT_PAIR, WORKER_ENVIRONMENT
 from app.views.settings import DEFAULTS
-from benchmarks.engine import Sampling
-from benchmarks.stats import FloatArray, median_interval
-from benchmarks.worker import Worker
-from data.registry import load_registry
-from data.sources import fetch
+from benchmarks.engine.contract import Sampling
+from benchmarks.engine.worker import Worker
+from benchmarks.statistics.stats import FloatArray, median_interval
+from data.models.fetch import fetch
+from data.models.registry import load_registry
+from data.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 RATE = re.compile(r"\*\*([\d.]+) tok/s\*\* decode .* (finished|cut off)")
 PORT = 8755
 SETTLE_S = 8.0

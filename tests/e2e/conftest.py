@@ -18,12 +18,11 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from app.people import TOKEN_VARIABLE
-from data.cache import cache_dir
+from data.paths import ROOT, cache_dir
+from data.settings import OPERATOR_TOKEN as TOKEN
 from tests.gguf_bytes import model_bytes
 from tests.hub import Hub, Repo, serve_hub
 
-ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = "/usr/bin/chromium"
 BROWSER_OPTIONS = [
     "--no-sandbox",
@@ -109,7 +108,7 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedApp]:
             "HF_ENDPOINT": hub.url,
             "HF_HOME": str(folder / "hf"),
             "NO_PROXY": "127.0.0.1,localhost",
-            TOKEN_VARIABLE: OPERATOR_TOKEN,
+            TOKEN.name: OPERATOR_TOKEN,
         }
         with serve(variables) as url:
             yield ScriptedApp(url=url, folder=folder, hub=hub)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from benchmarks.runs import find_runs, read_run
+from benchmarks.runs.read import find_runs, read_run
 from tests.e2e.conftest import serve, tab
 
 pytestmark = pytest.mark.slow

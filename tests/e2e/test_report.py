@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from benchmarks.report_content import collect
-from benchmarks.report_html import html_report
+from benchmarks.reports.content import collect
+from benchmarks.reports.html import html_report
 from tests.benchmarks.test_report import quality, speed
 
 

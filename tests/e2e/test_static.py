@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from app.site import write_site
+from benchmarks.reports.site import write_site
 from tests.benchmarks.test_report import quality, speed
 
 

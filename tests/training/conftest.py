@@ -73,7 +73,7 @@ def tiny(tiny_base: Path, tmp_path: Path) -> Tiny:
 @pytest.fixture(scope="session")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> "PreTrainedTokenizerFast":
     """The tiny Llama's, with Llama 3's special tokens and its chat template."""
-    from training.examples import load_tokenizer
+    from training.rows.examples import load_tokenizer
 
     directory = tmp_path_factory.mktemp("tokenizer")
     write_tokenizer(directory)

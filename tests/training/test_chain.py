@@ -7,15 +7,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.engine import Finished, LoadOptions, Message, Request, Sampling
-from benchmarks.worker import WorkerEngine
-from data.registry import load_registry
-from data.sources import fetch
+from benchmarks.engine.contract import Finished, LoadOptions, Message, Request, Sampling
+from benchmarks.engine.worker import WorkerEngine
+from data.models.fetch import fetch
+from data.models.registry import read_registry
 from tests.hub import COMMIT, Account, Hub, Repo
 from tests.training.tiny_llama import write_rows
 from training import export, forgetting, prepare, publish, sft, verify
 from training.config import CONFIGS_DIR
-from training.examples import prompt_ids
+from training.rows.examples import prompt_ids
 from training.run_directory import RunDirectory, read_record
 
 REPO = "me/tiny-r4"
@@ -88,7 +88,7 @@ def test_rows_become_a_model_that_is_published_fetched_and_answers(
     entries = capsys.readouterr().out.partition("\n")[2]
     (tmp_path / "models.toml").write_text(entries)
     assert len(tomllib.loads(entries)["model"]) == 3
-    registry = load_registry(tmp_path / "models.toml")
+    registry = read_registry(tmp_path / "models.toml")
     model = fetch(registry["tiny-q4_k_m"], registry)
     assert model.read_bytes() == run.gguf("q4_k_m").read_bytes()
     _chat(model, Path(record.data_path) / "tokenizer")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from data.suites import load_suite
+from data.suites.prompts import load_suite
 from training.config import (
     ALL_LINEAR,
     CONFIGS_DIR,
@@ -173,7 +173,7 @@ def test_a_file_that_is_no_configuration_is_one_line(tmp_path: Path) -> None:
     assert "not TOML" in refusal(path=broken)
     assert "line " in refusal(path=broken)
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
-    assert "not TOML" in refusal(path=tmp_path / "binary.toml")
+    assert "not UTF-8" in refusal(path=tmp_path / "binary.toml")
     assert "cannot be read (Is a directory)" in refusal(path=tmp_path)
     missing = refusal(path=tmp_path / "none.toml")
     assert "cannot be read (No such file or directory); shipped in training/configs: " in missing

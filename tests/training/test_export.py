@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from data.checksums import sha256_of
-from data.gguf_header import read_header
-from data.lora import read_adapter
+from data.files import sha256_of
+from data.gguf.header import read_header
+from data.gguf.lora import read_adapter
 from data.manifest import read_manifest
 from tests.data.gguf_models import values
 from tests.training.conftest import Tiny
+from training.checkpoints.tensors import checkpoint_name, heads_of, unpermute
 from training.config import TrainingError
 from training.export import export, main, read_peft_adapter
-from training.llama_tensors import checkpoint_name, heads_of, unpermute
 from training.run_directory import RunDirectory, read_record, write_record
 
 pytestmark = pytest.mark.slow  # the shared run is exported by llama.cpp
@@ -87,7 +87,7 @@ def test_the_merge_without_torch_equals_pefts_to_rounding(tiny_run: tuple[Tiny, 
 
 
 def test_the_file_names_itself_its_tokens_and_its_template(tiny_run: tuple[Tiny, RunDirectory]) -> None:
-    from training.bpe import gguf_tokenizer
+    from training.checkpoints.tokenizer import gguf_tokenizer
 
     run = tiny_run[1]
     expected = gguf_tokenizer(Path(read_record(run).data_path) / "tokenizer", 311)
@@ -117,7 +117,7 @@ def test_a_run_from_a_registrys_gguf_merges_into_that_file(
     tiny_run: tuple[Tiny, RunDirectory], exported: RunDirectory, tmp_path: Path
 ) -> None:
     """The base in the file's own precision is what was trained on, so its metadata and vectors stay byte for byte."""
-    from training.llama_gguf import write_gguf
+    from training.checkpoints.write_gguf import write_gguf
 
     tiny = tiny_run[0]
     write_gguf(tiny.base, tmp_path / "base.gguf", name="base", tokenizer=tiny.base)
@@ -131,7 +131,7 @@ def test_a_run_from_a_registrys_gguf_merges_into_that_file(
         np.testing.assert_array_equal(found, expected[name])
 
 
-@pytest.mark.parametrize("where", ["training.llama_gguf.write_gguf", "data.lora.merge_adapter"])
+@pytest.mark.parametrize("where", ["training.checkpoints.write_gguf.write_gguf", "data.gguf.lora.merge_adapter"])
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
     exported: RunDirectory, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -149,7 +149,7 @@ def test_too_little_room_is_said_before_anything_is_written(
     exported: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(exported.export)
-    monkeypatch.setattr("data.disk.shutil.disk_usage", lambda path: SimpleNamespace(free=1))
+    monkeypatch.setattr("data.files.shutil.disk_usage", lambda path: SimpleNamespace(free=1))
     assert "disk full: exporting tiny needs " in refusal(exported)
     assert not exported.gguf("adapter").exists()
 

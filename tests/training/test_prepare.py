@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from data.checksums import sha256_of
-from data.suites import load_suite
+from data.files import sha256_of
+from data.suites.prompts import load_suite
 from tests.training.conftest import Tiny
 from tests.training.tiny_llama import write_rows
 from training.config import CONFIGS_DIR, Config, TrainingError, load_config
-from training.examples import IGNORED
-from training.prepare import Prepared, main, prepare
+from training.prepare import main
+from training.rows.build import Prepared, prepare
+from training.rows.examples import IGNORED
 
 
 def rows_of(path: Path) -> list[dict[str, list[int]]]:
@@ -151,7 +152,7 @@ def test_other_rows_length_suites_or_template_are_other_data(tiny: Tiny, monkeyp
     paths = {prepare(tiny.config(), runs=tiny.runs).path}
     for change in ("training.max_length=200", "data.seed=1", "data.validation_rows=5"):
         paths.add(prepare(tiny.config(change), runs=tiny.runs).path)
-    monkeypatch.setattr("training.overlap.suite_prompts", lambda held_out: (["What is 3 + 3?"], []))
+    monkeypatch.setattr("training.rows.overlap.suite_prompts", lambda held_out: (["What is 3 + 3?"], []))
     prepared = prepare(tiny.config(), runs=tiny.runs)
     assert counts(prepared)["overlap"] == 1
     paths.add(prepared.path)

@@ -10,10 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from data import catalogue
-from data.card import TITLES
-from data.registry import load_registry
-from data.sources import fetch, pin_state
+from data.models import published as catalogue
+from data.models.card import TITLES
+from data.models.fetch import fetch, pin_state
+from data.models.registry import read_registry
+from data.paths import ROOT
 from tests.hub import Account, Hub, Repo
 from tests.training.published_runs import LLAMA, finished_run, sha256
 from training.publish import main
@@ -95,7 +96,7 @@ def test_the_printed_entry_fetches_the_published_model(
     assert main([str(run.path), "--repo", REPO]) == 0
     registry_file = tmp_path / "models.toml"
     registry_file.write_text(capsys.readouterr().out.partition("\n")[2])
-    registry = load_registry(registry_file)
+    registry = read_registry(registry_file)
     assert list(registry) == ["tiny-r8-f16", "tiny-r8-q4_k_m"]
     entry = registry["tiny-r8-f16"]
     assert entry.base == "SmolLM2-135M-Instruct"
@@ -114,7 +115,7 @@ def test_the_entry_stays_valid_when_a_later_commit_changes_the_repository(
     (run.path / "metrics.jsonl").write_text("")
     assert main([str(run.path), "--repo", REPO]) == 0
     (tmp_path / "models.toml").write_text(entries)
-    registry = load_registry(tmp_path / "models.toml")
+    registry = read_registry(tmp_path / "models.toml")
     assert fetch(registry["tiny-r8-f16"], registry).is_file()
 
 
@@ -335,8 +336,7 @@ def test_the_command_itself_uploads_where_the_hub_has_no_xet(run: RunDirectory, 
     """In a process of its own, since the client reads its settings at import."""
     environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_DISABLE_XET"}
     command = [sys.executable, "-m", "training.publish", str(run.path), "--repo", REPO, "--files", "f16"]
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr.count("error")) == (0, 0), done.stderr
     (model,) = tomllib.loads(done.stdout.partition("\n")[2])["model"]
     assert model["source"]["revision"] == hub.repos[REPO].commit

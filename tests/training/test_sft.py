@@ -10,12 +10,12 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from data.paths import ROOT
 from tests.training.conftest import Tiny
 from training.config import CONFIGS_DIR, TrainingError, to_dict
 from training.run_directory import RunDirectory, read_record, write_record
 from training.sft import main, train
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
 
@@ -88,7 +88,7 @@ def test_the_adapter_changed_and_the_base_did_not(tiny_run: tuple[Tiny, RunDirec
 def test_training_ends_with_an_error_where_a_weight_of_the_base_moved(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training.monitor import Monitor
+    from training.fit.monitor import Monitor
 
     def touch(self: Monitor, args: Any, state: Any, control: Any, model: Any = None, **others: Any) -> None:
         with torch.no_grad():
@@ -154,7 +154,7 @@ def test_a_full_gpu_says_what_to_lower_and_the_run_can_start_again(
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 20.00 MiB.")
 
     with monkeypatch.context() as broken:
-        broken.setattr("training.backends.load", full)
+        broken.setattr("training.fit.backends.load", full)
         assert main(tiny.options()) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
         "error: out of GPU memory at micro_batch 2, max_length 256; try --set training.micro_batch=1, or "
@@ -190,7 +190,7 @@ def test_the_command_reports_on_stderr_and_ends_with_json(tiny: Tiny, capsys: py
 def test_ctrl_c_is_one_line_and_the_run_can_go_on(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from training.monitor import Monitor
+    from training.fit.monitor import Monitor
 
     def interrupt(self: Monitor, args: Any, state: Any, control: Any, **others: Any) -> None:
         if state.global_step == 5:

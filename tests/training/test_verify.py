@@ -8,16 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from data.checksums import sha256_of
-from data.gguf_header import read_header
-from data.gguf_write import F16, NewTensor, copied_metadata, copied_tensor, text, uint32, write_gguf
-from data.lora import merge_adapter, read_adapter, write_adapter
+from data.files import sha256_of
+from data.gguf.header import read_header
+from data.gguf.lora import merge_adapter, read_adapter, write_adapter
+from data.gguf.write import F16, NewTensor, copied_metadata, copied_tensor, text, uint32, write_gguf
 from data.manifest import read_manifest, write_manifest
 from tests.data.gguf_models import values
 from tests.training.conftest import Tiny
+from training.checkpoints.tensors import heads_of, unpermute
 from training.config import TrainingError
-from training.llama_tensors import heads_of, unpermute
-from training.parity import Check
+from training.parity.checks import Check
 from training.run_directory import RunDirectory, read_record, write_record
 from training.verify import main, verify
 
@@ -64,7 +64,7 @@ def _f16(name: str, weights: Weights) -> NewTensor:
 
 
 def merge_again(run: RunDirectory, tiny: Tiny, adapter: Path) -> None:
-    from training.llama_gguf import write_gguf as write_base
+    from training.checkpoints.write_gguf import write_gguf as write_base
 
     base = run.path / "base.gguf"
     write_base(tiny.base, base, name="tiny", tokenizer=Path(read_record(run).data_path) / "tokenizer")
@@ -91,7 +91,7 @@ def test_perplexity_is_torchs_on_the_answers(exported: RunDirectory) -> None:
     import torch
     from pyarrow import parquet
 
-    from training.reference import Reference
+    from training.parity.reference import Reference
 
     record = read_record(exported)
     data = Path(record.data_path)
@@ -153,7 +153,7 @@ def test_another_runs_adapter_fails(exported: RunDirectory, tiny_run: tuple[Tiny
 
 
 def test_the_untrained_base_fails(exported: RunDirectory, tiny_run: tuple[Tiny, RunDirectory]) -> None:
-    from training.llama_gguf import write_gguf as write_base
+    from training.checkpoints.write_gguf import write_gguf as write_base
 
     tokenizer = Path(read_record(exported).data_path) / "tokenizer"
     write_base(tiny_run[0].base, exported.gguf("f16"), name="tiny", tokenizer=tokenizer)
@@ -227,7 +227,7 @@ def test_a_full_gpu_says_how_to_go_on(exported: RunDirectory, monkeypatch: pytes
     def full(*arguments: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr("training.reference.Reference.distributions", full)
+    monkeypatch.setattr("training.parity.reference.Reference.distributions", full)
     with pytest.raises(TrainingError, match="out of GPU memory for the reference in float32; end what else uses"):
         verify(exported)
 

@@ -6,7 +6,8 @@ Its width is a multiple of 256, so that K-quants apply to it as they do to the r
 import json
 from pathlib import Path
 
-from training.bpe import SPLITTING
+from data.paths import ROOT
+from training.checkpoints.tokenizer import SPLITTING
 
 SPECIAL = (
     "<|begin_of_text|>",
@@ -16,7 +17,7 @@ SPECIAL = (
     "<|end_header_id|>",
     "<|eot_id|>",
 )
-TEMPLATE = (Path(__file__).parents[2] / "training/templates/llama-3.1.jinja").read_text()
+TEMPLATE = (ROOT / "training/templates/llama-3.1.jinja").read_text()
 
 
 def write_tiny_llama(directory: Path, *, seed: int = 0, tied: bool = True) -> Path:

@@ -1,0 +1,271 @@
+"""Comparisons in progress: who waits, who writes, and what has been written so far.
+
+Streamlit reruns a page's script at every click, so nothing that takes time may live there. One `GenerationService`
+serves the whole process; pages hold the id of a comparison and read snapshots of it. No Streamlit in this module.
+"""
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from app.chat.lanes import Comparison, LaneRequest, Snapshot
+from app.chat.loaded_models import LoadedModels, ModelWorker
+from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions
+from data.errors import ModelError, TradeoffError
+from data.models.registry import ModelEntry, RegistryError, get
+from data.progress import FetchCancelled, Progress
+
+LEASE_S = 8.0
+FORGET_S = 600.0
+CHARACTERS_PER_TOKEN = 16
+"""More than this no tokenizer packs into a token of usual text; longer prompts are refused before they are read."""
+
+
+class Refused(TradeoffError):
+    """The comparison cannot be started now; the message is one line for the visitor."""
+
+
+class Fetch(Protocol):
+    """`data.models.fetch.fetch`."""
+
+    def __call__(
+        self,
+        entry: ModelEntry,
+        registry: Mapping[str, ModelEntry],
+        *,
+        progress: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+    ) -> Path: ...
+
+
+class GenerationService:
+    """Runs comparisons for many visitors on one worker. Every method is thread-safe and returns at once.
+
+    Args:
+        registry: The models on offer.
+        fetch: Makes a model's file available; called on a background thread.
+        start_worker: Makes a fresh worker; called again after one has died.
+        options: How models are opened; `sequences` is also how many comparisons run at the same time.
+        max_waiting: Comparisons in the queue before new ones are refused.
+        max_loaded: Models kept in memory at once.
+        is_open: Whether a visitor's tab is open; what they started goes on as long as it is.
+    """
+
+    def __init__(
+        self,
+        registry: Mapping[str, ModelEntry],
+        *,
+        fetch: Fetch,
+        start_worker: Callable[[], ModelWorker],
+        engine: str = "llama_cpp",
+        options: LoadOptions | None = None,
+        max_waiting: int = 16,
+        max_loaded: int = 4,
+        is_open: Callable[[str], bool] = lambda visitor: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._registry = registry
+        self._fetch = fetch
+        self._options = options or LoadOptions(sequences=4, prefill_chunk_tokens=128)
+        self._max_waiting = max_waiting
+        self._is_open = is_open
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._jobs: dict[str, Comparison] = {}
+        self._waiting: deque[str] = deque()
+        self._running: set[str] = set()
+        self.models = LoadedModels(
+            start_worker, engine=engine, options=self._options, max_loaded=max_loaded, clock=clock
+        )
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch_leases, name="leases", daemon=True).start()
+
+    @property
+    def options(self) -> LoadOptions:
+        return self._options
+
+    def compare(self, visitor: str, lanes: Sequence[LaneRequest]) -> str:
+        """Queue a comparison and return its id.
+
+        Raises:
+            Refused: An unknown model, a prompt that no context holds, a comparison of this visitor still in progress,
+                or a full queue.
+        """
+        self._check(lanes)
+        with self._lock:
+            if any(job.visitor == visitor and not job.done for job in self._jobs.values()):
+                raise Refused("your last comparison is still being written; stop it or wait for its end")
+            if len(self._waiting) >= self._max_waiting:
+                raise Refused(f"{len(self._waiting)} comparisons are waiting already; try again in a minute")
+            job = Comparison(visitor, lanes, self._clock())
+            self._jobs[job.id] = job
+            self._waiting.append(job.id)
+        self._start_waiting()
+        return job.id
+
+    def _check(self, lanes: Sequence[LaneRequest]) -> None:
+        limit = self._options.context_tokens * CHARACTERS_PER_TOKEN
+        for lane in lanes:
+            try:
+                get(self._registry, lane.model_id)
+            except RegistryError as error:
+                raise Refused(str(error)) from None
+            characters = sum(len(message.content) for message in lane.request.messages)
+            if characters > limit:
+                raise Refused(
+                    f"the conversation has {characters:,} characters; a context of {self._options.context_tokens:,} "
+                    f"tokens holds {limit:,} at the very most: shorten the prompt, or start anew with Clear"
+                )
+
+    def warm(self, model_ids: Sequence[str]) -> None:
+        """Load models ahead of the first visitor, in the background; a failure shows when the model is used."""
+        threading.Thread(target=self._warm, args=(tuple(model_ids),), name="warm-up", daemon=True).start()
+
+    def _warm(self, model_ids: tuple[str, ...]) -> None:
+        with contextlib.suppress(EngineError, ModelError, RegistryError, OSError):
+            for model_id in model_ids:
+                entry = get(self._registry, model_id)
+                path = self._fetch(entry, self._registry, progress=lambda progress: None, cancelled=self._closed.is_set)
+                self.models.load(model_id, path)
+
+    def snapshot(self, comparison_id: str, *, renew: bool = True) -> Snapshot | None:
+        """The comparison as it is now, or None when it is forgotten. Reading renews its lease, unless told not to."""
+        with self._lock:
+            job = self._jobs.get(comparison_id)
+            if job is None:
+                return None
+            if renew:
+                job.touched_at = self._clock()
+            place = self._waiting.index(job.id) + 1 if job.id in self._waiting else None
+            return Snapshot(id=job.id, lanes=tuple(job.lanes), place=place)
+
+    def touch(self, visitor: str) -> None:
+        """Renew the leases of a visitor who did something, on whichever page."""
+        with self._lock:
+            for job in self._jobs.values():
+                if job.visitor == visitor:
+                    job.touched_at = self._clock()
+
+    def cancel(self, comparison_id: str, lane: int | None = None) -> None:
+        """Stop one lane, or all of them; what has been written stays. Unknown ids are ignored."""
+        with self._lock:
+            job = self._jobs.get(comparison_id)
+            if job is None:
+                return
+            for index in range(len(job.lanes)) if lane is None else [lane]:
+                job.cancelled[index] = True
+                engine_id = job.engine_ids[index]
+                if engine_id is not None and self.models.worker is not None:
+                    self.models.worker.cancel(job.lanes[index].model_id, engine_id)
+                elif job.id in self._waiting:
+                    job.end(index, "cancelled")
+            if job.done and job.id in self._waiting:
+                self._waiting.remove(job.id)
+
+    def end_expired(self) -> None:
+        """Cancel what nobody watches any more, and forget what ended long ago."""
+        now = self._clock()
+        with self._lock:
+            for job in list(self._jobs.values()):
+                if not job.done and self._is_open(job.visitor):
+                    job.touched_at = now
+                unwatched_s = now - job.touched_at
+                if job.done and unwatched_s > FORGET_S:
+                    del self._jobs[job.id]
+                elif not job.done and unwatched_s > LEASE_S:
+                    self.cancel(job.id)
+
+    def close(self) -> None:
+        """Stop everything and free the models."""
+        self._closed.set()
+        with self._lock:
+            for job_id in list(self._jobs):
+                self.cancel(job_id)
+        self.models.close()
+
+    def _watch_leases(self) -> None:
+        while not self._closed.wait(0.5):
+            self.end_expired()
+
+    def _start_waiting(self) -> None:
+        with self._lock:
+            while self._waiting and len(self._running) < self._options.sequences:
+                job = self._jobs[self._waiting.popleft()]
+                self._running.add(job.id)
+                threading.Thread(target=self._run, args=(job,), name=f"comparison-{job.id[:6]}", daemon=True).start()
+
+    def _run(self, job: Comparison) -> None:
+        """Prepare all lanes first, so that they start together; then wait for their ends."""
+        try:
+            with self.models.used_by(job.models):
+                for index in range(len(job.lanes)):
+                    self._prepare(job, index)
+                for index in range(len(job.lanes)):
+                    self._submit(job, index)
+                job.finished.wait()
+        finally:
+            with self._lock:
+                self._running.discard(job.id)
+            self._start_waiting()
+
+    def _prepare(self, job: Comparison, index: int) -> None:
+        """Fetch and load a lane's model; an error ends the lane, and the others go on."""
+        if job.lanes[index].done:
+            return
+        try:
+            job.update(index, stage="fetching")
+            entry = get(self._registry, job.lanes[index].model_id)
+            path = self._fetch(
+                entry,
+                self._registry,
+                progress=lambda progress: _show_fetch(job, index, progress),
+                cancelled=lambda: job.cancelled[index],
+            )
+            if job.cancelled[index]:
+                job.end(index, "cancelled")
+                return
+            job.update(index, stage="loading")
+            self.models.load(entry.id, path)
+            job.update(index, stage="waiting")
+        except Exception as error:  # the lane's thread is the edge: whatever went wrong is shown in the lane
+            if job.cancelled[index] or isinstance(error, FetchCancelled):
+                job.end(index, "cancelled")
+            else:
+                job.end(index, "error", error=one_line(error))
+
+    def _submit(self, job: Comparison, index: int) -> None:
+        lane = job.lanes[index]
+        if lane.done:
+            return
+        worker = self.models.worker
+        try:
+            if worker is None:
+                raise EngineError("the inference worker is gone; send the prompt again")
+            engine_id = worker.submit(
+                lane.model_id, job.requests[index].request, lambda event: self._take(job, index, event)
+            )
+        except Exception as error:  # as in _prepare: a lane must always end
+            job.end(index, "error", error=one_line(error))
+            return
+        with self._lock:
+            job.engine_ids[index] = engine_id
+            if job.cancelled[index]:  # pressed while it was being submitted
+                worker.cancel(lane.model_id, engine_id)
+
+    def _take(self, job: Comparison, index: int, event: Event) -> None:
+        memory = self.models.resident_bytes if isinstance(event, Finished) else None
+        job.take(index, event, memory_bytes=memory)
+
+
+def _show_fetch(job: Comparison, index: int, progress: Progress) -> None:
+    job.update(index, done_bytes=progress.done_bytes, total_bytes=progress.total_bytes)
+
+
+def one_line(error: Exception) -> str:
+    """An exception as one line; the unexpected ones say their type."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, EngineError | RegistryError | ModelError) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,172 @@
+"""One comparison in progress: a request and a state per lane, and what the engines' events make of it. No Streamlit."""
+
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from benchmarks.engine.contract import Delta, Event, Finished, FinishReason, Request, Started, Timings
+
+Stage = Literal["queued", "fetching", "loading", "waiting", "prefill", "writing", "done"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneRequest:
+    model_id: str
+    request: Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How far a reply was at one moment: tokens, and the own decode seconds that they took."""
+
+    tokens: int
+    decode_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """One model's side of a comparison, as it is now.
+
+    Attributes:
+        done_bytes, total_bytes: Progress while fetching; the total may be unknown.
+        decode_s: Own decode seconds so far; `completion_tokens - 1` tokens were decoded in it.
+        paces: Moments about ten times a second, for a chart of the rate.
+        memory_bytes: Resident memory of the worker at the end, all loaded models together.
+    """
+
+    model_id: str
+    seed: int = 0
+    stage: Stage = "queued"
+    done_bytes: int = 0
+    total_bytes: int | None = None
+    prompt_tokens: int | None = None
+    cached_tokens: int = 0
+    text: str = ""
+    completion_tokens: int = 0
+    decode_s: float | None = None
+    ttft_s: float | None = None
+    paces: tuple[Pace, ...] = ()
+    memory_bytes: int | None = None
+    timings: Timings | None = None
+    reason: FinishReason | None = None
+    error: str | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.stage == "done"
+
+    @property
+    def decode_tok_per_s(self) -> float | None:
+        """Rate over the lane's own decode time, whatever else the machine is doing."""
+        if self.timings:
+            return self.timings.decode_tok_per_s
+        return (self.completion_tokens - 1) / self.decode_s if self.decode_s and self.completion_tokens > 1 else None
+
+    @property
+    def characters_per_s(self) -> float | None:
+        """Comparable across tokenizers; the first token's characters, which the prefill gave, are left out."""
+        rate = self.decode_tok_per_s
+        return rate * len(self.text) / self.completion_tokens if rate and self.completion_tokens else None
+
+    @property
+    def rates(self) -> list[float]:
+        """Decode tok/s between successive moments."""
+        pairs = zip(self.paces, self.paces[1:], strict=False)
+        return [
+            (after.tokens - before.tokens) / (after.decode_s - before.decode_s)
+            for before, after in pairs
+            if after.decode_s > before.decode_s
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A comparison as it is now. `place` counts from 1 while it waits for its turn, then it is None."""
+
+    id: str
+    lanes: tuple[Lane, ...]
+    place: int | None
+
+    @property
+    def done(self) -> bool:
+        return all(lane.done for lane in self.lanes)
+
+
+MAX_PACES = 600
+
+
+class Comparison:
+    """Lanes that several threads write to; a lane that has ended never changes again.
+
+    Attributes:
+        engine_ids: The engine's id of each lane's request, once it was submitted.
+        cancelled: Lanes that the visitor has stopped, whatever they were doing.
+        finished: Set when the last lane ends.
+    """
+
+    def __init__(self, visitor: str, requests: Sequence[LaneRequest], touched_at: float) -> None:
+        self.id = uuid.uuid4().hex
+        self.visitor = visitor
+        self.requests = tuple(requests)
+        self.lanes = [Lane(model_id=each.model_id, seed=each.request.sampling.seed) for each in requests]
+        self.touched_at = touched_at
+        self.engine_ids: list[int | None] = [None] * len(self.requests)
+        self.cancelled = [False] * len(self.requests)
+        self.finished = threading.Event()
+        self._lock = threading.RLock()
+
+    @property
+    def done(self) -> bool:
+        return all(lane.done for lane in self.lanes)
+
+    @property
+    def models(self) -> list[str]:
+        return [each.model_id for each in self.requests]
+
+    def update(self, index: int, **changes: object) -> None:
+        with self._lock:
+            if not self.lanes[index].done:
+                self.lanes[index] = replace(self.lanes[index], **changes)  # type: ignore[arg-type]
+
+    def end(self, index: int, reason: FinishReason, *, error: str | None = None) -> None:
+        self.update(index, stage="done", reason=reason, error=error)
+        if self.done:
+            self.finished.set()
+
+    def take(self, index: int, event: Event, *, memory_bytes: int | None = None) -> None:
+        """Note an engine's event of one lane."""
+        if isinstance(event, Started):
+            self.update(index, stage="prefill", prompt_tokens=event.prompt_tokens, cached_tokens=event.cached_tokens)
+        elif isinstance(event, Delta):
+            self._write(index, event)
+        else:
+            self._finish(index, event, memory_bytes)
+
+    def _write(self, index: int, event: Delta) -> None:
+        lane = self.lanes[index]
+        paces = lane.paces
+        if event.decode_s is not None and len(paces) < MAX_PACES:
+            paces = (*paces, Pace(tokens=event.completion_tokens, decode_s=event.decode_s))
+        self.update(
+            index,
+            stage="writing",
+            text=lane.text + event.text,
+            completion_tokens=event.completion_tokens,
+            decode_s=event.decode_s,
+            ttft_s=event.ttft_s,
+            paces=paces,
+        )
+
+    def _finish(self, index: int, event: Finished, memory_bytes: int | None) -> None:
+        self.update(
+            index,
+            text=event.text,
+            completion_tokens=event.completion_tokens,
+            timings=event.timings,
+            memory_bytes=memory_bytes,
+        )
+        if event.timings.ttft_s is not None:
+            self.update(index, ttft_s=event.timings.ttft_s)
+        self.end(index, event.reason, error=event.error)

@@ -1,0 +1,201 @@
+"""A list of prompts, pasted or from a CSV file, over several models, one comparison after the other, in the background.
+
+No Streamlit in this module.
+"""
+
+import csv
+import io
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from app.chat.conversation import lane_requests
+from app.chat.generation import GenerationService, Refused
+from app.chat.inert import inert_cell
+from app.chat.lanes import Lane
+from app.chat.suite_prompts import grade_reply
+from benchmarks.engine.contract import Sampling
+from data.errors import TradeoffError
+
+POLL_S = 0.1
+FORGET_S = 3600.0
+
+
+@dataclass(kw_only=True)
+class ListRun:
+    """One list in progress, or finished.
+
+    Attributes:
+        replies: Lanes of each prompt that is done, in the list's order.
+        problem: Why it ended early.
+        seen_at_s: When its visitor last looked.
+    """
+
+    prompts: tuple[str, ...]
+    model_ids: tuple[str, ...]
+    replies: list[tuple[Lane, ...]] = field(default_factory=list)
+    problem: str | None = None
+    seen_at_s: float = 0.0
+    stopped: threading.Event = field(default_factory=threading.Event)
+    finished: threading.Event = field(default_factory=threading.Event)
+
+
+class ListRuns:
+    """At most one list for each visitor; a new one replaces a finished one, and one not looked at for an hour goes."""
+
+    def __init__(self, service: GenerationService, clock: Callable[[], float] = time.monotonic) -> None:
+        self._service = service
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._runs: dict[str, ListRun] = {}
+
+    def of(self, visitor: str) -> ListRun | None:
+        with self._lock:
+            self._forget_old()
+            if run := self._runs.get(visitor):
+                run.seen_at_s = self._clock()
+            return run
+
+    def start(
+        self,
+        visitor: str,
+        prompts: Sequence[str],
+        model_ids: Sequence[str],
+        *,
+        system: str,
+        sampling: Sequence[Sampling],
+    ) -> ListRun:
+        """Begin a list.
+
+        Raises:
+            Refused: The visitor's last list is still running.
+        """
+        run = ListRun(prompts=tuple(prompts), model_ids=tuple(model_ids), seen_at_s=self._clock())
+        with self._lock:
+            self._forget_old()
+            before = self._runs.get(visitor)
+            if before is not None and not before.finished.is_set():
+                raise Refused("your last list is still running; stop it or wait for its end")
+            self._runs[visitor] = run
+        arguments = (visitor, run, system, tuple(sampling))
+        threading.Thread(target=self._run, args=arguments, name="list", daemon=True).start()
+        return run
+
+    def forget(self, visitor: str) -> None:
+        """Stop a visitor's list and drop its table."""
+        if run := self._runs.pop(visitor, None):
+            run.stopped.set()
+
+    def _forget_old(self) -> None:
+        now = self._clock()
+        for visitor, run in list(self._runs.items()):
+            if run.finished.is_set() and now - run.seen_at_s > FORGET_S:
+                del self._runs[visitor]
+
+    def _run(self, visitor: str, run: ListRun, system: str, sampling: tuple[Sampling, ...]) -> None:
+        try:
+            for prompt in run.prompts:
+                lanes = self._one(visitor, run, prompt, system, sampling)
+                if lanes is None:
+                    return
+                run.replies.append(lanes)
+                if all(lane.reason == "cancelled" for lane in lanes):
+                    run.problem = "stopped: the page was closed, or the comparison was"
+                    return
+        except Refused as error:
+            run.problem = str(error)
+        finally:
+            run.finished.set()
+
+    def _one(
+        self, visitor: str, run: ListRun, prompt: str, system: str, sampling: tuple[Sampling, ...]
+    ) -> tuple[Lane, ...] | None:
+        """Replies to one prompt; None once the list was stopped."""
+        requests = lane_requests([], prompt, run.model_ids, system=system, sampling=sampling)
+        comparison = self._service.compare(visitor, requests)
+        while True:
+            if run.stopped.wait(POLL_S):
+                self._service.cancel(comparison)
+                return None
+            snapshot = self._service.snapshot(comparison, renew=False)  # the visitor's page renews it while it is open
+            if snapshot is None or snapshot.done:
+                return snapshot.lanes if snapshot else ()
+
+
+def as_rows(run: ListRun, labels: Mapping[str, str]) -> list[dict[str, object]]:
+    """The table: one row a prompt, and for each model its reply, rate and, for a suite's prompt, its grade."""
+    rows = []
+    for prompt, lanes in zip(run.prompts, run.replies, strict=False):
+        row: dict[str, object] = {"prompt": prompt}
+        for place, lane in enumerate(lanes):
+            name = column_name(run, place, labels)
+            grade = grade_reply(prompt, lane.text) if lane.text else None
+            row |= {name: lane.text or lane.error or "", f"{name} · tok/s": lane.decode_tok_per_s}
+            row |= {f"{name} · grade": grade.value} if grade else {}
+        rows.append(row)
+    return rows
+
+
+def column_name(run: ListRun, place: int, labels: Mapping[str, str]) -> str:
+    model = run.model_ids[place]
+    names = ["prompt", *(labels.get(each, each) for each in run.model_ids)]
+    name = labels.get(model, model)
+    return f"{name} ({place + 1})" if names.count(name) > 1 else name
+
+
+def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    out = io.StringIO()
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(out, names)
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: inert_cell(value) if isinstance(value, str) else value for key, value in row.items()})
+    return out.getvalue()
+
+
+MAX_PROMPTS = 200
+COLUMN = "prompt"
+
+
+class ListError(TradeoffError):
+    """The list cannot be used; one line that says why."""
+
+
+def pasted(text: str) -> list[str]:
+    """One prompt a line; empty lines are left out.
+
+    Raises:
+        ListError: No prompt, or too many.
+    """
+    return _checked([line.strip() for line in text.splitlines() if line.strip()], "the list")
+
+
+def from_csv(content: bytes, name: str = "the file") -> list[str]:
+    """The column `prompt` of a CSV file with a header; case and a byte order mark do not matter.
+
+    Raises:
+        ListError: Not UTF-8, not CSV, no such column, no prompt, or too many.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ListError(f"{name}: byte {error.start} is not UTF-8; save it as UTF-8") from None
+    try:
+        rows = list(csv.reader(io.StringIO(text), strict=True))
+    except csv.Error as error:
+        raise ListError(f"{name}: not CSV ({error})") from None
+    header = [cell.strip().lower() for cell in rows[0]] if rows else []
+    if COLUMN not in header:
+        has = ", ".join(cell.strip()[:40] for cell in rows[0][:8]) if rows else "nothing"
+        raise ListError(f"{name}: no column {COLUMN!r}; it has {has}. Name the column of the prompts {COLUMN!r}")
+    place = header.index(COLUMN)
+    return _checked([row[place].strip() for row in rows[1:] if len(row) > place and row[place].strip()], name)
+
+
+def _checked(prompts: list[str], name: str) -> list[str]:
+    if not prompts:
+        raise ListError(f"{name}: no prompt in it")
+    if len(prompts) > MAX_PROMPTS:
+        raise ListError(f"{name}: {len(prompts):,} prompts; {MAX_PROMPTS} at once are possible, split the list")
+    return prompts

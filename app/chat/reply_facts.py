@@ -1,0 +1,62 @@
+"""What is said below a reply: one line while it is written, and all figures on request. No Streamlit in this module."""
+
+from app.chat.lanes import Lane
+
+ENDINGS = {
+    "stop": "finished",
+    "length": "cut off at the token limit",
+    "cancelled": "stopped",
+    "error": "failed",
+}
+
+
+def status_line(lane: Lane, place: int | None) -> str:
+    """What a lane that has not written anything yet is doing."""
+    if place is not None:
+        return f"Waiting for a free place: number {place} in the queue"
+    if lane.stage == "fetching":
+        done = f"{lane.done_bytes / 1e6:,.0f} MB"
+        total = f" of {lane.total_bytes / 1e6:,.0f} MB" if lane.total_bytes else ""
+        return f"Fetching the model: {done}{total}" if lane.done_bytes else "Looking for the model"
+    reading = f"Reading the prompt ({lane.prompt_tokens:,} tokens)" if lane.prompt_tokens else "Reading the prompt"
+    stages = {"queued": "Starting", "loading": "Loading the model", "waiting": "Waiting for its turn"}
+    return stages.get(lane.stage, reading)
+
+
+def statistics_line(lane: Lane) -> str:
+    """TTFT, decode rate, tokens, seconds and ending of a reply; what an engine does not know is left out."""
+    parts = []
+    if (rate := lane.decode_tok_per_s) is not None:
+        parts.append(f"**{rate:.1f} tok/s** decode")
+    if lane.ttft_s is not None:
+        parts.append(f"TTFT {lane.ttft_s:.2f} s")
+    if lane.completion_tokens:
+        parts.append(f"{lane.completion_tokens:,} token{'s' if lane.completion_tokens != 1 else ''}")
+    if lane.timings and lane.timings.total_s is not None:
+        parts.append(f"{lane.timings.total_s:.1f} s")
+    if lane.reason:
+        parts.append(ENDINGS[lane.reason])
+    return " · ".join(parts)
+
+
+def details(lane: Lane) -> dict[str, str]:
+    """Every figure of a reply by its name, for people; what is not known is left out."""
+    timings = lane.timings
+    known: dict[str, tuple[str, float | int | None]] = {
+        "Prompt": ("{:,} tokens", lane.prompt_tokens),
+        "Read from the cache": ("{:,} tokens", lane.cached_tokens or None),
+        "Prefill": ("{:.0f} tok/s", timings.prefill_tok_per_s if timings else None),
+        "Prefill time": ("{:.2f} s", timings.prefill_s if timings else None),
+        "Time to first token": ("{:.2f} s", lane.ttft_s),
+        "Decode": ("{:.1f} tok/s", lane.decode_tok_per_s),
+        "Decode time": ("{:.2f} s", timings.decode_s if timings else lane.decode_s),
+        "Slowest of 20 tokens": ("{:.0f} ms", 1000 * timings.itl_p95_s if timings and timings.itl_p95_s else None),
+        "Reply": ("{:,} tokens", lane.completion_tokens),
+        "Length": ("{:,} characters", len(lane.text)),
+        "Characters": ("{:.0f} per s", lane.characters_per_s),
+        "Whole time": ("{:.2f} s", timings.total_s if timings else None),
+        "Worker's memory": ("{:.2f} GB", lane.memory_bytes / 1e9 if lane.memory_bytes else None),
+        "Seed": ("{}", lane.seed),
+    }
+    shown = {name: form.format(value) for name, (form, value) in known.items() if value is not None}
+    return shown | ({"Ending": ENDINGS[lane.reason]} if lane.reason else {})

@@ -1,0 +1,127 @@
+"""Comparisons that somebody has shared: one JSON file each, shown as stored and never generated again.
+
+No Streamlit in this module. Whoever has the link can read; whoever has the key, which only its author is given, can
+delete.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from data.errors import TradeoffError
+from data.files import write_atomically
+
+MAX_BYTES = 500_000
+MAX_SHARES = 5_000
+MAX_PER_HOUR = 30
+SCHEMA_VERSION = 1
+_ID = re.compile(r"[A-Za-z0-9_-]{16}")
+
+
+class ShareError(TradeoffError):
+    """It cannot be stored, found or deleted; one line for the person."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What the author is given: the link's id, and the key that deletes it."""
+
+    id: str
+    key: str
+
+
+class Shares:
+    """The directory of shared comparisons; once it is full, the oldest makes room for a new one."""
+
+    def __init__(self, directory: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._recent: dict[str, list[float]] = {}
+
+    def store(self, record: Mapping[str, Any], visitor: str) -> Receipt:
+        """Keep a comparison as it is.
+
+        Raises:
+            ShareError: Too large, too many of this visitor's within an hour, or the disk does not take it.
+        """
+        receipt = Receipt(id=secrets.token_urlsafe(12), key=secrets.token_urlsafe(18))
+        content = {
+            "schema_version": SCHEMA_VERSION,
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "key_sha256": _digest(receipt.key),
+            **record,
+        }
+        text = json.dumps(content)
+        if len(text.encode()) > MAX_BYTES:
+            raise ShareError(f"the comparison is larger than {MAX_BYTES // 1000} kB; share a shorter one")
+        try:
+            with self._lock:
+                self._count(visitor)
+                self._make_room()
+                write_atomically(self._path(receipt.id), text)
+        except OSError as error:
+            raise ShareError(f"cannot be stored ({error.strerror})") from None
+        return receipt
+
+    def load(self, share_id: str) -> dict[str, Any]:
+        """A shared comparison.
+
+        Raises:
+            ShareError: No such link, or its file is not readable.
+        """
+        try:
+            content = json.loads(self._path(share_id).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ShareError("nothing is shared under this link; it was deleted, or the link is not complete") from None
+        except (OSError, ValueError) as error:
+            raise ShareError(f"the shared comparison cannot be read ({type(error).__name__})") from None
+        if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
+            raise ShareError("the shared comparison was stored by another version of Tradeoff")
+        return content
+
+    def delete(self, share_id: str, key: str, *, operator: bool = False) -> None:
+        """Remove a shared comparison.
+
+        Raises:
+            ShareError: No such link, or the key is not its author's.
+        """
+        content = self.load(share_id)
+        if not operator and not hmac.compare_digest(_digest(key), str(content.get("key_sha256"))):
+            raise ShareError("this key does not delete this comparison; only its author has the right one")
+        self._path(share_id).unlink(missing_ok=True)
+
+    def _count(self, visitor: str) -> None:
+        since = self._clock() - 3600
+        recent = {name: [at for at in times if at > since] for name, times in self._recent.items()}
+        self._recent = {name: times for name, times in recent.items() if times}
+        mine = self._recent.setdefault(visitor, [])
+        if len(mine) >= MAX_PER_HOUR:
+            raise ShareError(f"you have shared {MAX_PER_HOUR} comparisons within an hour; wait before the next one")
+        mine.append(self._clock())
+
+    def _make_room(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        files = list(self._directory.glob("*.json"))
+        if len(files) >= MAX_SHARES:
+            files.sort(key=lambda path: path.stat().st_mtime_ns)
+            for path in files[: len(files) - MAX_SHARES + 1]:
+                path.unlink(missing_ok=True)
+
+    def _path(self, share_id: str) -> Path:
+        if not _ID.fullmatch(share_id):
+            raise ShareError("nothing is shared under this link; it was deleted, or the link is not complete")
+        return self._directory / f"{share_id}.json"
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

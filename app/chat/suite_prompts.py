@@ -1,0 +1,72 @@
+"""The prompts of the suites as a library, and their graders for replies. No Streamlit in this module."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from benchmarks.graders import Grade, GraderError, grade
+from data.errors import SuiteError
+from data.suites.prompts import Prompt, load_suite, shipped_suites
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuitePrompt:
+    suite: str
+    prompt: Prompt
+
+    @property
+    def system(self) -> str:
+        return "".join(turn.content for turn in self.prompt.messages if turn.role == "system")
+
+
+def _prompts(name: str) -> tuple[Prompt, ...]:
+    try:
+        return load_suite(name).prompts
+    except SuiteError:
+        return ()
+
+
+@functools.cache
+def library() -> Mapping[str, tuple[SuitePrompt, ...]]:
+    """Prompts of each suite that are one question, with or without a system prompt; a broken suite is left out."""
+    found = {}
+    for name in shipped_suites():
+        asked = [
+            each
+            for each in _prompts(name)
+            if [turn.role for turn in each.messages if turn.role != "system"] == ["user"]
+        ]
+        if asked:
+            found[name] = tuple(SuitePrompt(suite=name, prompt=each) for each in asked)
+    return found
+
+
+@functools.cache
+def _by_text() -> Mapping[str, SuitePrompt]:
+    return {each.prompt.text.strip(): each for prompts in library().values() for each in prompts}
+
+
+def find(text: str) -> SuitePrompt | None:
+    """The suites' prompt with exactly this text."""
+    return _by_text().get(text.strip())
+
+
+@functools.cache
+def _by_id() -> Mapping[tuple[str, str], str]:
+    return {(name, each.id): each.text for name in shipped_suites() for each in _prompts(name)}
+
+
+def prompt_text(suite: str, prompt_id: str) -> str | None:
+    """A shipped suite's prompt by its id; None where the suite is not shipped any more, or was somebody's own."""
+    return _by_id().get((suite, prompt_id))
+
+
+def grade_reply(prompt_text: str, reply: str) -> Grade | None:
+    """The grade of a reply where the prompt is a suite's; None where it is not."""
+    found = find(prompt_text)
+    if found is None:
+        return None
+    try:
+        return grade(found.prompt, reply)
+    except GraderError as error:
+        return Grade(value=None, reason=str(error))

@@ -1,0 +1,129 @@
+"""Who looks at the pages: operator or visitor, which tabs are open, which conversations they hold. No Streamlit here.
+
+The operator may add and remove models, read paths of the machine and start benchmarks. `TRADEOFF_OPERATOR_TOKEN` sets
+a token that makes an operator of whoever gives it. Without one, the person at a server that listens on this machine
+alone is the operator, and everybody else a visitor: who comes through a proxy, and on a Hugging Face Space everybody.
+
+Conversations live in memory alone. Who holds a conversation's id, which stands in its tab's address, can open it, and
+nobody else.
+"""
+
+import hmac
+import ipaddress
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from app.chat.conversation import Chat
+from data.settings import OPERATOR_TOKEN
+
+LEAST_TOKEN_CHARACTERS = 16
+
+
+def is_operator(
+    environment: Mapping[str, str],
+    address: str | None,
+    given_token: str | None,
+    *,
+    client: str | None = None,
+    headers: Iterable[str] = (),
+) -> bool:
+    """Whether this person may change the machine.
+
+    Args:
+        address: That the server listens on; None for all.
+        given_token: What the person has typed, if anything.
+        client: The address that the request came from; None for this machine.
+        headers: Names of the request's headers, by which a proxy shows.
+    """
+    if token := usable_token(environment):
+        return given_token is not None and hmac.compare_digest(given_token.encode(), token.encode())
+    if "SPACE_ID" in environment or OPERATOR_TOKEN.read(environment):
+        return False
+    return is_loopback(address) and (client is None or is_loopback(client)) and not any(map(_is_a_proxys, headers))
+
+
+def usable_token(environment: Mapping[str, str]) -> str | None:
+    """The operator's token; one that could be guessed counts as none, and then nobody is the operator."""
+    token = OPERATOR_TOKEN.read(environment) or ""
+    return token if len(token) >= LEAST_TOKEN_CHARACTERS else None
+
+
+def problem_with_token(environment: Mapping[str, str]) -> str | None:
+    """Why the token that is set is not used, in one line."""
+    token = OPERATOR_TOKEN.read(environment)
+    if not token or len(token) >= LEAST_TOKEN_CHARACTERS:
+        return None
+    return f"{OPERATOR_TOKEN.name} has {len(token)} characters; set one of at least {LEAST_TOKEN_CHARACTERS}"
+
+
+def is_loopback(address: str | None) -> bool:
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _is_a_proxys(header: str) -> bool:
+    name = header.lower()
+    return name.startswith("x-forwarded-") or name in ("forwarded", "via", "x-real-ip")
+
+
+MAX_TABS = 2_000
+
+
+class OpenTabs:
+    """Sessions of the server by the visitor that they show.
+
+    Args:
+        is_connected: Whether a session's browser tab is connected now.
+    """
+
+    def __init__(self, is_connected: Callable[[str], bool]) -> None:
+        self._is_connected = is_connected
+        self._lock = threading.Lock()
+        self._visitors: dict[str, str] = {}
+
+    def note(self, session_id: str, visitor: str) -> None:
+        with self._lock:
+            self._visitors[session_id] = visitor
+            if len(self._visitors) > MAX_TABS:
+                self._visitors = {each: who for each, who in self._visitors.items() if self._is_connected(each)}
+
+    def has(self, visitor: str) -> bool:
+        """Whether a tab of this visitor is open."""
+        with self._lock:
+            return any(who == visitor and self._is_connected(each) for each, who in self._visitors.items())
+
+
+FORGET_S = 3600.0
+MAX_CHATS = 500
+
+
+class Chats:
+    """Open conversations by their id; the ones not looked at for an hour are forgotten."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._chats: dict[str, tuple[Chat, float]] = {}
+
+    def keep(self, chat: Chat) -> None:
+        """Remember a conversation, and that it was looked at now."""
+        now = self._clock()
+        with self._lock:
+            self._chats[chat.id] = (chat, now)
+            self._forget(now)
+
+    def get(self, chat_id: str) -> Chat | None:
+        with self._lock:
+            found = self._chats.get(chat_id)
+        return found[0] if found else None
+
+    def _forget(self, now: float) -> None:
+        oldest_first = sorted(self._chats.items(), key=lambda item: item[1][1])
+        for place, (chat_id, (_, seen)) in enumerate(oldest_first):
+            if now - seen > FORGET_S or len(oldest_first) - place > MAX_CHATS:
+                del self._chats[chat_id]

@@ -1,0 +1,244 @@
+"""Benchmark runs begun from the page: processes of their own, which outlive the server. No Streamlit in this module.
+
+Everything is on disk: `NAME.toml`, the configuration; `NAME.json`, which process; `NAME.log`, what it said; and the
+run's own directory, where `benchmarks.run` appends its samples. So a restarted server finds its runs again.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.config import Config, ConfigError, load_config
+from benchmarks.measure.schedule import schedule
+from benchmarks.runs.read import MANIFEST_NAME, SAMPLES_NAME, RunError, find_runs, read_manifest
+from data.errors import SuiteError, TradeoffError
+from data.files import write_atomically
+from data.paths import ROOT
+from data.suites.prompts import load_suite
+
+
+class JobError(TradeoffError):
+    """A run cannot be started, resumed or cancelled; one line for the operator."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run that was begun here.
+
+    Attributes:
+        directory: Of the run; None until its process has made it.
+        done, total: Samples on disk, and in all; the total is None where the configuration cannot be read any more.
+        running: Its process lives.
+        finished: The run is complete.
+        started_at, done_at_start: Seconds since the epoch when the process began, and the samples that were there.
+        last_words: The last line of its log.
+    """
+
+    name: str
+    directory: Path | None
+    done: int
+    total: int | None
+    running: bool
+    finished: bool
+    started_at: float
+    done_at_start: int
+    last_words: str
+
+    def seconds_left(self, now: float) -> float | None:
+        """From the pace since this process began, loading included; None before its first sample."""
+        made = self.done - self.done_at_start
+        if self.total is None or made < 1:
+            return None
+        return (now - self.started_at) / made * (self.total - self.done)
+
+
+class BenchmarkJobs:
+    """The runs of one directory of jobs.
+
+    Args:
+        directory: Of configurations, logs and process records.
+        out: Where runs go.
+        patience_s: Before a process that does not listen to an interrupt is terminated.
+    """
+
+    def __init__(self, directory: Path, out: Path, *, patience_s: float = 5.0) -> None:
+        self._directory, self._out, self._patience_s = directory, out, patience_s
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._totals: dict[str, int | None] = {}
+        self._lock = threading.Lock()
+
+    def start(
+        self, *, models: Sequence[str], suites: Sequence[str], limit: int, condition: str, engine: str = "llama_cpp"
+    ) -> str:
+        """Write a configuration and begin its run; returns the job's name.
+
+        Raises:
+            JobError: Another run is going on, the choice makes no sense, or the disk does not take it.
+        """
+        name = f"page-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        lists = {"models": list(models), "suites": list(suites), "conditions": [condition]}
+        try:
+            Config(
+                name=name,
+                models=tuple(models),
+                suites=tuple(suites),
+                conditions=(condition,),
+                limit=limit,
+                engine=engine,
+            )
+        except ConfigError as error:
+            raise JobError(str(error)) from None
+        lines = [f"{key} = {json.dumps(value)}" for key, value in {"name": name, **lists, "engine": engine}.items()]
+        with self._lock:
+            if running := [job.name for job in self.jobs() if job.running]:
+                raise JobError(f"{running[0]} is running; two at once would disturb each other's timing")
+            try:
+                write_atomically(self._directory / f"{name}.toml", "\n".join([*lines, f"limit = {limit}", ""]))
+            except OSError as error:
+                raise JobError(f"{self._directory}: cannot be written ({error.strerror})") from None
+            self._launch(name, [])
+        return name
+
+    def resume(self, name: str) -> None:
+        """Go on with a run that was cancelled or died.
+
+        Raises:
+            JobError: It is running or finished, or another is running.
+        """
+        with self._lock:
+            jobs = self.jobs()
+            if running := [job.name for job in jobs if job.running]:
+                raise JobError(f"{running[0]} is running; wait for its end, or cancel it")
+            job = next((job for job in jobs if job.name == name), None)
+            if job is None or job.finished:
+                raise JobError(f"{name}: there is nothing to resume")
+            self._launch(name, ["--resume"] if job.directory else [])
+
+    def cancel(self, name: str) -> None:
+        """End a run's process; every sample so far stays, and the run can be resumed."""
+        record = self._record(name)
+        if not _lives(record):
+            return
+        os.kill(int(record["pid"]), signal.SIGINT)
+        timer = threading.Timer(self._patience_s, _terminate, (record,))
+        timer.daemon = True
+        timer.start()
+
+    def jobs(self) -> list[Job]:
+        """All of them, newest first."""
+        names = sorted((path.stem for path in self._directory.glob("page-*.toml")), reverse=True)
+        directories = self._run_directories() if names else {}
+        return [self._job(name, directories.get(name)) for name in names]
+
+    def look(self, job: Job) -> Job:
+        """One of them as it is now; reads nothing of the others once its directory is known."""
+        return self._job(job.name, job.directory or self._run_directories().get(job.name))
+
+    def _run_directories(self) -> dict[str, Path]:
+        found = {}
+        for directory in find_runs([self._out]):
+            if directory.name.startswith("page-"):
+                try:
+                    found[str(read_manifest(directory).get("config", {}).get("name"))] = directory
+                except RunError:
+                    continue
+        return found
+
+    def _job(self, name: str, directory: Path | None) -> Job:
+        record = self._record(name)
+        finished = bool(directory and json.loads((directory / MANIFEST_NAME).read_text()).get("finished_at"))
+        return Job(
+            name=name,
+            directory=directory,
+            done=_lines(directory / SAMPLES_NAME) if directory else 0,
+            total=self._total(name),
+            running=self._is_running(name, record),
+            finished=finished,
+            started_at=float(record.get("started_at", 0)),
+            done_at_start=int(record.get("done_at_start", 0)),
+            last_words=_last_line(self._directory / f"{name}.log"),
+        )
+
+    def _total(self, name: str) -> int | None:
+        if name not in self._totals:
+            try:
+                config = load_config(self._directory / f"{name}.toml")
+                self._totals[name] = len(schedule(config, [load_suite(suite) for suite in config.suites]))
+            except (ConfigError, SuiteError):
+                self._totals[name] = None
+        return self._totals[name]
+
+    def _launch(self, name: str, options: Sequence[str]) -> None:
+        directory = self._run_directories().get(name)
+        done = _lines(directory / SAMPLES_NAME) if directory else 0
+        command = [sys.executable, "-m", "benchmarks.run", str(self._directory / f"{name}.toml")]
+        with (self._directory / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [*command, "--out", str(self._out), *options],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._processes[name] = process
+        record = {"pid": process.pid, "born": _born(process.pid), "started_at": time.time(), "done_at_start": done}
+        write_atomically(self._directory / f"{name}.json", json.dumps(record))
+
+    def _record(self, name: str) -> dict[str, Any]:
+        try:
+            content = json.loads((self._directory / f"{name}.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def _is_running(self, name: str, record: dict[str, Any]) -> bool:
+        if process := self._processes.get(name):
+            return process.poll() is None  # also reaps it
+        return _lives(record)
+
+
+def _lives(record: dict[str, Any]) -> bool:
+    """Whether a recorded process is still the same one: ids are used again."""
+    return bool(record.get("pid")) and _born(int(record["pid"])) == record.get("born") is not None
+
+
+def _terminate(record: dict[str, Any]) -> None:
+    """For a process that does not listen to an interrupt: one that was started with it ignored."""
+    if _lives(record):
+        os.kill(int(record["pid"]), signal.SIGTERM)
+
+
+def _born(pid: int) -> int | None:
+    """When a process began, in ticks since boot; None where it is gone or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+def _lines(path: Path) -> int:
+    try:
+        return path.read_bytes().count(b"\n")
+    except OSError:
+        return 0
+
+
+def _last_line(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,144 @@
+"""The course report's claims, and what the runs on disk say to each: no figure is written here. No Streamlit."""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.analysis.speed_ratio import speed_ratio
+from benchmarks.runs.read import Row, Run, RunError
+from benchmarks.statistics.factorial import cells_of
+from benchmarks.statistics.pairs import PairComparison, compare_pair
+
+Square = Mapping[tuple[str, int], str]
+_TOWER = "eiffel-tower"
+NOT_MEASURED = "Not measured: no run here has all four models."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What the report says, and what of it can be seen here."""
+
+    claim: str
+    evidence: str
+
+
+def claims(runs: Sequence[Run]) -> list[Claim]:
+    """Each claim with the evidence of the run with a 2×2 of size and rank that graded most answers.
+
+    The sizes here are those of the run's own family, not the report's 1B and 3B, and the evidence says so.
+    """
+    square, run = _square(runs)
+    tests: dict[str, Callable[[Run, Square, Sequence[Run]], str]] = {
+        "The larger model is better; its gain in quality justifies its latency.": _size,
+        "The smaller model is significantly faster, almost instant.": _speed,
+        "Rank 16 learns more than rank 8.": _rank,
+        "The larger model follows instructions better.": _instructions,
+        "The larger model hallucinates less.": _facts,
+        "The larger model is more coherent: of two answers on the Paris tower, one is better.": _tower,
+    }
+    return [
+        Claim(claim=claim, evidence=test(run, square, runs) if run is not None else NOT_MEASURED)
+        for claim, test in tests.items()
+    ]
+
+
+def _square(runs: Sequence[Run]) -> tuple[Square, Run | None]:
+    found: list[tuple[int, Square, Run]] = []
+    for run in runs:
+        with contextlib.suppress(RunError):
+            found.append((sum(row.grade is not None for row in run.rows), cells_of(run), run))
+    _, square, best = max(found, key=lambda each: each[0], default=(0, {}, None))
+    return square, best
+
+
+def _corners(square: Square) -> tuple[str, str, list[int]]:
+    """Small and large size, by parameters as they are named; and the ranks, low first."""
+    sizes = sorted({size for size, _ in square}, key=_parameters)
+    return sizes[0], sizes[-1], sorted({rank for _, rank in square})
+
+
+def _size(run: Run, square: Square, runs: Sequence[Run]) -> str:
+    small, large, ranks = _corners(square)
+    return _each(run, [(square[large, rank], square[small, rank]) for rank in ranks])
+
+
+def _rank(run: Run, square: Square, runs: Sequence[Run]) -> str:
+    small, large, ranks = _corners(square)
+    return _each(run, [(square[size, ranks[-1]], square[size, ranks[0]]) for size in (small, large)])
+
+
+def _instructions(run: Run, square: Square, runs: Sequence[Run]) -> str:
+    return _kinds(run, square, ("instructions", "json"))
+
+
+def _facts(run: Run, square: Square, runs: Sequence[Run]) -> str:
+    return _kinds(run, square, ("facts",))
+
+
+def _kinds(run: Run, square: Square, names: Sequence[str]) -> str:
+    kinds = sorted({row.kind for row in run.rows} & set(names))
+    if not kinds:
+        return "Not measured: the run has no prompts of that kind."
+    small, large, ranks = _corners(square)
+    found = _each(run, [(square[large, ranks[-1]], square[small, ranks[-1]])], kinds=kinds)
+    return f"On prompts of the kinds {', '.join(kinds)}: {found}"
+
+
+def _speed(run: Run, square: Square, runs: Sequence[Run]) -> str:
+    small, large, ranks = _corners(square)
+    a, b = square[small, ranks[0]], square[large, ranks[0]]
+    digests = [run.by_model[model][0].model_sha256 for model in (a, b)]
+    found = speed_ratio(runs, *digests)
+    if found is None:
+        return "Not measured: no run has timed both on one machine."
+    ratio = found.ratio
+    figures = f"{ratio.estimate:.2f}× as fast as {_label(run, b)} [{ratio.low:.2f}, {ratio.high:.2f}]"
+    return f"{_label(run, a)} decodes {figures}."
+
+
+def _tower(run: Run, square: Square, runs: Sequence[Run]) -> str:
+    """Which of the square's models answer the report's second prompt rightly."""
+    condition = next((row.condition for row in run.rows if row.prompt_id == _TOWER), None)
+    answers = [
+        row
+        for model in square.values()
+        for row in run.by_model[model]
+        if (row.prompt_id, row.condition) == (_TOWER, condition) and row.grade is not None
+    ]
+    if not answers:
+        return "Not measured: the run does not ask the report's second prompt."
+    right = [_label(run, row.model) for row in answers if _is_right(row)]
+    return f"Not decided by one prompt; the graders call right: {', '.join(right) or 'none'}, of {len(answers)} models."
+
+
+def _each(run: Run, pairs: Sequence[tuple[str, str]], *, kinds: Sequence[str] = ()) -> str:
+    sentences = []
+    for a, b in pairs:
+        try:
+            sentences.append(_sentence(run, compare_pair(run, a, b, kinds=kinds)))
+        except RunError as error:
+            sentences.append(f"Not measured: {error}.")
+    return " ".join(sentences)
+
+
+def _sentence(run: Run, found: PairComparison) -> str:
+    a, b = _label(run, found.a), _label(run, found.b)
+    figures = f"{100 * found.difference:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}], n={found.n}"
+    word = "no difference is shown" if not found.separable else "better" if found.difference > 0 else "worse"
+    return f"{a} against {b}: {word} ({figures})."
+
+
+def _label(run: Run, model: str) -> str:
+    return str(run.models.get(model, {}).get("label") or model)
+
+
+def _is_right(row: Row) -> bool:
+    return row.grade is not None and row.grade >= 1
+
+
+def _parameters(size: str) -> float:
+    units = {"M": 1e6, "B": 1e9}
+    try:
+        return float(size[:-1]) * units.get(size[-1:], 1)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,203 @@
+"""A model's figures gathered over runs: speed from one, quality from another, joined by the file's sha256.
+
+Quality is quick to measure in batches, speed only alone; so the two often come from different runs. All speeds come
+from one machine. Every record says which run gave what, and whether quality was measured elsewhere. Conditions are
+never mixed within a figure.
+"""
+
+import statistics
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.analysis.summary import SINGLE_SEQUENCE, Summary, decode_rate, summarise
+from benchmarks.runs.read import AGAIN, FIXED_SHAPE, Row, Run
+from benchmarks.statistics.clusters import cluster_of, clustered_ratio
+from benchmarks.statistics.stats import Interval
+
+SPEED_CONDITION = "timed-cold"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFigures:
+    """One file's figures; None where they were not measured.
+
+    Attributes:
+        size, rank: As the registry says; rank is None for an untuned model.
+        speed, quality: Where speeds and grades come from.
+        answer_s: Mean seconds per answer. Measured where the answers were made alone; else the answers' token counts
+            over the rates measured in `speed`, never batched wall time.
+        s_per_correct_answer: Seconds of all graded answers over the number of correct ones.
+        elsewhere: Quality was measured on another machine than speed, or with another build of llama.cpp.
+        load_s: Seconds to load the file.
+    """
+
+    model: str
+    sha256: str
+    label: str
+    quantization: str | None
+    size: str | None
+    rank: int | None
+    file_size_bytes: int | None
+    peak_rss_bytes: int | None
+    load_s: float | None
+    speed: Summary | None
+    quality: Summary | None
+    answer_s: Interval | None
+    s_per_correct_answer: Interval | None
+    elsewhere: bool
+
+    @property
+    def decode_tok_per_s(self) -> Interval | None:
+        """Over the prompts' answers; over the fixed shape where there are none."""
+        if self.speed is None:
+            return None
+        return self.speed.decode_tok_per_s or self.speed.fixed_decode_tok_per_s
+
+    @property
+    def characters_per_s(self) -> Interval | None:
+        return self.speed.characters_per_s if self.speed else None
+
+    @property
+    def ttft_s(self) -> Interval | None:
+        return self.speed.ttft_s if self.speed else None
+
+    @property
+    def accuracy(self) -> Interval | None:
+        return self.quality.accuracy if self.quality else None
+
+    @property
+    def note(self) -> str:
+        """Where the figures come from, in words."""
+        if self.speed and self.quality and self.speed.run is self.quality.run:
+            same = self.speed.condition == self.quality.condition
+            return f"from {self.speed.source}" if same else f"speed {self.speed.source}, quality {self.quality.source}"
+        parts = [
+            f"{name} {source.source}" for name, source in (("speed", self.speed), ("quality", self.quality)) if source
+        ]
+        return ", ".join(parts) + (", on another machine or build" if self.elsewhere else "")
+
+
+def machines(runs: Iterable[Run]) -> list[str]:
+    """Machines that speeds were measured on, the latest run's first."""
+    timed = [run for run in newest_first(runs) if any(row.condition in SINGLE_SEQUENCE for row in run.rows)]
+    return list(dict.fromkeys(run.machine for run in timed))
+
+
+def gather(runs: Sequence[Run], *, machine: str | None = None) -> list[ModelFigures]:
+    """One record per file, in the order in which the runs name them; second arms (`ID@again`) are left out.
+
+    Args:
+        machine: Where speeds must come from, one of `machines`; None takes the first of them.
+    """
+    ordered = newest_first(runs)
+    where = machine or next(iter(machines(ordered)), None)
+    found: dict[str, list[Summary]] = {}
+    for run in ordered:
+        for summary in summarise(run):
+            if not summary.model.endswith(AGAIN):
+                found.setdefault(_sha256(run, summary.model), []).append(summary)
+    return [_figures(sources, where) for sources in found.values()]
+
+
+def per_condition(run: Run) -> list[ModelFigures]:
+    """One record per model and condition of one run; second arms are there too."""
+    return [_from_sources(summary.model, summary, summary, [summary]) for summary in summarise(run)]
+
+
+def newest_first(runs: Iterable[Run]) -> list[Run]:
+    return sorted(runs, key=lambda run: (str(run.manifest.get("created_at", "")), run.id), reverse=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """Median tokens/s of one file, each alone on the machine."""
+
+    prefill_tok_per_s: float
+    decode_tok_per_s: float
+
+
+def rates_of(rows: Iterable[Row]) -> Rates | None:
+    """Of timed rows: over the prompts' answers, else over the fixed shape; None where neither is there."""
+    good = [row for row in rows if row.error is None and row.condition in SINGLE_SEQUENCE]
+    for fixed in (False, True):
+        mine = [row for row in good if (row.suite == FIXED_SHAPE if fixed else row.is_answer)]
+        prefill = [rate for row in mine if (rate := row.prefill_tok_per_s)]
+        decode = [rate for row in mine if (rate := decode_rate(row))]
+        if prefill and decode:
+            return Rates(prefill_tok_per_s=statistics.median(prefill), decode_tok_per_s=statistics.median(decode))
+    return None
+
+
+def seconds_per_correct(rows: Sequence[Row], speed: Rates | None) -> tuple[Interval | None, Interval | None]:
+    """Mean seconds per answer and seconds per correct answer of graded rows, with clustered intervals.
+
+    Args:
+        rows: Of one model and condition.
+        speed: Rates to work with where the rows are of shared steps, or None.
+    """
+    graded = [(row, answer_seconds(row, speed)) for row in rows if row.grade is not None and row.error is None]
+    known = [(row, seconds) for row, seconds in graded if seconds is not None]
+    clusters = [cluster_of(row) for row, _ in known]
+    if len(set(clusters)) < 2:
+        return None, None
+    seconds = np.array([each for _, each in known])
+    correct = np.array([1.0 if (row.grade or 0) >= 1 else 0.0 for row, _ in known])
+    rng = np.random.default_rng(zlib.crc32(f"{len(known)} {seconds.sum():.3f}".encode()))
+    answer = clustered_ratio(seconds, np.ones_like(seconds), clusters, rng=rng, draws=2_000)
+    if not correct.any():
+        return answer, None
+    return answer, clustered_ratio(seconds, correct, clusters, rng=rng, draws=2_000)
+
+
+def answer_seconds(row: Row, speed: Rates | None) -> float | None:
+    """Seconds that this answer takes alone: measured, or its token counts over measured rates."""
+    if row.condition in SINGLE_SEQUENCE:
+        return row.total_s
+    if speed is None or row.prompt_tokens is None or row.decode_tokens is None:
+        return None
+    return row.prompt_tokens / speed.prefill_tok_per_s + row.decode_tokens / speed.decode_tok_per_s
+
+
+def _figures(sources: list[Summary], machine: str | None) -> ModelFigures:
+    timed = [source for source in sources if source.condition == SPEED_CONDITION and source.run.machine == machine]
+    speed = max(timed, key=lambda source: source.samples - source.errors, default=None)
+    graded = [source for source in sources if source.graded]
+    quality = max(graded, key=lambda source: source.graded, default=None)
+    return _from_sources((speed or quality or sources[0]).model, speed, quality, sources)
+
+
+def _from_sources(
+    model: str, speed: Summary | None, quality: Summary | None, sources: Sequence[Summary]
+) -> ModelFigures:
+    facts = {key: value for source in reversed(sources) for key, value in _facts(source).items() if value is not None}
+    rates = rates_of(speed.rows) if speed else None
+    answer, per_correct = seconds_per_correct(quality.rows if quality else (), rates)
+    return ModelFigures(
+        model=model,
+        sha256=_sha256(sources[0].run, sources[0].model),
+        label=str(facts.get("label") or model),
+        quantization=facts.get("quantization"),
+        size=facts.get("size"),
+        rank=facts.get("rank"),
+        file_size_bytes=facts.get("file_size_bytes"),
+        peak_rss_bytes=speed.peak_rss_bytes if speed else None,
+        load_s=((_facts(speed).get("info") or {}).get("load_s")) if speed else None,
+        speed=speed,
+        quality=quality,
+        answer_s=answer,
+        s_per_correct_answer=per_correct,
+        elsewhere=bool(speed and quality and speed.run.machine != quality.run.machine),
+    )
+
+
+def _facts(source: Summary) -> dict[str, Any]:
+    return dict(source.run.models.get(source.model, {}))
+
+
+def _sha256(run: Run, model: str) -> str:
+    """A row's own digest; the manifest may be of a later session."""
+    return run.by_model[model][0].model_sha256

@@ -1,0 +1,73 @@
+"""Which part of the runs is looked at: prompts, models, and where speeds come from. No Streamlit in this module."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+from benchmarks.analysis.figures import machines
+from benchmarks.runs.read import Row, Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What to keep; empty keeps all. Timings of fixed shapes belong to no suite, and stay.
+
+    Attributes:
+        machine: Where speeds come from (`analysis.figures.gather`), None the newest run's; it leaves no row out.
+    """
+
+    suites: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    quantizations: tuple[str, ...] = ()
+    ranks: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    machine: str | None = None
+
+    @property
+    def any(self) -> bool:
+        return any(getattr(self, field.name) for field in fields(self))
+
+
+_FACTS = {"quantizations": "quantization", "ranks": "rank", "sizes": "size"}
+
+
+def options(runs: Iterable[Run]) -> dict[str, list[str]]:
+    """What each field of a `Choice` can be, given these runs; machines newest first, the rest by name."""
+    runs = list(runs)
+    found: dict[str, set[str]] = {field.name: set() for field in fields(Choice)}
+    for run in runs:
+        for row in run.rows:
+            if row.is_answer:
+                found["suites"].add(row.suite)
+                found["kinds"].add(row.kind)
+        for facts in run.models.values():
+            for name, key in _FACTS.items():
+                found[name].add(_fact(facts, key))
+    return {name: sorted(values) for name, values in found.items()} | {"machine": machines(runs)}
+
+
+def narrowed(runs: Sequence[Run], choice: Choice) -> list[Run]:
+    """The runs with only the rows that were chosen; those without any are left out."""
+    if not choice.any:
+        return list(runs)
+    kept = []
+    for run in runs:
+        models = {model for model in run.by_model if _wanted(run.models.get(model, {}), choice)}
+        rows = tuple(row for row in run.rows if row.model in models and _asked(row, choice))
+        if rows:
+            kept.append(replace(run, rows=rows))
+    return kept
+
+
+def _asked(row: Row, choice: Choice) -> bool:
+    if not row.is_answer:
+        return True
+    return (not choice.suites or row.suite in choice.suites) and (not choice.kinds or row.kind in choice.kinds)
+
+
+def _wanted(facts: Mapping[str, object], choice: Choice) -> bool:
+    return all(not (wanted := getattr(choice, name)) or _fact(facts, key) in wanted for name, key in _FACTS.items())
+
+
+def _fact(facts: Mapping[str, object], key: str) -> str:
+    value = facts.get(key)
+    return "none" if value is None else str(value)

@@ -1,0 +1,30 @@
+"""One colour per model, the same on every page and in every chart."""
+
+from collections.abc import Iterable, Sequence
+
+from data.models.registry import load_registry
+
+PALETTE = ("#0072b2", "#d55e00", "#00a37c", "#c2609f", "#3a98c9", "#6f5bc4", "#808080", "#9a6b00")
+"""After Okabe and Ito's palette for colour-blind readers, adapted to be legible on light and dark pages.
+
+Each has a contrast of at least 3:1 (WCAG 2.2, non-text) on white and on Streamlit's dark #0e1117; the original yellow,
+orange and sky blue vanish on white, and black on dark. The first four differ clearly with red-green blindness too; that
+is not possible for eight of similar lightness, so a label stands beside every mark. Source: Okabe and Ito 2008,
+https://jfly.uni-koeln.de/color/.
+"""
+
+
+def colour_of(model_ids: Iterable[str], order: Sequence[str] | None = None) -> dict[str, str]:
+    """The colour of each model, the same on every page and chart.
+
+    It follows from the model's place in the registry, so that it stays when other models are shown, or added at the
+    registry's end; after eight models the colours begin again. Models from elsewhere come after those, by name.
+
+    Args:
+        order: Ids in registry order; None reads the registry.
+    """
+    if order is None:
+        order = list(load_registry())
+    ids = list(model_ids)
+    places = {model: place for place, model in enumerate([*order, *sorted(set(ids) - set(order))])}
+    return {model: PALETTE[places[model] % len(PALETTE)] for model in ids}

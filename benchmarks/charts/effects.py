@@ -1,0 +1,135 @@
+"""Charts of what made a model what it is: size and rank (2×2), and the steps from its base. Altair, no Streamlit."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from benchmarks.analysis.waterfall import Step
+from benchmarks.charts.colours import PALETTE
+from benchmarks.charts.speed import ends, framed
+from benchmarks.statistics.factorial import Factorial
+from benchmarks.statistics.stats import Interval, wilson
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
+BETTER, WORSE, UNSURE = "#00a37c", "#d55e00", "#808080"
+
+
+def factorial_chart(effects: Factorial) -> "alt.LayerChart":
+    """Share correct over rank, a line a size; parallel lines say that size and rank do not interact."""
+    import altair as alt
+    import pandas as pd
+
+    rows = []
+    for size in effects.sizes:
+        for rank in effects.ranks:
+            share = effects.shares[size, rank]
+            interval = wilson(round(share * effects.n), effects.n)
+            rows.append(
+                {"size": size, "rank": str(rank), "model": effects.models[size, rank], **ends("share", interval)}
+            )
+    colour = alt.Color("size:N", scale=alt.Scale(domain=list(effects.sizes), range=list(PALETTE[:2])), legend=None)
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("rank:N", title="LoRA rank", sort=[str(rank) for rank in effects.ranks], axis=alt.Axis(labelAngle=0)),
+        color=colour,
+    )
+    share_axis = alt.Y("share:Q", title="Share correct", axis=alt.Axis(format="%"), scale=alt.Scale(zero=True))
+    last = base.transform_filter(f"datum.rank === '{effects.ranks[1]}'").mark_text(align="left", dx=10, fontWeight=600)
+    layers = [
+        base.mark_line().encode(y=share_axis),
+        base.mark_rule(strokeWidth=2, opacity=0.55).encode(y=alt.Y("share_low:Q"), y2="share_high:Q"),
+        base.mark_point(filled=True, size=120, opacity=1).encode(
+            y=share_axis, tooltip=["model", "size", "rank", alt.Tooltip("share", format=".1%")]
+        ),
+        last.encode(y=share_axis, text="size:N"),
+    ]
+    return framed(layers, factorial_words(effects), height=320)
+
+
+def factorial_words(effects: Factorial) -> str:
+    """The effects in words, with their intervals."""
+    small, large = effects.sizes
+    low, high = effects.ranks
+    return (
+        f"{large} instead of {small}: {_points(effects.size)} points; rank {high} instead of {low}: "
+        f"{_points(effects.rank)}; interaction: {_points(effects.interaction)} (n={effects.n})."
+    )
+
+
+def waterfall_chart(steps: Sequence[Step]) -> "alt.HConcatChart":
+    """Quality, size and speed along the steps from a base to a model, one row a step.
+
+    Raises:
+        ValueError: No step.
+    """
+    import altair as alt
+    import pandas as pd
+
+    if not steps:
+        raise ValueError("no step to draw")
+    frame = pd.DataFrame([_row(number, step) for number, step in enumerate(steps)])
+    up = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=320))
+    bare = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labels=False, ticks=False))
+    tone = alt.Color(
+        "tone:N", scale=alt.Scale(domain=[BETTER, WORSE, UNSURE], range=[BETTER, WORSE, UNSURE]), legend=None
+    )
+    panels = [
+        _panel(frame, "share", "Share correct", "change_text", up, tone, form="%"),
+        _panel(frame, "size_mb", "File size (MB)", "size_text", bare, None),
+        _panel(frame, "speed", "Decode rate (×, against the step before)", "speed_text", bare, None),
+    ]
+    words = waterfall_words(steps)
+    return alt.HConcatChart(
+        hconcat=[panel.properties(width=200, height=48 * len(steps)) for panel in panels],
+        background="transparent",
+        description=words,
+        usermeta={"alt": words, "intervals": "95%"},
+        config=alt.Config(view=alt.ViewConfig(strokeOpacity=0)),
+    )
+
+
+def waterfall_words(steps: Sequence[Step]) -> str:
+    """The steps in words: what changed quality, and by how much."""
+    parts = []
+    for step in steps:
+        change = f"{_points(step.change.interval)} points" if step.change else "not measured"
+        first = f"{step.share_correct:.1%} correct" if step.share_correct is not None else "not measured"
+        parts.append(f"{step.link.label} ({step.link.step}): {first if step.link.step == 'base' else change}")
+    return "From the base to the model: " + "; ".join(parts) + "."
+
+
+def _row(number: int, step: Step) -> dict[str, object]:
+    change = step.change
+    tone = UNSURE if change is None or not change.separable else BETTER if change.difference > 0 else WORSE
+    size = step.size_change_bytes
+    ratio = step.speed.ratio if step.speed else None
+    return {
+        "name": f"{number + 1}. {step.link.label}: {step.link.step}",
+        "share": step.share_correct,
+        "tone": tone,
+        "change_text": f"{_points(change.interval)}" if change else "",
+        "size_mb": step.file_size_bytes / 1e6 if step.file_size_bytes else None,
+        "size_text": f"{size / 1e6:+.0f} MB" if size is not None else "",
+        "speed": ratio.estimate if ratio else None,
+        "speed_text": f"{ratio.estimate:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]" if ratio else "",
+    }
+
+
+def _panel(
+    frame: "pd.DataFrame", value: str, title: str, text: str, up: "alt.Y", tone: "alt.Color | None", form: str = ""
+) -> "alt.LayerChart":
+    import altair as alt
+
+    across = alt.X(
+        f"{value}:Q", title=title, axis=alt.Axis(format=form) if form else alt.Axis(), scale=alt.Scale(zero=True)
+    )
+    base = alt.Chart(frame).encode(y=up, x=across)
+    bars = base.mark_bar(opacity=0.75, size=18)
+    bars = bars.encode(color=tone) if tone is not None else bars.encode(color=alt.value(UNSURE))
+    marks = bars, base.mark_text(align="left", dx=4, fontWeight=600, color=UNSURE).encode(text=f"{text}:N")
+    return alt.LayerChart(layer=list(marks))
+
+
+def _points(interval: Interval) -> str:
+    return f"{100 * interval.estimate:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"

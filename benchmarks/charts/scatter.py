@@ -1,0 +1,175 @@
+"""Speed against quality, for the app and the reports: Altair, no Streamlit. Rows are aggregated before drawing."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from benchmarks.analysis.points import AXES, COLUMNS, joined_points, model_points
+from benchmarks.charts.colours import colour_of
+from benchmarks.statistics.frontier import frontier
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
+__all__ = ["AXES", "COLUMNS", "QUALITY_TITLE", "SPEED_TITLE", "joined_points", "model_points", "scatter"]
+
+SPEED_TITLE = AXES["decode_tok_per_s"].title
+QUALITY_TITLE = "Graded quality (share correct)"
+FRONTIER_COLOUR = "#808080"
+
+_NEAR_X, _NEAR_Y = 0.12, 0.05  # points nearer than this share of the axes get their labels on different sides
+_SIDES: tuple[tuple[Literal["left", "right"], int, int], ...] = (
+    ("left", 9, -9),
+    ("left", 9, 13),
+    ("right", -9, -9),
+    ("right", -9, 13),
+)
+
+
+def scatter(
+    points: "pd.DataFrame", palette: Mapping[str, str] | None = None, *, axis: str = "decode_tok_per_s"
+) -> "alt.LayerChart":
+    """One of `AXES` against graded quality: a mark per point, 95% intervals both ways, and the Pareto frontier.
+
+    Points without a figure on the axis or a grade are left out.
+
+    Args:
+        palette: Model id to colour; None takes `colour_of`.
+        axis: A key of `AXES`.
+
+    Raises:
+        ValueError: No point has both, or the axis is not known.
+    """
+    import altair as alt
+
+    if axis not in AXES:
+        raise ValueError(f"unknown axis {axis!r}; known: {', '.join(AXES)}")
+    along = AXES[axis]
+    drawn = _drawn(points, axis)
+    colours = palette or colour_of(drawn["model"])
+    models = list(dict.fromkeys(drawn["model"]))
+    base = alt.Chart().encode(
+        color=alt.Color(
+            "model:N", scale=alt.Scale(domain=models, range=[colours[model] for model in models]), legend=None
+        )
+    )
+    across = alt.X(f"{axis}:Q", title=along.title, scale=alt.Scale(zero=False, nice=True, padding=40))
+    quality = alt.Y(
+        "accuracy:Q", title=QUALITY_TITLE, axis=alt.Axis(format="%"), scale=alt.Scale(domain=_quality_domain(drawn))
+    )
+    bars = (
+        base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=across, y=alt.Y("accuracy_low:Q"), y2="accuracy_high:Q"),
+        base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=f"{axis}_low:Q", x2=f"{axis}_high:Q", y=quality),
+    )
+    steps: Literal["step-before", "step-after"] = "step-before" if along.more else "step-after"
+    frontier_only = alt.Chart().transform_filter("datum.on_frontier")
+    line = frontier_only.mark_line(interpolate=steps, strokeDash=[4, 4], color=FRONTIER_COLOUR)
+    marks = base.mark_point(filled=True, size=140, opacity=1).encode(x=across, y=quality, tooltip=_tooltips(axis))
+    words = _description(drawn, axis)
+    return alt.LayerChart(
+        data=drawn,  # once for all layers: Altair copies and checks the data of every layer that has its own
+        layer=[line.encode(x=across, y=quality), *bars, marks, *_labels(base, across, quality)],
+        height=380,
+        background="transparent",
+        description=words,
+        usermeta={"alt": words, "intervals": "95%"},
+        config=alt.Config(view=alt.ViewConfig(strokeOpacity=0)),
+    )
+
+
+def _drawn(points: "pd.DataFrame", axis: str) -> "pd.DataFrame":
+    """The points that can be drawn, in the axis's unit, with their names, sides and place on the frontier."""
+    drawn = points.dropna(subset=[axis, "accuracy"])
+    along = AXES[axis]
+    if drawn.empty:
+        raise ValueError(f"no model has both a graded answer and a figure for {along.title.lower()} yet")
+    drawn = drawn.assign(
+        name=drawn["label"] + drawn["condition"].map(lambda it: "" if it == "timed-cold" else f" ({it})"),
+        peak_rss_mb=drawn["peak_rss_bytes"] / 1e6,
+        file_size_mb=drawn["file_size_bytes"] / 1e6,
+        on_frontier=frontier(drawn[axis].to_list(), drawn["accuracy"].to_list(), more=along.more),
+    )
+    scaled = {name: drawn[name] / along.unit for name in (axis, f"{axis}_low", f"{axis}_high")}
+    return drawn.assign(**scaled, side=_label_sides(list(drawn[axis]), list(drawn["accuracy"])))
+
+
+def _quality_domain(drawn: "pd.DataFrame") -> list[float]:
+    """From 0, so that a small difference does not look like a large one, to a bit above the highest interval."""
+    return [0.0, min(1.0, float(drawn["accuracy_high"].max()) + 0.05)]
+
+
+def _label_sides(speeds: Sequence[float], shares: Sequence[float]) -> list[int]:
+    """For each point, a side for its label: above for the upper of two near points, below for the lower."""
+    width = max(max(speeds) - min(speeds), 1e-9)
+    sides: list[int] = []
+    for place, (speed, share) in enumerate(zip(speeds, shares)):
+        taken = {
+            sides[other]
+            for other in range(place)
+            if abs(speeds[other] - speed) / width < _NEAR_X and abs(shares[other] - share) < _NEAR_Y
+        }
+        near = [
+            shares[other]
+            for other in range(len(shares))
+            if other != place and abs(speeds[other] - speed) / width < _NEAR_X and abs(shares[other] - share) < _NEAR_Y
+        ]
+        left, below = speed > min(speeds) + 0.75 * width, any(other > share for other in near)
+        preferred = sorted(range(len(_SIDES)), key=lambda side: (side // 2 != left, side % 2 != below))
+        sides.append(next((side for side in preferred if side not in taken), place % len(_SIDES)))
+    return sides
+
+
+def _labels(base: "alt.Chart", speed: "alt.X", quality: "alt.Y") -> list["alt.Chart"]:
+    """One text layer for each side, since a mark's offset is the same for all of a layer."""
+    return [
+        base.transform_filter(f"datum.side === {side}")
+        .mark_text(align=align, dx=dx, dy=dy, fontSize=13, fontWeight=600)
+        .encode(x=speed, y=quality, text="name:N")
+        for side, (align, dx, dy) in enumerate(_SIDES)
+    ]
+
+
+def _tooltips(axis: str) -> list["alt.Tooltip"]:
+    import altair as alt
+
+    along = AXES[axis]
+    shown = (
+        ("label", "Model", ""),
+        ("note", "From", ""),
+        ("quantization", "Quantization", ""),
+        (axis, along.title, along.form),
+        (f"{axis}_low", "  from (95%)", along.form),
+        (f"{axis}_high", "  to (95%)", along.form),
+        ("accuracy", "Share correct", ".1%"),
+        ("accuracy_low", "  from (95%)", ".1%"),
+        ("accuracy_high", "  to (95%)", ".1%"),
+        ("n", "Graded answers", "d"),
+        ("p_on_frontier", "On the frontier, probability", ".0%"),
+        ("decode_tok_per_s", "Decode, tokens/s", ".1f"),
+        ("prefill_tok_per_s", "Prefill, tokens/s", ".0f"),
+        ("ttft_s", "Time to first token, s", ".2f"),
+        ("characters_per_s", "Characters/s", ".0f"),
+        ("answer_s", "Seconds per answer", ".2f"),
+        ("s_per_correct_answer", "Seconds per correct answer", ".2f"),
+        ("peak_rss_mb", "Peak memory, MB", ".0f"),
+        ("file_size_mb", "File size, MB", ".0f"),
+    )
+    return [
+        alt.Tooltip(name, title=title, format=form, type="quantitative")
+        if form
+        else alt.Tooltip(name, title=title, type="nominal")
+        for place, (name, title, form) in enumerate(shown)
+        if name != axis or place < 4
+    ]
+
+
+def _description(drawn: "pd.DataFrame", axis: str) -> str:
+    """The chart in words, for who cannot see it."""
+    along = AXES[axis]
+    columns = (drawn["name"], drawn[axis], drawn["accuracy"], drawn["n"], drawn["on_frontier"])
+    unit = along.title.partition("(")[2].rstrip(")") or along.title.lower()
+    parts = [
+        f"{name}: {value:{along.form}} {unit}, {share:.0%} of {n} answers correct" + (", on the frontier" if on else "")
+        for name, value, share, n, on in zip(*columns)
+    ]
+    return f"{along.title} against graded quality, with 95% intervals. {'; '.join(parts)}."

@@ -1,0 +1,117 @@
+"""Charts of speed by itself: decoding after a context, and a model against itself. Altair, no Streamlit."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from benchmarks.analysis.depth import DepthPoint
+from benchmarks.analysis.speed_ratio import SelfRatio
+from benchmarks.charts.colours import colour_of
+from benchmarks.charts.scatter import FRONTIER_COLOUR
+from benchmarks.statistics.stats import Interval
+
+if TYPE_CHECKING:
+    import altair as alt
+
+
+def depth_chart(points: Sequence[DepthPoint], palette: Mapping[str, str] | None = None) -> "alt.LayerChart":
+    """Decode rate over tokens of context, a line a model, with 95% intervals.
+
+    Raises:
+        ValueError: No depth was timed.
+    """
+    import altair as alt
+    import pandas as pd
+
+    if not points:
+        raise ValueError("no decoding after a context was timed; set depths in the benchmark's configuration")
+    rows = [
+        {"model": each.model, "label": each.label, "depth": each.depth, **ends("rate", each.decode_tok_per_s)}
+        for each in points
+    ]
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("depth:Q", title="Context before the first token (tokens)"),
+        color=model_colours([each.model for each in points], palette),
+        detail="model:N",
+    )
+    rate = alt.Y("rate:Q", title="Decode speed (tokens/s)", scale=alt.Scale(zero=True))
+    tooltip = [
+        alt.Tooltip("label", title="Model"),
+        alt.Tooltip("depth", title="Tokens of context"),
+        alt.Tooltip("rate", title="Decode, tokens/s", format=".1f"),
+        alt.Tooltip("rate_low", title="  from (95%)", format=".1f"),
+        alt.Tooltip("rate_high", title="  to (95%)", format=".1f"),
+    ]
+    deepest = max(each.depth for each in points)
+    names = base.transform_filter(f"datum.depth === {deepest}").mark_text(align="left", dx=8, fontWeight=600)
+    words = "Decode speed over tokens of context. " + "; ".join(
+        f"{each.label} at {each.depth}: {each.decode_tok_per_s.estimate:.1f} tokens/s" for each in points
+    )
+    layers = [
+        base.mark_line().encode(y=rate),
+        base.mark_rule(strokeWidth=2, opacity=0.55).encode(y=alt.Y("rate_low:Q"), y2="rate_high:Q"),
+        base.mark_point(filled=True, size=80, opacity=1).encode(y=rate, tooltip=tooltip),
+        names.encode(y=rate, text="label:N"),
+    ]
+    return framed(layers, words, height=320)
+
+
+def noise_chart(ratios: Sequence[SelfRatio], palette: Mapping[str, str] | None = None) -> "alt.LayerChart":
+    """Each model's decode rate against its own in a second process: what no difference may be claimed below.
+
+    Raises:
+        ValueError: No model was measured twice.
+    """
+    import altair as alt
+    import pandas as pd
+
+    if not ratios:
+        raise ValueError('no model was measured twice; add "ID@again" to the benchmark\'s models')
+    base = alt.Chart(pd.DataFrame([{"model": each.model, **ends("ratio", each.ratio)} for each in ratios]))
+    across = alt.X("ratio:Q", title="Decode rate against itself (×)", scale=alt.Scale(zero=False, padding=20))
+    up = alt.Y("model:N", title=None)
+    colour = model_colours([each.model for each in ratios], palette)
+    words = "Decode rate of each model against itself. " + "; ".join(
+        f"{each.model}: {each.ratio.estimate:.3f} [{each.ratio.low:.3f}, {each.ratio.high:.3f}]" for each in ratios
+    )
+    one = alt.Chart(pd.DataFrame({"one": [1.0]})).mark_rule(strokeDash=[4, 4], color=FRONTIER_COLOUR).encode(x="one:Q")
+    layers = [
+        one,
+        base.mark_rule(strokeWidth=2, opacity=0.55).encode(
+            x=alt.X("ratio_low:Q"), x2="ratio_high:Q", y=up, color=colour
+        ),
+        base.mark_point(filled=True, size=120, opacity=1).encode(
+            x=across, y=up, color=colour, tooltip=["model", alt.Tooltip("ratio", format=".3f")]
+        ),
+    ]
+    return framed(layers, words, height=max(80, 40 * len(ratios)))
+
+
+def ends(name: str, interval: Interval | None) -> dict[str, float | None]:
+    """Columns of an interval; what is not finite is None, for JSON has no word for it."""
+    import math
+
+    values = (interval.estimate, interval.low, interval.high) if interval else (None, None, None)
+    columns = (name, f"{name}_low", f"{name}_high")
+    return {column: v if v is not None and math.isfinite(v) else None for column, v in zip(columns, values)}
+
+
+def model_colours(models: Sequence[str], palette: Mapping[str, str] | None) -> "alt.Color":
+    """One colour a model, without a legend: the marks have labels."""
+    import altair as alt
+
+    colours, ids = palette or colour_of(models), list(dict.fromkeys(models))
+    return alt.Color("model:N", scale=alt.Scale(domain=ids, range=[colours[model] for model in ids]), legend=None)
+
+
+def framed(layers: Sequence["alt.Chart"], words: str, *, height: int) -> "alt.LayerChart":
+    """The layers on a transparent ground, legible on light and dark pages, with the chart in words."""
+    import altair as alt
+
+    return alt.LayerChart(
+        layer=list(layers),
+        height=height,
+        background="transparent",
+        description=words,
+        usermeta={"alt": words, "intervals": "95%"},
+        config=alt.Config(view=alt.ViewConfig(strokeOpacity=0)),
+    )

@@ -1,0 +1,290 @@
+"""The contract between a language model and everything that uses one: requests in, events out.
+
+Chat, measurement and the parity gate all speak it. An engine is one method that makes progress (`step`)
+and three that ask for something. Two implementations ship: `llama_cpp` and `scripted`, a deterministic fake.
+
+Prefill reads the prompt (bound by compute); decode writes one token a step (bound by memory bandwidth).
+They are timed apart, and neither figure ever contains the other.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from data.errors import TradeoffError
+
+FinishReason = Literal["stop", "length", "cancelled", "error"]
+Role = Literal["system", "user", "assistant"]
+TemplateSwitch = bool | int | float | str
+
+DEFAULT_CONTEXT_TOKENS = 4096
+MAX_STOPS, MAX_STOP_CHARACTERS = 16, 200
+
+
+class EngineError(TradeoffError):
+    """A request or a model that cannot be served; the message is one line and says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a reply is written: how the next token is drawn, and what the chat template is told.
+
+    Temperature 0 takes the most likely token.
+
+    Attributes:
+        temperature: 0 to 2.
+        top_p: Keeps the smallest set of tokens whose probability reaches this, in (0, 1].
+        top_k: Keeps the k most likely tokens; 0 keeps all.
+        min_p: Drops tokens less likely than this share of the likeliest, in [0, 1).
+        repeat_penalty: Divides the logits of the last 64 tokens; 1 changes nothing.
+        max_tokens: Upper bound of the reply, in tokens.
+        stop: The reply ends before the first of these strings; at most 16 of at most 200 characters.
+        seed: Of the sampler's random numbers.
+        ignore_eos: Never end on an end-of-generation token; for fixed-shape timing.
+        template_switches: Settings of the chat template, such as ("enable_thinking", False); those that it does not
+            know (`ModelInfo.template_switches`) change nothing.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repeat_penalty: float = 1.0
+    max_tokens: int = 512
+    stop: tuple[str, ...] = ()
+    seed: int = 3407
+    ignore_eos: bool = False
+    template_switches: tuple[tuple[str, TemplateSwitch], ...] = ()
+
+    def __post_init__(self) -> None:
+        limits: tuple[tuple[str, float, float, float], ...] = (
+            ("temperature", self.temperature, 0, 2),
+            ("top_p", self.top_p, 1e-6, 1),
+            ("top_k", self.top_k, 0, 1_000_000),
+            ("min_p", self.min_p, 0, 0.999),
+            ("repeat_penalty", self.repeat_penalty, 0.1, 10),
+            ("max_tokens", self.max_tokens, 1, 1_000_000),
+            ("seed", self.seed, 0, 2**32 - 1),
+        )
+        for name, value, low, high in limits:
+            if not low <= value <= high:  # also catches NaN
+                raise ValueError(f"{name} is {value!r}; it must lie between {low:g} and {high:g}")
+        if any(not text for text in self.stop):
+            raise ValueError("stop contains an empty string; leave it out")
+        if len(self.stop) > MAX_STOPS:
+            raise ValueError(f"stop has {len(self.stop)} strings; give at most {MAX_STOPS}")
+        if longest := max((len(text) for text in self.stop if len(text) > MAX_STOP_CHARACTERS), default=0):
+            raise ValueError(f"stop has a string of {longest} characters; give at most {MAX_STOP_CHARACTERS}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One reply to write.
+
+    Attributes:
+        messages: The conversation so far; rendered with the model's own chat template.
+        prompt_tokens: Token ids to use instead of messages, for fixed-shape timing and scoring.
+        cold: Read the whole prompt again, even where an earlier one shares its beginning.
+    """
+
+    messages: tuple[Message, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+    prompt_tokens: tuple[int, ...] = ()
+    cold: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timings:
+    """Native timings of one request; None where an engine cannot know.
+
+    Attributes:
+        prompt_tokens: Length of the rendered prompt.
+        prefill_tokens: How many of them were computed; the rest came from the KV cache.
+        prefill_s: Own compute seconds of the prefill.
+        decode_tokens: Tokens after the first, which the prefill's logits already gave.
+        decode_s: Seconds of the steps this request took part in; other models' steps are not in it.
+        ttft_s: Wall seconds from submission to the first token, waiting included.
+        total_s: Wall seconds from submission to the end.
+        itl_p50_s, itl_p95_s: Quantiles of the own seconds per decode step.
+        max_batch: Most sequences that shared a decode step with this one, itself included.
+    """
+
+    prompt_tokens: int
+    prefill_tokens: int | None = None
+    prefill_s: float | None = None
+    decode_tokens: int | None = None
+    decode_s: float | None = None
+    ttft_s: float | None = None
+    total_s: float | None = None
+    itl_p50_s: float | None = None
+    itl_p95_s: float | None = None
+    max_batch: int | None = None
+
+    @property
+    def prefill_tok_per_s(self) -> float | None:
+        return _rate(self.prefill_tokens, self.prefill_s)
+
+    @property
+    def decode_tok_per_s(self) -> float | None:
+        return _rate(self.decode_tokens, self.decode_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """The prompt was rendered and admitted; prefill begins.
+
+    Attributes:
+        prompt_sha256: Of the rendered prompt's UTF-8 text, or of its token ids where there is no text.
+        rendered_prompt: The text given to the tokenizer; empty for `prompt_tokens`.
+    """
+
+    id: int
+    prompt_tokens: int
+    cached_tokens: int
+    prompt_sha256: str
+    rendered_prompt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delta:
+    """More of a reply; `completion_tokens` and `decode_s` are totals so far, for a live rate."""
+
+    id: int
+    text: str
+    completion_tokens: int
+    decode_s: float | None
+    ttft_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """The end of a request, whatever the way it ended. `text` is the whole reply.
+
+    Attributes:
+        reason: stop (end of turn or stop string), length (max_tokens or the context), cancelled, error.
+        error: One line for the user where the reason is "error".
+    """
+
+    id: int
+    reason: FinishReason
+    text: str
+    completion_tokens: int
+    timings: Timings
+    error: str | None = None
+
+
+Event = Started | Delta | Finished
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How a model is opened.
+
+    Attributes:
+        context_tokens: KV cache of each sequence, in tokens.
+        sequences: How many requests can be decoded in one batch.
+        threads: None takes what this process may use (affinity and container quota).
+        prefill_chunk_tokens: Most tokens that one unit of prefill reads; smaller is smoother for others, and slower.
+        bulk: For many prompts whose answers count and whose timings do not. Prompts are read before replies go on, so
+            that most steps write as many replies as there are sequences; a prompt's beginning that another sequence
+            has in its KV cache is copied, not computed again.
+    """
+
+    context_tokens: int = DEFAULT_CONTEXT_TOKENS
+    sequences: int = 1
+    threads: int | None = None
+    prefill_chunk_tokens: int = 512
+    bulk: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """What a loaded model says of itself; all of it goes into a run's manifest.
+
+    Attributes:
+        template_switches: What the chat template can be told besides the messages, such as "enable_thinking".
+    """
+
+    description: str
+    context_tokens: int
+    sequences: int
+    threads: int
+    load_s: float
+    vocabulary_size: int
+    template_sha256: str
+    system_info: str
+    architecture: str = ""
+    parameters: int = 0
+    template_switches: tuple[str, ...] = ()
+
+
+class Engine(Protocol):
+    """A loaded model. Not thread-safe: one thread calls everything."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def submit(self, request: Request) -> int:
+        """Admit a request and return its id. Nothing is computed yet.
+
+        Raises:
+            EngineError: Empty prompt, prompt longer than the context, or a template that fails.
+        """
+        ...
+
+    def step(self, budget_s: float, *, contended: bool = False) -> list[Event]:
+        """Make progress for about `budget_s` seconds (at least one unit of work) and return what happened.
+
+        Returns at once with an empty list when there is nothing to do. `contended` says that another model
+        waits for its turn: a unit of prefill is then kept within the budget too.
+        """
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether any request is unfinished."""
+        ...
+
+    def cancel(self, request_id: int) -> None:
+        """End a request at the next step; its text so far comes back in `Finished`. Unknown ids are ignored."""
+        ...
+
+    def score(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
+        """Natural-log probabilities of each token given those before it, shape (len(token_ids) - 1,).
+
+        Raises:
+            EngineError: Fewer than two tokens, more than the context holds, or an id outside the vocabulary.
+        """
+        ...
+
+    def distributions(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
+        """Natural-log probabilities of the whole vocabulary after each token, shape (len(token_ids), vocabulary).
+
+        Raises:
+            EngineError: As `score`.
+        """
+        ...
+
+    def tokenize(self, request: Request) -> list[int]:
+        """Token ids that this request's prompt would be read as: rendered by the chat template, BOS included.
+
+        Raises:
+            EngineError: As `submit`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the model. Idempotent."""
+        ...
+
+
+def _rate(tokens: int | None, seconds: float | None) -> float | None:
+    return tokens / seconds if tokens and seconds else None

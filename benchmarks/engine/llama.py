@@ -1,0 +1,301 @@
+"""The llama.cpp engine: continuous batching over sequences, every second accounted for.
+
+A step decodes one token for every reply that is being written, then reads one chunk of one waiting prompt. The two are
+separate calls, so that a prefill is never counted in anybody's decode rate. Each sequence (a slot) keeps its KV cache
+after the reply: a chat that goes on finds it and reads only what is new.
+"""
+
+import hashlib
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.engine.contract import (
+    EngineError,
+    Event,
+    FinishReason,
+    LoadOptions,
+    ModelInfo,
+    Request,
+)
+from benchmarks.engine.llama_binding import NativeModel, system_info
+from benchmarks.engine.load_memory import refuse_if_too_large
+from benchmarks.engine.machine import usable_threads
+from benchmarks.engine.prompt_tokens import PromptReader, refuse_without_vocabulary
+from benchmarks.engine.reply_text import ReplyText
+from benchmarks.engine.slots import Reply, Slot, choose_slot, common_prefix
+from data.gguf.header import GGUFError, read_header
+
+_SMALLEST_CHUNK = 16
+_ALONE_PREFILL_S = 30.0
+"""A chunk that nobody else waits for is as long as a batch, but never silent for minutes."""
+_PREFILL_S = 0.25
+"""Beside replies of the same model alone, a prompt is read in chunks of so many seconds: fewer of them are idle."""
+_SCORE_CHUNK = 128
+_WORTH_COPYING = 8
+"""Tokens; copying a sequence's cache takes about as long as reading a few."""
+
+
+class LlamaEngine:
+    """See the module docstring; implements `benchmarks.engine.contract.Engine`. `cancel` may be called from any thread.
+
+    Raises:
+        EngineError: Not a usable GGUF, or it would not fit in the available memory.
+    """
+
+    def __init__(self, path: Path, options: LoadOptions) -> None:
+        try:
+            header = read_header(path)
+        except (GGUFError, OSError) as error:
+            raise EngineError(f"{path.name}: {error}") from None
+        refuse_without_vocabulary(path.name, header.metadata)
+        refuse_if_too_large(path, header, options)
+        threads = options.threads or usable_threads()
+        self._model = NativeModel(path, options, threads=threads)
+        self._prompts = PromptReader(self._model, header.metadata)
+        template = self._prompts.template
+        self._slots = [Slot(index=i) for i in range(options.sequences)]
+        self._bulk = options.bulk
+        self._queue: deque[Reply] = deque()
+        self._next_id = 1
+        self._prefilling: Reply | None = None
+        self._prefill_tok_per_s: float | None = None
+        self._info = ModelInfo(
+            description=self._model.description,
+            context_tokens=self._model.context_tokens,
+            sequences=options.sequences,
+            threads=threads,
+            load_s=self._model.load_s,
+            vocabulary_size=self._model.vocabulary_size,
+            template_sha256=hashlib.sha256((template.source if template else "").encode()).hexdigest(),
+            template_switches=template.switches if template else (),
+            system_info=system_info(),
+            architecture=header.architecture,
+            parameters=self._model.parameters,
+        )
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._queue) or any(slot.reply for slot in self._slots)
+
+    def submit(self, request: Request) -> int:
+        rendered, prompt = self._prompts.read(request)
+        if len(prompt) >= self._info.context_tokens:
+            raise EngineError(
+                f"the prompt has {len(prompt):,} tokens, the context holds {self._info.context_tokens:,}; "
+                "shorten the prompt or start a new chat"
+            )
+        reply = Reply(
+            id=self._next_id,
+            request=request,
+            rendered=rendered,
+            prompt=prompt,
+            text=ReplyText(request.sampling.stop),
+            submitted_at=time.perf_counter(),
+        )
+        self._next_id += 1
+        self._queue.append(reply)
+        return reply.id
+
+    def step(self, budget_s: float, *, contended: bool = False) -> list[Event]:
+        deadline = time.perf_counter() + budget_s
+        events: list[Event] = []
+        while self.busy:
+            events += self._end_cancelled()
+            events += self._admit()
+            if not (self._bulk and self._waiting_for_prefill()):
+                events += self._decode_step()
+            events += self._prefill_chunk(budget_s, contended=contended)
+            if time.perf_counter() >= deadline:
+                break
+        return events
+
+    def cancel(self, request_id: int) -> None:
+        for reply in [*self._queue, *(slot.reply for slot in self._slots)]:
+            if reply and reply.id == request_id:
+                reply.cancelled = True
+                if self._prefilling is reply:
+                    self._model.request_abort()
+
+    def score(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
+        pairs = zip(self._logits_after(token_ids), token_ids[1:])
+        return np.array([logits[token] - _log_sum(logits) for logits, token in pairs], dtype=np.float32)
+
+    def distributions(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
+        return np.stack([logits - np.float32(_log_sum(logits)) for logits in self._logits_after(token_ids)])
+
+    def tokenize(self, request: Request) -> list[int]:
+        return self._prompts.read(request)[1]
+
+    def close(self) -> None:
+        for slot in self._slots:
+            if slot.reply and slot.reply.sampler:
+                slot.reply.sampler.close()
+            slot.reply = None
+        self._queue.clear()
+        self._model.close()
+
+    def _logits_after(self, token_ids: list[int]) -> Iterator[npt.NDArray[np.float32]]:
+        """Logits after each token in turn, each valid until the next; the KV cache is empty afterwards."""
+        self._check_scorable(token_ids)
+        slot = self._slots[0]
+        self._model.forget(slot.index, 0)
+        slot.tokens = []
+        size = min(_SCORE_CHUNK, self._model.batch_tokens)
+        for start in range(0, len(token_ids), size):
+            chunk = token_ids[start : start + size]
+            positions = range(start, start + len(chunk))
+            self._model.decode(chunk, positions, [slot.index] * len(chunk), [True] * len(chunk))
+            yield from (self._model.logits(index) for index in range(len(chunk)))
+        self._model.forget(slot.index, 0)
+
+    def _check_scorable(self, token_ids: list[int]) -> None:
+        if self.busy:
+            raise EngineError("scoring needs an idle engine; wait for the replies in progress")
+        if len(token_ids) < 2:
+            raise EngineError(f"scoring needs at least 2 tokens, got {len(token_ids)}")
+        if len(token_ids) > self._info.context_tokens:
+            raise EngineError(f"{len(token_ids):,} tokens to score, the context holds {self._info.context_tokens:,}")
+        self._prompts.check_vocabulary(token_ids)
+
+    def _admit(self) -> list[Event]:
+        events: list[Event] = []
+        while self._queue and (free := [slot for slot in self._slots if slot.reply is None]):
+            if self._bulk and self._waiting_for_prefill():
+                break  # what is being read may be the beginning of the next one, too
+            reply = self._queue.popleft()
+            slot, shared = choose_slot(free, reply.prompt, cold=reply.request.cold)
+            if self._bulk and not reply.request.cold:
+                shared = self._share_beginning(slot, reply.prompt)
+            if not self._model.forget(slot.index, shared):  # a recurrent model's state is one piece
+                self._model.forget(slot.index, shared := 0)
+            slot.tokens = slot.tokens[:shared]
+            slot.reply = reply
+            reply.sampler = self._model.sampler(reply.request.sampling, reply.prompt)
+            events.append(reply.started(cached_tokens=shared))
+        return events
+
+    def _share_beginning(self, slot: Slot, prompt: list[int]) -> int:
+        """Bring the longest known beginning of the prompt into the slot's KV cache; returns its tokens."""
+        most = len(prompt) - 1
+        own = min(common_prefix(slot.tokens, prompt), most)
+        best = max(self._slots, key=lambda other: common_prefix(other.tokens, prompt))
+        shared = min(common_prefix(best.tokens, prompt), most)
+        if shared < own + _WORTH_COPYING:
+            return own
+        self._model.copy_cache(best.index, slot.index)
+        slot.tokens = list(best.tokens)
+        return shared
+
+    def _waiting_for_prefill(self) -> list[Slot]:
+        return [slot for slot in self._slots if slot.reply and slot.reply.next_token is None]
+
+    def _decode_step(self) -> list[Event]:
+        """One token for every reply that has one to go on from."""
+        active = [(slot, slot.reply) for slot in self._slots if slot.reply and slot.reply.next_token is not None]
+        if not active:
+            return []
+        started = time.perf_counter()
+        tokens = [reply.next_token or 0 for _, reply in active]
+        positions = [len(slot.tokens) for slot, _ in active]
+        if not self._model.decode(tokens, positions, [slot.index for slot, _ in active], [True] * len(active)):
+            for (slot, _), position in zip(active, positions, strict=True):  # a late abort meant for a prefill
+                self._model.forget(slot.index, position)
+            return []
+        drawn = [reply.sampler.sample(i) if reply.sampler else 0 for i, (_, reply) in enumerate(active)]
+        elapsed = time.perf_counter() - started
+        events: list[Event] = []
+        for (slot, reply), token, next_token in zip(active, tokens, drawn, strict=True):
+            slot.tokens.append(token)
+            reply.step_s.append(elapsed)
+            reply.max_batch = max(reply.max_batch, len(active))
+            events += self._accept(slot, reply, next_token)
+        return events
+
+    def _prefill_chunk(self, budget_s: float, *, contended: bool) -> list[Event]:
+        """Read one chunk of the oldest waiting prompt; after its last one, the first token is drawn."""
+        waiting = self._waiting_for_prefill()
+        slot = min(waiting, key=lambda slot: slot.reply.id if slot.reply else 0, default=None)
+        if slot is None or slot.reply is None or slot.reply.cancelled:
+            return []
+        reply, done = slot.reply, len(slot.tokens)
+        alone = not contended and (self._bulk or sum(other.reply is not None for other in self._slots) == 1)
+        size = self._chunk_tokens(_ALONE_PREFILL_S if alone else budget_s if contended else _PREFILL_S)
+        chunk = reply.prompt[done : done + size]
+        last = done + len(chunk) == len(reply.prompt)
+        started = time.perf_counter()
+        self._prefilling = reply
+        outputs = [False] * (len(chunk) - 1) + [last]
+        ok = self._model.decode(chunk, range(done, done + len(chunk)), [slot.index] * len(chunk), outputs)
+        self._prefilling = None
+        if not ok:
+            self._model.forget(slot.index, done)
+            return []
+        slot.tokens += chunk
+        first = reply.sampler.sample(len(chunk) - 1) if last and reply.sampler else None
+        elapsed = time.perf_counter() - started
+        reply.prefill_tokens += len(chunk)
+        reply.prefill_s += elapsed
+        self._prefill_tok_per_s = len(chunk) / elapsed
+        if first is None:
+            return []
+        reply.first_token_at = time.perf_counter()
+        return self._accept(slot, reply, first)
+
+    def _chunk_tokens(self, budget_s: float) -> int:
+        """As many prompt tokens as fit in the budget, by the rate seen last; a multiple of 16."""
+        wanted = (self._prefill_tok_per_s or 64.0) * min(budget_s, 60.0)
+        return max(_SMALLEST_CHUNK, min(self._model.batch_tokens, math.floor(wanted / 16) * 16))
+
+    def _accept(self, slot: Slot, reply: Reply, token: int) -> list[Event]:
+        """Take a drawn token into the reply, and end the reply where it is due."""
+        sampling = reply.request.sampling
+        if self._model.is_end(token) and not sampling.ignore_eos:
+            return self._finish(slot, reply, "stop")
+        reply.completion_tokens += 1
+        reply.next_token = token
+        events: list[Event] = []
+        if text := reply.text.push(self._model.piece(token)):
+            events.append(reply.delta(text))
+        if reply.text.stopped:
+            return [*events, *self._finish(slot, reply, "stop")]
+        # The token just drawn still needs a place in the cache before another can follow.
+        full = len(slot.tokens) + 1 >= self._info.context_tokens
+        if reply.completion_tokens >= sampling.max_tokens or full:
+            return [*events, *self._finish(slot, reply, "length")]
+        return events
+
+    def _end_cancelled(self) -> list[Event]:
+        events: list[Event] = []
+        for reply in [reply for reply in self._queue if reply.cancelled]:
+            self._queue.remove(reply)
+            events += self._finish(None, reply, "cancelled")
+        for slot in self._slots:
+            if slot.reply and slot.reply.cancelled:
+                events += self._finish(slot, slot.reply, "cancelled")
+        return events
+
+    def _finish(self, slot: Slot | None, reply: Reply, reason: FinishReason) -> list[Event]:
+        events: list[Event] = []
+        if rest := reply.text.finish():
+            events.append(reply.delta(rest))
+        if reply.sampler:
+            reply.sampler.close()
+            reply.sampler = None
+        if slot:
+            slot.reply, slot.used_at = None, time.perf_counter()
+        return [*events, reply.finished(reason)]
+
+
+def _log_sum(logits: npt.NDArray[np.float32]) -> float:
+    high = float(logits.max())
+    return high + math.log(float(np.exp(logits - high).sum(dtype=np.float64)))

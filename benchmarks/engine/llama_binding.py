@@ -1,0 +1,287 @@
+"""The thin layer over llama.cpp's C interface: load, tokenize, decode, sample. No scheduling.
+
+The low-level bindings are used, not `llama_cpp.Llama`: that class re-detokenizes the whole reply for each token
+and silently reuses the KV cache, so its rates cannot be trusted.
+"""
+
+import ctypes
+import re
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.engine.contract import EngineError, LoadOptions, Sampling
+from benchmarks.engine.typed_text import ControlTokens
+from data.llama_library import use_library
+
+use_library()
+
+from llama_cpp import llama_cpp as c  # noqa: E402 (the library must be chosen before the import)
+
+PENALTY_WINDOW = 64
+
+_CONTROL = c.LLAMA_TOKEN_ATTR_CONTROL | c.LLAMA_TOKEN_ATTR_UNKNOWN
+_USER_DEFINED = c.LLAMA_TOKEN_ATTR_USER_DEFINED
+_LSTRIP, _RSTRIP = c.LLAMA_TOKEN_ATTR_LSTRIP, c.LLAMA_TOKEN_ATTR_RSTRIP
+_MARKER = re.compile(r"<\|\S+\|>|<｜\S+｜>")
+
+# llama.cpp asks `abort(data)` between the nodes of a graph. `strlen` is such a function, true where the byte at
+# `data` is not zero: it needs no Python, so a compute thread never waits for the interpreter's lock.
+_abort_when_nonzero = ctypes.cast(ctypes.CDLL(None).strlen, c.ggml_abort_callback)
+
+_errors: list[str] = []
+
+
+def _remember_error(level: int, text: bytes, _: object) -> None:
+    if level == 4 and (line := text.decode(errors="replace").strip()):  # GGML_LOG_LEVEL_ERROR
+        _errors.append(line)
+        del _errors[:-20]
+
+
+_log_callback = c.llama_log_callback(_remember_error)  # kept alive here: C holds a bare pointer
+c.llama_log_set(_log_callback, ctypes.c_void_p())
+c.llama_backend_init()
+
+
+class NativeModel:
+    """A model and its context; `close` frees both. One thread only, but for `request_abort`."""
+
+    def __init__(self, path: Path, options: LoadOptions, *, threads: int) -> None:
+        _errors.clear()
+        started = time.perf_counter()
+        self._ctx: Any = None
+        self._batch: Any = None
+        self._model = c.llama_model_load_from_file(str(path).encode(), c.llama_model_default_params())
+        if not self._model:
+            raise EngineError(f"{path.name}: llama.cpp cannot load this file: {_last_error()}")
+        self._vocab = c.llama_model_get_vocab(self._model)
+        trained = c.llama_model_n_ctx_train(self._model)
+        self.context_tokens = min(options.context_tokens, trained) if trained > 0 else options.context_tokens
+        self.batch_tokens = max(options.prefill_chunk_tokens, options.sequences)
+        self.vocabulary_size: int = c.llama_vocab_n_tokens(self._vocab)
+        self._abort = ctypes.create_string_buffer(2)
+        self._ctx = self._open_context(options, threads)
+        if not self._ctx:
+            self.close()
+            raise EngineError(f"{path.name}: llama.cpp cannot make a context: {_last_error()}")
+        self._memory = c.llama_get_memory(self._ctx)
+        self._batch = c.llama_batch_init(self.batch_tokens, 0, 1)
+        self._pieces: dict[int, bytes] = {}
+        self._warm_up()
+        self.load_s = time.perf_counter() - started
+
+    def _open_context(self, options: LoadOptions, threads: int) -> Any:
+        params = c.llama_context_default_params()
+        params.n_ctx = self.context_tokens * options.sequences
+        params.n_batch = params.n_ubatch = self.batch_tokens
+        params.n_seq_max = options.sequences
+        # A cache of its own for each sequence: with a unified one, every sequence's attention walks over the cells
+        # of idle chats too, and the measured rate would depend on what other people have written.
+        params.kv_unified = False
+        params.n_threads = params.n_threads_batch = threads
+        params.abort_callback = _abort_when_nonzero
+        params.abort_callback_data = ctypes.cast(self._abort, ctypes.c_void_p)
+        return c.llama_init_from_model(self._model, params)
+
+    def _warm_up(self) -> None:
+        """One token, so that page faults and the first graph are not in anybody's figure."""
+        self.decode([0], [0], [0], [True])
+        self.forget(0, 0)
+
+    def decode(
+        self, tokens: Sequence[int], positions: Sequence[int], sequences: Sequence[int], outputs: Sequence[bool]
+    ) -> bool:
+        """Run one batch; logits are kept where `outputs` is true. Returns False when it was aborted.
+
+        Raises:
+            EngineError: llama.cpp failed; the message holds its return code.
+        """
+        batch = self._batch
+        batch.n_tokens = len(tokens)
+        for i, token in enumerate(tokens):
+            batch.token[i] = token
+            batch.pos[i] = positions[i]
+            batch.n_seq_id[i] = 1
+            batch.seq_id[i][0] = sequences[i]
+            batch.logits[i] = outputs[i]
+        self._abort[0] = b"\0"
+        code = c.llama_decode(self._ctx, batch)
+        if code not in (0, 2):
+            raise EngineError(f"llama.cpp failed to decode (code {code}): {_last_error()}")
+        return bool(code == 0)
+
+    def request_abort(self) -> None:
+        """Make a running `decode` return False soon. May be called from any thread."""
+        self._abort[0] = b"\1"
+
+    def logits(self, index: int) -> npt.NDArray[np.float32]:
+        """Logits of the batch's token `index`, shape (vocabulary_size,); valid until the next decode."""
+        pointer = c.llama_get_logits_ith(self._ctx, index)
+        return np.ctypeslib.as_array(pointer, shape=(self.vocabulary_size,))
+
+    def forget(self, sequence: int, start: int) -> bool:
+        """Drop the sequence's KV cache from position `start` on; False where only the whole can be dropped."""
+        return bool(c.llama_memory_seq_rm(self._memory, sequence, start, -1))
+
+    def copy_cache(self, source: int, target: int) -> None:
+        """Give a sequence the whole KV cache of another in place of its own; it is copied before the next decode."""
+        self.forget(target, 0)
+        c.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of plain text: control tokens in it are text, and none is added."""
+        return [token for part in self._inside_markers.split(text) for token in self._tokenize(part)]
+
+    def _tokenize(self, text: str) -> list[int]:
+        data = text.encode(errors="replace")
+        size = len(data) + 8
+        tokens = (c.llama_token * size)()
+        count = c.llama_tokenize(self._vocab, data, len(data), tokens, size, False, False)
+        if count < 0:
+            raise EngineError(f"the prompt cannot be tokenized (code {count})")
+        return list(tokens[:count])
+
+    @cached_property
+    def control_tokens(self) -> ControlTokens:
+        """Tokens that only a template may write: control tokens, the unknown token, and markers.
+
+        A marker looks like a control token (`<|…|>`), but older files, such as those of command-r, call it
+        user-defined, which is what llama.cpp recognizes in plain text too.
+        """
+        kinds = self._special_tokens
+        return ControlTokens(
+            ids={self.token_text(token): token for token in reversed(kinds)},
+            strip_before=frozenset(self.token_text(token) for token in kinds if kinds[token] & _LSTRIP),
+            strip_after=frozenset(self.token_text(token) for token in kinds if kinds[token] & _RSTRIP),
+        )
+
+    @cached_property
+    def _special_tokens(self) -> dict[int, int]:
+        """The attributes of control tokens and markers."""
+        kinds = {token: int(c.llama_vocab_get_attr(self._vocab, token)) for token in range(self.vocabulary_size)}
+        return {
+            token: kind
+            for token, kind in kinds.items()
+            if kind & _CONTROL or (kind & _USER_DEFINED and _MARKER.fullmatch(self.token_text(token)))
+        }
+
+    @cached_property
+    def _inside_markers(self) -> re.Pattern[str]:
+        """Matches after a marker's first character: cut there, it is text even to llama.cpp."""
+        kinds = self._special_tokens
+        markers = [self.token_text(token)[1:] for token in kinds if kinds[token] & _USER_DEFINED]
+        return re.compile(f"(?<=<)(?={'|'.join(map(re.escape, markers))})" if markers else r"(?!)")
+
+    def token_text(self, token: int) -> str:
+        """A token as the vocabulary writes it."""
+        return str(c.llama_vocab_get_text(self._vocab, token).decode(errors="replace"))
+
+    def piece(self, token: int) -> bytes:
+        """Bytes that a token adds to a reply; control tokens add none."""
+        if (known := self._pieces.get(token)) is None:
+            known = self._pieces[token] = self._read_piece(token)
+        return known
+
+    def _read_piece(self, token: int) -> bytes:
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            length = c.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
+            if length >= 0:
+                return buffer.raw[:length]
+            size = -length
+
+    def is_end(self, token: int) -> bool:
+        """Whether the token ends a reply: end of turn, end of message or end of text."""
+        return bool(c.llama_vocab_is_eog(self._vocab, token))
+
+    @property
+    def adds_bos(self) -> bool:
+        return bool(c.llama_vocab_get_add_bos(self._vocab))
+
+    @property
+    def chat_template(self) -> str | None:
+        template = c.llama_model_chat_template(self._model, None)
+        return template.decode(errors="replace") if template else None
+
+    @property
+    def description(self) -> str:
+        buffer = ctypes.create_string_buffer(256)
+        c.llama_model_desc(self._model, buffer, 256)
+        return buffer.value.decode(errors="replace")
+
+    @property
+    def parameters(self) -> int:
+        return int(c.llama_model_n_params(self._model))
+
+    def close(self) -> None:
+        if self._batch is not None:
+            c.llama_batch_free(self._batch)
+        if self._ctx:
+            c.llama_free(self._ctx)
+        if self._model:
+            c.llama_model_free(self._model)
+        self._batch = self._ctx = self._model = None
+
+    def sampler(self, sampling: Sampling, recent: Sequence[int]) -> "NativeSampler":
+        """A sampler of its own for one reply; `recent` are the prompt's tokens, for the repeat penalty."""
+        return NativeSampler(self, sampling, recent)
+
+    def sample_with(self, chain: Any, index: int) -> int:
+        return int(c.llama_sampler_sample(chain, self._ctx, index))
+
+
+class NativeSampler:
+    """Draws tokens for one reply: penalty, top-k, top-p, min-p, temperature, in llama.cpp's order."""
+
+    def __init__(self, model: NativeModel, sampling: Sampling, recent: Sequence[int]) -> None:
+        self._model = model
+        # Without a penalty the most likely token is numpy's argmax: a chain would first copy the whole vocabulary.
+        self._chain = None
+        if sampling.temperature == 0 and sampling.repeat_penalty == 1:
+            return
+        self._chain = c.llama_sampler_chain_init(c.llama_sampler_chain_default_params())
+        for link in _links(sampling, model.vocabulary_size):
+            c.llama_sampler_chain_add(self._chain, link)
+        for token in recent[-PENALTY_WINDOW:]:
+            c.llama_sampler_accept(self._chain, token)
+
+    def sample(self, index: int) -> int:
+        """Token drawn from the logits of the batch's token `index`."""
+        if self._chain is None:
+            return int(self._model.logits(index).argmax())
+        return self._model.sample_with(self._chain, index)
+
+    def close(self) -> None:
+        if self._chain is not None:
+            c.llama_sampler_free(self._chain)
+            self._chain = None
+
+
+def system_info() -> str:
+    """The CPU features that the loaded library was compiled for and found, as llama.cpp prints them."""
+    return str(c.llama_print_system_info().decode(errors="replace")).strip()
+
+
+def _links(sampling: Sampling, vocabulary_size: int) -> list[object]:
+    links = []
+    if sampling.repeat_penalty != 1:
+        links.append(c.llama_sampler_init_penalties(vocabulary_size, PENALTY_WINDOW, sampling.repeat_penalty, 0.0, 0.0))
+    if sampling.temperature == 0:
+        return [*links, c.llama_sampler_init_greedy()]
+    if sampling.top_k:
+        links.append(c.llama_sampler_init_top_k(sampling.top_k))
+    if sampling.top_p < 1:
+        links.append(c.llama_sampler_init_top_p(sampling.top_p, 1))
+    if sampling.min_p:
+        links.append(c.llama_sampler_init_min_p(sampling.min_p, 1))
+    return [*links, c.llama_sampler_init_temp(sampling.temperature), c.llama_sampler_init_dist(sampling.seed)]
+
+
+def _last_error() -> str:
+    return _errors[-1] if _errors else "no reason given"

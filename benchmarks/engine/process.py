@@ -1,0 +1,193 @@
+"""The process that inference runs in: commands come in over a pipe, events go out.
+
+One thread steps every busy model in turn and gives each the same share of *time*, so each model's own rate is what it
+would be alone. A second thread only reads the pipe, so that a cancellation reaches a prefill that is running.
+
+    python -m benchmarks.engine.process FD     (started by benchmarks.engine.worker; not for people)
+"""
+
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import IO, Any
+
+from benchmarks.engine import ENGINES
+from benchmarks.engine.contract import Delta, Engine, EngineError, Event, Finished
+from benchmarks.engine.messages import (
+    Alive,
+    Answer,
+    Cancel,
+    Command,
+    Happened,
+    Inspect,
+    Load,
+    Memory,
+    Submit,
+    Unload,
+    Usage,
+)
+from data.models.quota import hold
+
+SLICE_S = 0.05
+SEND_INTERVAL_S = 0.1
+ALIVE_INTERVAL_S = 1.0
+
+
+@dataclass(kw_only=True)
+class _Model:
+    """A loaded model; `held` keeps its file in the cache."""
+
+    engine: Engine
+    held: IO[bytes]
+    spent_s: float = 0.0
+    unfinished: set[int] = field(default_factory=set)
+    pending: dict[int, Delta] = field(default_factory=dict)
+    sent_at: float = 0.0
+
+
+class WorkerProcess:
+    """The loop of the process; ends when the other side closes the pipe."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._commands: queue.SimpleQueue[tuple[int, Command] | None] = queue.SimpleQueue()
+        self._models: dict[str, _Model] = {}
+        self._sent_at = 0.0
+
+    def run(self) -> None:
+        threading.Thread(target=self._read_commands, daemon=True).start()
+        while True:
+            busy = {name: model for name, model in self._models.items() if model.engine.busy}
+            if not self._obey_commands(wait=not busy):
+                return
+            if busy:
+                self._step(busy)
+                if time.perf_counter() - self._sent_at >= ALIVE_INTERVAL_S:
+                    self._send(Alive())
+
+    def _read_commands(self) -> None:
+        while True:
+            try:
+                call, command = self._connection.recv()
+            except (EOFError, OSError):
+                self._commands.put(None)
+                return
+            if isinstance(command, Cancel) and (model := self._models.get(command.model)):
+                model.engine.cancel(command.request_id)  # at once: the loop may be inside a long prefill
+                continue
+            self._commands.put((call, command))
+
+    def _obey_commands(self, *, wait: bool) -> bool:
+        """Carry out what has arrived; False when the pipe is closed."""
+        while True:
+            try:
+                item = self._commands.get(block=wait)
+            except queue.Empty:
+                return True
+            if item is None:
+                return False
+            wait = False
+            call, command = item
+            if isinstance(command, Load | Unload) or (isinstance(command, Inspect) and command.method != "tokenize"):
+                self._send(Alive(silent=True))
+            try:
+                self._send(Answer(call=call, value=self._obey(command)))
+            except (EngineError, OSError, ValueError) as error:
+                self._send(Answer(call=call, error=" ".join(str(error).split())))
+
+    def _obey(self, command: Command) -> Any:
+        if isinstance(command, Usage):
+            return memory()
+        if isinstance(command, Load):
+            if command.model not in self._models:
+                engine = ENGINES[command.engine](command.path, command.options)
+                self._models[command.model] = _Model(engine=engine, held=hold(command.path))
+            return self._models[command.model].engine.info
+        if isinstance(command, Unload):
+            return self._unload(command.model)
+        if command.model not in self._models:
+            raise EngineError(f"model {command.model!r} is not loaded")
+        model = self._models[command.model]
+        if isinstance(command, Inspect):
+            return getattr(model.engine, command.method)(command.argument)
+        if isinstance(command, Submit):
+            if not model.engine.busy:  # time that it did not want while idle is not owed to it now
+                model.spent_s = max([model.spent_s, *self._spent_by_busy()])
+            request_id = model.engine.submit(command.request)
+            model.unfinished.add(request_id)
+            return request_id
+        return None
+
+    def _unload(self, name: str) -> None:
+        if model := self._models.get(name):
+            for request_id in list(model.unfinished):
+                model.engine.cancel(request_id)
+            while model.engine.busy:
+                for event in model.engine.step(0):
+                    self._note(name, model, event)
+            del self._models[name]
+            model.engine.close()
+            model.held.close()
+
+    def _spent_by_busy(self) -> list[float]:
+        return sorted(model.spent_s for model in self._models.values() if model.engine.busy)[:1]
+
+    def _step(self, busy: dict[str, _Model]) -> None:
+        name, model = min(busy.items(), key=lambda item: item[1].spent_s)
+        started = time.perf_counter()
+        events = model.engine.step(SLICE_S, contended=len(busy) > 1)
+        now = time.perf_counter()
+        model.spent_s += now - started
+        for event in events:
+            self._note(name, model, event)
+        if model.pending and now - model.sent_at >= SEND_INTERVAL_S:
+            self._flush(name, model, now)
+
+    def _note(self, name: str, model: _Model, event: Event) -> None:
+        """Text is gathered and sent about ten times a second; the rest goes out at once, in order."""
+        if isinstance(event, Delta):
+            before = model.pending.get(event.id)
+            model.pending[event.id] = replace(event, text=before.text + event.text) if before else event
+            return
+        if isinstance(event, Finished):
+            model.unfinished.discard(event.id)
+            if event.id in model.pending:
+                self._send(Happened(model=name, event=model.pending.pop(event.id)))
+        self._send(Happened(model=name, event=event))
+
+    def _flush(self, name: str, model: _Model, now: float) -> None:
+        for delta in model.pending.values():
+            self._send(Happened(model=name, event=delta))
+        model.pending.clear()
+        model.sent_at = now
+
+    def _send(self, message: Answer | Happened | Alive) -> None:
+        self._sent_at = time.perf_counter()
+        try:
+            self._connection.send(message)
+        except OSError:
+            sys.exit(0)  # nobody is listening any more
+
+
+def memory() -> Memory:
+    """Resident memory of this process now and at its highest, in bytes."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return Memory(rss_bytes=int(fields["VmRSS"].split()[0]) * 1024, peak_rss_bytes=peak)
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it closes the pipe
+    WorkerProcess(Connection(int(sys.argv[1]))).run()
+    os._exit(0)  # nothing to tidy up: the kernel takes the memory back faster than we could
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""Carry out a run: load the models, make the samples that are missing, write each to disk."""
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from benchmarks.config import Config, ConfigError, original
+from benchmarks.engine.machine import usable_threads
+from benchmarks.measure.batch import measure_batched
+from benchmarks.measure.manifest import differences, new_manifest, now
+from benchmarks.measure.models import Subject, model_facts, under_test
+from benchmarks.measure.progress import RunProgress
+from benchmarks.measure.sample import ModelUnderTest, measure, request_for
+from benchmarks.measure.schedule import Sample, schedule
+from benchmarks.runs.read import AGAIN, DEPTH, FIXED_SHAPE, UNKNOWN_SHA256, Key, Row, RunError, read_run, sample_key
+from benchmarks.runs.write import RunWriter, write_manifest
+from data.suites.prompts import Suite
+
+
+def execute(
+    config: Config,
+    suites: Sequence[Suite],
+    subjects: Sequence[Subject],
+    *,
+    out: Path,
+    earlier: Path | None = None,
+    progress_to: TextIO,
+) -> Path:
+    """Make a run and return its directory.
+
+    A model that cannot load or dies leaves rows with an error; the others finish.
+
+    Args:
+        earlier: A run to go on with, unfinished, with more prompts by now, or with samples that failed; no answer in it
+            is made again.
+
+    Raises:
+        ConfigError: Two models are one file, two suites have one name, or a kind is not in any suite.
+        RunError: The disk is full, or the earlier run differs in what it measures.
+    """
+    _check_distinct(config, suites, subjects)
+    config = dataclasses.replace(config, models=tuple(subject.id for subject in subjects))
+    directory = earlier or _new_directory(out, config.name)
+    models = {subject.id: under_test(subject, config) for subject in subjects}
+    manifest = new_manifest(directory.name, config, suites)
+    manifest["models"] = {subject.id: model_facts(subject, models[subject.id]) for subject in subjects}
+    with RunWriter(directory) as writer:
+        done: set[Key] = set()
+        failed: set[Key] = set()
+        if earlier:
+            manifest, done, failed = _continued(earlier, manifest, suites)
+        asked = {_key(sample, models[sample.model]): sample for sample in schedule(config, suites)}
+        _check_asked(directory, (done | failed) - asked.keys())
+        write_manifest(directory, manifest)
+        samples = [sample for key, sample in asked.items() if key not in done]
+        progress = RunProgress(total=len(done) + len(samples), done=len(done), stream=progress_to)
+        record = _Record(writer=writer, progress=progress, manifest=manifest)
+        single = [sample for sample in samples if sample.condition != "batched"]
+        batched = [sample for sample in samples if sample.condition == "batched"]
+        try:
+            _make(single, models, config, record, subjects)
+            for model in models.values():
+                model.close()
+            _make_batched(batched, subjects, config, record)
+        finally:
+            progress.end()
+            for model in models.values():
+                model.close()
+            _note_models(manifest, subjects, models)
+            with contextlib.suppress(RunError):  # a full disk has been reported by the writer
+                write_manifest(directory, manifest)
+        manifest["finished_at"] = now()
+        write_manifest(directory, manifest)
+    return directory
+
+
+def _check_distinct(config: Config, suites: Sequence[Suite], subjects: Sequence[Subject]) -> None:
+    """Samples are told apart by the model's sha256 and the suite's name."""
+    by_sha256: dict[str, str] = {}
+    for subject in subjects:
+        other = by_sha256.setdefault(subject.sha256, original(subject.id))
+        if other != original(subject.id):
+            raise ConfigError(
+                f"models: {other!r} and {subject.id!r} are the same file; leave one out, or write {other + AGAIN!r}"
+            )
+    names = [suite.name for suite in suites]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"suites: two are named {twice[0]!r}; rename a file")
+    if reserved := [name for name in names if name in (FIXED_SHAPE, DEPTH)]:
+        raise ConfigError(f"suites: {reserved[0]!r} is the name of timed shapes; rename the file")
+    known = list(dict.fromkeys(kind for suite in suites for kind in suite.kinds))
+    if unknown := [kind for kind in config.kinds if kind not in known]:
+        raise ConfigError(f"kinds: unknown kind {unknown[0]!r}; known: {', '.join(known)}")
+
+
+def _check_asked(directory: Path, left_over: set[Key]) -> None:
+    """A suite that grew under a limit can put new prompts in the place of old ones."""
+    if left_over:
+        *_, suite, prompt, _, _, _ = min(left_over)
+        raise RunError(
+            f"{directory}: cannot be resumed, because {len(left_over)} of its samples, such as {suite}/{prompt}, "
+            "are not asked any more; give a higher limit, or run without --resume"
+        )
+
+
+@dataclass(kw_only=True)
+class _Record:
+    """Where rows go. Several models' threads share it in "batched": one lock around all of it."""
+
+    writer: RunWriter
+    progress: RunProgress
+    manifest: dict[str, Any]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def add(self, row: Row) -> None:
+        with self.lock:
+            if not self.stop.is_set():
+                self.writer.write(row)
+                self.progress.advance(row)
+
+
+def _make(
+    samples: Sequence[Sample],
+    models: dict[str, ModelUnderTest],
+    config: Config,
+    record: _Record,
+    subjects: Sequence[Subject],
+) -> None:
+    for model in models.values():
+        first = next((sample for sample in samples if sample.model == model.id), None)
+        if first is None:
+            continue
+        _load(model, config, record)
+        for _ in range(config.warmups if model.engine else 0):
+            model.ask(request_for(first, config, model.engine.info.vocabulary_size if model.engine else 1))
+    _note_models(record.manifest, subjects, models)
+    write_manifest(record.writer.directory, record.manifest)
+    for sample in samples:
+        record.add(measure(sample, models[sample.model], config))
+
+
+def _load(model: ModelUnderTest, config: Config, record: _Record) -> None:
+    """Open the engine, and say where a setting of the chat template has no effect."""
+    model.load()
+    known = model.engine.info.template_switches if model.engine else tuple(name for name, _ in config.switches)
+    if without := [name for name, _ in config.switches if name not in known]:
+        with record.lock:
+            has = ", ".join(known) or "none"
+            record.progress.say(f"{model.id}: its chat template has no switch {', '.join(without)}; it has: {has}")
+
+
+def _make_batched(samples: Sequence[Sample], subjects: Sequence[Subject], config: Config, record: _Record) -> None:
+    """`config.jobs` models at a time, no more: several sequences' KV caches are large."""
+    with ThreadPoolExecutor(max_workers=config.jobs) as threads:
+        jobs = [
+            threads.submit(_make_one_batched, mine, subject, config, record)
+            for subject in subjects
+            if (mine := [sample for sample in samples if sample.model == subject.id])
+        ]
+        try:
+            for job in as_completed(jobs):
+                job.result()
+        except BaseException:  # Ctrl-C, or a full disk: the other models' threads end at their next step
+            record.stop.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _make_one_batched(samples: Sequence[Sample], subject: Subject, config: Config, record: _Record) -> None:
+    threads = config.threads or max(1, usable_threads() // config.jobs)  # more than there are collapse: they spin
+    model = under_test(subject, dataclasses.replace(config, threads=threads), sequences=config.batch_sequences)
+    _load(model, config, record)
+    try:
+        for row in measure_batched(samples, model, config, stop=record.stop):
+            record.add(row)
+    finally:
+        info = model_facts(subject, model)
+        model.close()
+        with record.lock:
+            facts = record.manifest["models"][subject.id]
+            missing = (key for key in info if facts.get(key) is None and key != "peak_rss_bytes")
+            facts |= {key: info[key] for key in missing}
+
+
+def _new_directory(out: Path, name: str) -> Path:
+    stamp = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    return next(path for path in (out / f"{stamp}{suffix}" for suffix in ("", *_SUFFIXES)) if not path.exists())
+
+
+_SUFFIXES = tuple(f"-{number}" for number in range(2, 100))
+
+
+def _continued(
+    earlier: Path, manifest: dict[str, Any], suites: Sequence[Suite]
+) -> tuple[dict[str, Any], set[Key], set[Key]]:
+    """The earlier run's manifest, to be kept but for what has grown, and the keys that were made and that failed."""
+    run = read_run(earlier)
+    old = dict(run.manifest)
+    if found := differences(old, manifest, suites):
+        raise RunError(f"{earlier}: cannot be resumed, because it differs: {'; '.join(found)}; run without --resume")
+    old["resumed_at"] = [*old.get("resumed_at", []), now()]
+    old["resumed_git"] = [*old.get("resumed_git", []), manifest["git"]]
+    old |= {"suites": manifest["suites"], "finished_at": None}
+    old["config"] = {**old.get("config", {}), "limit": manifest["config"]["limit"]}
+    old["models"] = {id_: {**facts, "error": None} for id_, facts in old.get("models", {}).items()}  # tried again
+    known = [row for row in run.rows if not row.model_sha256.startswith(UNKNOWN_SHA256)]
+    failed = {row.key for row in known if row.error}
+    return old, {row.key for row in known} - failed, failed
+
+
+def _key(sample: Sample, model: ModelUnderTest) -> Key:
+    return sample_key(
+        sample.model,
+        model.sha256,
+        sample.suite,
+        sample.prompt_id,
+        sample.condition,
+        sample.repetition,
+        sample.seed,
+    )
+
+
+def _note_models(manifest: dict[str, Any], subjects: Sequence[Subject], models: dict[str, ModelUnderTest]) -> None:
+    """Bring the manifest's models up to date; what an earlier session knew and this one does not, stays."""
+    for subject in subjects:
+        before, fresh = manifest["models"].get(subject.id, {}), model_facts(subject, models[subject.id])
+        peaks = [facts["peak_rss_bytes"] for facts in (before, fresh) if facts.get("peak_rss_bytes") is not None]
+        kept = {key: value for key, value in fresh.items() if value is not None}
+        manifest["models"][subject.id] = {**fresh, **before, **kept, "peak_rss_bytes": max(peaks, default=None)}

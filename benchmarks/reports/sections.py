@@ -1,0 +1,245 @@
+"""The sections of a report, each from runs or from what was worked out of them."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from benchmarks.analysis.depth import depth_points
+from benchmarks.analysis.speed_ratio import self_ratios
+from benchmarks.analysis.verdict import Verdict
+from benchmarks.analysis.waterfall import chain, waterfall
+from benchmarks.charts.effects import factorial_chart, factorial_words, waterfall_chart, waterfall_words
+from benchmarks.charts.scatter import scatter
+from benchmarks.charts.speed import depth_chart, noise_chart
+from benchmarks.reports.parts import (
+    Section,
+    Table,
+    chart_of,
+    ended_text,
+    interval_text,
+    number_text,
+    points_text,
+    rest_text,
+    share_of_point,
+    share_text,
+    shortened,
+)
+from benchmarks.runs.read import AGAIN, Run, RunError
+from benchmarks.statistics.consistency import batch_effects, consistencies
+from benchmarks.statistics.factorial import Factorial, factorial
+from benchmarks.statistics.pairs import PairComparison, compare_pair, flip_table
+from benchmarks.statistics.stats import holm
+from data.models.registry import load_registry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST_FLIPS = 30
+_FIGURES = (
+    *("model", "correct", "decode tok/s", "prefill tok/s", "TTFT s", "characters/s", "s per answer"),
+    *("s per correct answer", "on frontier", "file MB", "peak MB", "load s", "cut off", "ungradable", "errors"),
+    *("noisy", "from"),
+)
+_SUITES = (
+    *("suite", "model", "base", "base correct", "model correct", "difference, points [95%]", "n"),
+    *("only base", "only model", "p", "p (Holm)", "detectable"),
+)
+
+
+def verdicts_section(verdicts: Sequence[Verdict], base: str) -> Section:
+    if not verdicts:
+        return Section(title="Verdict", text=(f"Nothing is graded for {base} and another model.",))
+    return Section(title="Verdict", text=tuple(found.sentence for found in verdicts))
+
+
+def frontier_sections(points: "pd.DataFrame") -> list[Section]:
+    sections = []
+    for axis, title in (("decode_tok_per_s", "Speed and quality"), ("s_per_correct_answer", "Cost of a right answer")):
+        chart = chart_of(partial(scatter, points[points["alike"]], axis=axis))
+        if chart:
+            sections.append(Section(title=title, chart=chart, text=("Lines are 95% intervals; dashed: the frontier.",)))
+    return sections
+
+
+def figures_section(points: "pd.DataFrame") -> Section:
+    rows = tuple(
+        (
+            str(point["label"]),
+            share_of_point(point),
+            ended_text(point, "decode_tok_per_s", ".1f"),
+            number_text(point["prefill_tok_per_s"], ".0f"),
+            ended_text(point, "ttft_s", ".2f"),
+            number_text(point["characters_per_s"], ".0f"),
+            ended_text(point, "answer_s", ".2f"),
+            ended_text(point, "s_per_correct_answer", ".2f"),
+            number_text(point["p_on_frontier"], ".0%"),
+            number_text(point["file_size_bytes"], ".0f", 1e6),
+            number_text(point["peak_rss_bytes"], ".0f", 1e6),
+            number_text(point["load_s"], ".2f"),
+            *(str(point[name]) for name in ("truncated", "ungradable", "errors", "noisy")),
+            str(point["note"]),
+        )
+        for point in points.to_dict("records")
+    )
+    return Section(title="Figures", table=Table(head=_FIGURES, rows=rows))
+
+
+def suites_section(comparisons: Sequence[PairComparison]) -> Section:
+    adjusted = holm([each.p_value for each in comparisons])
+    rows = tuple(
+        (
+            str(each.suite),
+            each.a,
+            each.b,
+            f"{each.share_b:.1%}",
+            f"{each.share_a:.1%}",
+            points_text(each.interval),
+            str(each.n),
+            str(each.only_b),
+            str(each.only_a),
+            f"{each.p_value:.2g}",
+            f"{p_value:.2g}",
+            "–" if each.detectable is None else f"{100 * each.detectable:.1f}",
+        )
+        for each, p_value in zip(comparisons, adjusted, strict=True)
+    )
+    return Section(title="Suite by suite", table=Table(head=_SUITES, rows=rows) if rows else None)
+
+
+def effects_sections(runs: Sequence[Run]) -> list[Section]:
+    """Of the run with most prompts that all four models have graded."""
+    found = [effects for run in runs if (effects := _square(run)) is not None]
+    if not found:
+        return []
+    best = max(found, key=lambda effects: effects.n)
+    chart = chart_of(lambda: factorial_chart(best))
+    return [Section(title="Size and rank", text=(factorial_words(best),), chart=chart)]
+
+
+def _square(run: Run) -> Factorial | None:
+    try:
+        return factorial(run)
+    except RunError:  # no 2×2 in it
+        return None
+
+
+def waterfall_sections(runs: Sequence[Run], models: Sequence[str]) -> list[Section]:
+    """Of the measured model with the most measured steps; the first of several."""
+    registry = load_registry()
+    chains = {model: chain(model, registry, measured=models) for model in models if model in registry}
+    longest = max(chains, key=lambda model: len(chains[model]), default=None)
+    if longest is None or len(chains[longest]) < 2:
+        return []
+    steps = waterfall(runs, longest, registry)
+    return [
+        Section(
+            title="From base to file", text=(waterfall_words(steps),), chart=chart_of(lambda: waterfall_chart(steps))
+        )
+    ]
+
+
+def depth_sections(runs: Sequence[Run]) -> list[Section]:
+    points = next((found for run in runs if (found := depth_points(run))), [])
+    if not points:
+        return []
+    rows = tuple(
+        (
+            each.label,
+            str(each.depth),
+            interval_text(each.decode_tok_per_s, ".1f"),
+            interval_text(each.prefill_tok_per_s),
+        )
+        for each in points
+    )
+    head = ("model", "tokens of context", "decode tok/s", "prefill tok/s")
+    chart = chart_of(lambda: depth_chart(points))
+    return [Section(title="Decoding after a context", table=Table(head=head, rows=rows), chart=chart)]
+
+
+def noise_sections(runs: Sequence[Run]) -> list[Section]:
+    """Every model that was measured twice: what it shows against itself is noise, in speed and in quality."""
+    ratios = next((found for run in runs if (found := self_ratios(run))), [])
+    words = [f"{each.model} decodes at {interval_text(each.ratio, '.3f')}× its own rate." for each in ratios]
+    for run in runs:
+        for model in (again.removesuffix(AGAIN) for again in run.by_model if again.endswith(AGAIN)):
+            words += _against_itself(run, model)
+    if not words:
+        return []
+    chart = chart_of(lambda: noise_chart(ratios))
+    return [Section(title="Noise floor", text=tuple(words), chart=chart)]
+
+
+def _against_itself(run: Run, model: str) -> list[str]:
+    try:
+        pair = compare_pair(run, model + AGAIN, model)
+    except RunError:  # nothing of it is graded
+        return []
+    return [f"{model} against itself, {pair.condition}: {points_text(pair.interval)} points (n={pair.n})."]
+
+
+def sameness_section(runs: Sequence[Run]) -> Section:
+    effects = [(run, each) for run in runs for each in batch_effects(run)]
+    repeats = [(run, each) for run in runs for each in consistencies(run)]
+    rows = [
+        (run.id, each.model, "batched and alone", str(each.n), share_text(each.differ), share_text(each.grades_differ))
+        for run, each in effects
+    ]
+    rows += [
+        (
+            run.id,
+            each.model,
+            f"repetitions, {each.condition}",
+            str(each.n),
+            rest_text(each.same_answer),
+            rest_text(each.same_grade),
+        )
+        for run, each in repeats
+    ]
+    head = ("run", "model", "between", "prompts", "answers that differ", "grades that differ")
+    return Section(title="The same again", table=Table(head=head, rows=tuple(rows)) if rows else None)
+
+
+def flips_sections(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> list[Section]:
+    """Of the base and the model that differs most from it."""
+    if not verdicts:
+        return []
+    found = max(verdicts, key=lambda each: abs(each.quality.difference))
+    run = next(run for run in runs if run.id == found.quality_run)
+    flips = flip_table(run, found.a, found.b, condition=found.quality.condition)
+    rows = tuple(
+        (
+            f"{flip.suite}/{flip.prompt_id}",
+            flip.kind,
+            found.label_a if flip.grade_a > flip.grade_b else found.label_b,
+            shortened(flip.answer_a),
+            shortened(flip.answer_b),
+        )
+        for flip in flips[:_MOST_FLIPS]
+    )
+    head = ("prompt", "kind", "right", found.label_a, found.label_b)
+    text = (
+        f"{len(flips)} prompts that only one of {found.label_a} and {found.label_b} got right; the first {len(rows)}:"
+    )
+    return [Section(title="Flips", text=(text,), table=Table(head=head, rows=rows))] if rows else []
+
+
+def sources_section(runs: Sequence[Run]) -> Section:
+    rows = tuple(
+        (
+            run.id,
+            str(run.manifest.get("created_at", "–")),
+            "yes" if run.finished else "no",
+            run.machine,
+            str((run.manifest.get("llama_cpp") or {}).get("variant", "–")),
+            ", ".join(run.manifest.get("suites", {})) or "–",
+            str(len(run.rows)),
+            str((run.manifest.get("git") or {}).get("commit") or "–")[:12],
+        )
+        for run in runs
+    )
+    head = ("run", "made", "finished", "machine", "library", "suites", "rows", "commit")
+    limits = (
+        "Speeds hold for this CPU, this build and these threads. Tokens/s does not compare across tokenizers.",
+        "Differences smaller than the detectable one may be there and not have been seen.",
+    )
+    return Section(title="What this rests on", text=limits, table=Table(head=head, rows=rows))

@@ -1,0 +1,93 @@
+"""Quantize a GGUF with llama.cpp's own quantizer.
+
+    python -m data.gguf.quantize SOURCE.gguf TARGET.gguf q4_k_m [--threads N]
+
+The result is byte-identical on every CPU build, so derived files can be pinned by sha256.
+Only this module and the engine import llama_cpp. Callers that must survive a crash of the C library run it as
+a process, through `data/child.py`; its log lines `[ 12/ 272]` tell how far it is.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from data.command import parser_of, run_command
+from data.errors import TradeoffError
+from data.gguf.header import GGUFError, read_header
+from data.gguf.types import QUANTIZATIONS
+from data.llama_library import use_library
+
+# llama_ftype numbers of llama.h, and the bits per weight at most. K-quants fall back to larger types in tensors
+# whose rows do not divide by 256.
+
+
+class QuantizeError(TradeoffError):
+    """The file could not be quantized; the message is one line."""
+
+
+def quantize(source: Path, target: Path, quantization: str, threads: int | None = None) -> None:
+    """Write `source` to `target` in another quantization; a partial target is removed on failure.
+
+    Args:
+        quantization: One of `QUANTIZATIONS`.
+        threads: None takes all CPUs that this process may run on.
+
+    Raises:
+        QuantizeError: Unknown quantization, unreadable source, or llama.cpp refused; its log has the details.
+    """
+    if quantization not in QUANTIZATIONS:
+        raise QuantizeError(f"unknown quantization {quantization!r}; known: {', '.join(QUANTIZATIONS)}")
+    try:
+        read_header(source)  # llama.cpp aborts the process on some broken files
+    except (GGUFError, OSError) as error:
+        raise QuantizeError(f"{source}: {error}") from None
+    code = 1
+    try:
+        code = _call_llama(source, target, QUANTIZATIONS[quantization][0], threads or len(os.sched_getaffinity(0)))
+    finally:
+        if code != 0:
+            target.unlink(missing_ok=True)
+    if code != 0:
+        raise QuantizeError(f"{source}: llama.cpp could not write {quantization} (code {code})")
+
+
+def size_bound_bytes(source: Path, quantization: str) -> int:
+    """Upper bound of the quantized file's size."""
+    header = read_header(source)
+    metadata_bytes = header.expected_file_size - header.tensor_bytes
+    return metadata_bytes + int(header.tensor_elements * QUANTIZATIONS[quantization][1] / 8)
+
+
+def _call_llama(source: Path, target: Path, file_type: int, threads: int) -> int:
+    use_library()
+    import ctypes
+
+    from llama_cpp import llama_cpp
+
+    llama_cpp.llama_backend_init()
+    parameters = llama_cpp.llama_model_quantize_default_params()
+    parameters.ftype = file_type
+    parameters.nthread = threads
+    parameters.allow_requantize = True  # else a quantized source is refused
+    code: int = llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(target), ctypes.byref(parameters))
+    return code
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = parser_of("data.gguf.quantize", "Quantize a GGUF with llama.cpp's own quantizer.")
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("quantization", choices=sorted(QUANTIZATIONS))
+    parser.add_argument("--threads", type=int, help="default: all CPUs that this process may run on")
+    options = parser.parse_args(arguments)
+    return run_command(lambda: _run(options), interrupted="nothing was written")
+
+
+def _run(options: argparse.Namespace) -> int:
+    quantize(options.source, options.target, options.quantization, options.threads)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

