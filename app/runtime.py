@@ -93,7 +93,8 @@ def headline() -> Headline:
 
 def _import_charts() -> None:
     """The Results page's libraries take seconds to import: done while the first visitor reads the Compare page."""
-    import benchmarks.charts.scatter  # noqa: F401
+    import altair  # noqa: F401
+    import pandas  # noqa: F401
 
 
 def default_pair() -> tuple[str, str]:

@@ -4,6 +4,7 @@ import argparse
 import os
 import socket
 import sys
+from collections.abc import Sequence
 
 from data.command import parser_of, run_command
 from data.errors import TradeoffError
@@ -11,24 +12,24 @@ from data.llama_library import library_dir
 from data.paths import ROOT
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = parser_of("app.serve", "Serve Tradeoff in the browser.")
     parser.add_argument("--port", type=int, default=8501, help="default: 8501")
     parser.add_argument(
         "--host", default="localhost", help="address to listen on; 0.0.0.0 for all (default: localhost)"
     )
-    arguments = parser.parse_args()
-    return run_command(lambda: _serve(arguments), interrupted="nothing was started")
+    options = parser.parse_args(arguments)
+    return run_command(lambda: _serve(options), interrupted="nothing was started")
 
 
-def _serve(arguments: argparse.Namespace) -> int:
-    if problem := problem_with_port(arguments.host, arguments.port):
+def _serve(options: argparse.Namespace) -> int:
+    if problem := problem_with_port(options.host, options.port):
         raise TradeoffError(problem)
     library = library_dir()
-    print(f"Tradeoff on http://{arguments.host}:{arguments.port} (llama.cpp: {library.name})", flush=True)
+    print(f"Tradeoff on http://{options.host}:{options.port} (llama.cpp: {library.name})", flush=True)
     os.chdir(ROOT)
-    options = [f"--server.port={arguments.port}", f"--server.address={arguments.host}"]
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app/asgi.py", *options])
+    flags = [f"--server.port={options.port}", f"--server.address={options.host}"]
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app/asgi.py", *flags])
 
 
 def problem_with_port(host: str, port: int) -> str | None:

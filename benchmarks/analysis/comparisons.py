@@ -17,7 +17,7 @@ def compare(run: Run, base: str, *, by_kind: bool = False) -> list[PairCompariso
         by_kind: Also each kind of prompt by itself.
 
     Raises:
-        RunError: The base is not in the run, or is alone in it.
+        RunError: The base is not in the run, is alone in it, or nothing is graded for it and another model.
     """
     models = list(run.by_model)
     if base not in models:
@@ -34,7 +34,10 @@ def compare(run: Run, base: str, *, by_kind: bool = False) -> list[PairCompariso
             for kept in ((), *((kind,) for kind in kinds if by_kind)):
                 if model != base:
                     found.append(_pair(run, model, base, condition, suite, kept))
-    return [comparison for comparison in found if comparison is not None]
+    comparisons = [comparison for comparison in found if comparison is not None]
+    if not comparisons:
+        raise RunError(f"{run.id}: nothing is graded for {base!r} and another model; let the run finish first")
+    return comparisons
 
 
 def _pair(run: Run, model: str, base: str, condition: str, suite: str, kinds: tuple[str, ...]) -> PairComparison | None:

@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import answers_per_hour
-from benchmarks.answers_per_hour import REPLY_TOKENS, Pass, batched_bench, different_prompts, main, summed, table
+from benchmarks.answers_per_hour import main
 from benchmarks.engine.contract import EngineError
+from benchmarks.measure import answers_per_hour
+from benchmarks.measure.answers_per_hour import REPLY_TOKENS, Pass, batched_bench, different_prompts, summed, table
 from data.errors import SuiteError
 from data.suites.prompts import load_suite
 
