@@ -90,7 +90,9 @@ def _run_to_go_on_with(out: Path, config: "Config", suites: Sequence["Suite"]) -
                 continue
             if manifest.get("finished_at") is None:
                 return directory
-            if lacking is None and (has_grown(manifest, config, suites) or read_run(directory).has_failures):
+            if lacking is None and (
+                has_grown(manifest, config, suites) or any(row.error for row in read_run(directory).rows)
+            ):
                 lacking = directory
         except RunError as error:  # somebody else's broken run is no reason not to resume this one
             say(f"passed over: {error}")

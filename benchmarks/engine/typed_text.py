@@ -16,7 +16,7 @@ from functools import cached_property
 from itertools import chain
 
 from benchmarks.engine.contract import EngineError, Message
-from data.surrogates import whole_characters
+from data.records import whole_characters
 
 Render = Callable[[Sequence[Message]], Sequence[str]]
 """Renders a conversation; several texts where it is cut at several places, the longest last."""

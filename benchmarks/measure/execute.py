@@ -13,12 +13,12 @@ from typing import Any, TextIO
 from benchmarks.config import Config, ConfigError, original
 from benchmarks.engine.machine import usable_threads
 from benchmarks.measure.batch import measure_batched
-from benchmarks.measure.manifest import differences, new_manifest, now
+from benchmarks.measure.manifest import UNKNOWN_SHA256, differences, new_manifest, now
 from benchmarks.measure.models import Subject, model_facts, under_test
 from benchmarks.measure.progress import RunProgress
 from benchmarks.measure.sample import ModelUnderTest, measure, request_for
 from benchmarks.measure.schedule import Sample, schedule
-from benchmarks.runs.read import AGAIN, DEPTH, FIXED_SHAPE, UNKNOWN_SHA256, Key, Row, RunError, read_run, sample_key
+from benchmarks.runs.read import AGAIN, DEPTH, FIXED_SHAPE, Key, Row, RunError, read_run, sample_key
 from benchmarks.runs.write import RunWriter, write_manifest
 from data.suites.prompts import Suite
 

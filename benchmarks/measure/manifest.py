@@ -7,10 +7,13 @@ from typing import Any
 
 from benchmarks.config import Config
 from benchmarks.measure.machine_state import describe_machine
-from benchmarks.runs.read import SCHEMA_VERSION, UNKNOWN_SHA256
+from benchmarks.runs.read import SCHEMA_VERSION
 from data.llama_library import LLAMA_CPP_PYTHON_VERSION, VARIANTS, UnsupportedCPU, library_dir
 from data.manifest import git_commit, git_says
 from data.suites.prompts import Suite
+
+UNKNOWN_SHA256 = "unknown:"
+"""Begins what stands for the sha256 of a file that could not be had."""
 
 POLICIES = {
     "chat_template": (

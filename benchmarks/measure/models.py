@@ -10,8 +10,9 @@ from typing import Any
 from benchmarks.config import Config, original
 from benchmarks.engine.contract import Engine, EngineError, LoadOptions
 from benchmarks.engine.worker import WorkerEngine
+from benchmarks.measure.manifest import UNKNOWN_SHA256
 from benchmarks.measure.sample import ModelUnderTest
-from benchmarks.runs.read import AGAIN, UNKNOWN_SHA256
+from benchmarks.runs.read import AGAIN
 from data.errors import ModelError
 from data.files import sha256_of
 from data.gguf.header import GGUFError, read_header

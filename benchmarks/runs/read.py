@@ -20,9 +20,6 @@ SCHEMA_VERSION = "1.1"
 AGAIN = "@again"
 """Ends the id of a run's second arm of the same file. No registry id can: "@" is not allowed in one."""
 
-UNKNOWN_SHA256 = "unknown:"
-"""Begins what stands for the sha256 of a file that could not be had."""
-
 MANIFEST_NAME = "run.json"
 SAMPLES_NAME = "samples.jsonl"
 FIXED_SHAPE = "fixed-shape"
@@ -173,11 +170,6 @@ class Run:
     @property
     def finished(self) -> bool:
         return self.manifest.get("finished_at") is not None
-
-    @property
-    def has_failures(self) -> bool:
-        """Whether a sample has no answer."""
-        return any(row.error for row in self.rows)
 
     @property
     def models(self) -> Mapping[str, Mapping[str, Any]]:

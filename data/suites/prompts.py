@@ -14,9 +14,9 @@ from typing import Any, Literal, cast, get_args
 
 from data.errors import SuiteError
 from data.paths import ROOT
+from data.records import lone_surrogate
 from data.suites.from_csv import read_csv
 from data.suites.from_hub import HUB_SUITES, digest, fetch_rows
-from data.surrogates import lone_surrogate
 
 PROMPTS_DIR = ROOT / "data" / "prompts"
 

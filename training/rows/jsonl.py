@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from data.surrogates import lone_surrogate
+from data.records import lone_surrogate
 from training.config import TrainingError
 
 

@@ -40,7 +40,7 @@ def test_what_did_not_end_is_dropped_and_a_part_is_written_once(config: Config, 
 
 
 def test_parts_are_shared_out_and_cover_every_prompt(config: Config, tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
-    monkeypatch.setattr("training.replay.PROMPTS_PER_PART", 3)
+    monkeypatch.setattr("training.rows.replay.PROMPTS_PER_PART", 3)
     source = dataclasses.replace(REPLAY, self_prompts=7)
     shares = [
         [path.name for path in write_parts("replay", source, config, runs=tmp_path, index=k, of=2)] for k in (0, 1)
