@@ -193,7 +193,7 @@ def _in_words(problem: Exception) -> str:
 
 
 def lone_surrogate(text: str) -> str | None:
-    """The first lone half of a surrogate pair, which no UTF-8 text can hold, as JSON writes it; None where all is whole."""
+    """The first lone half of a surrogate pair as JSON writes it; no UTF-8 text can hold one. None where all is whole."""
     found = _SURROGATE.search(text)
     return f"\\u{ord(found[0]):04x}" if found else None
 
