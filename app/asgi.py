@@ -10,7 +10,7 @@ from streamlit.starlette import App
 
 from app import runtime
 from app.space.first_view import FirstView
-from data.models.registry import RegistryError
+from data.models.entries import RegistryError
 
 
 def make_ready() -> None:

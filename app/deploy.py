@@ -98,7 +98,7 @@ def wait_until_running(
         HubError: It failed, or takes longer than an hour.
     """
     from data.hub.account import HubError, explained, sign_in
-    from data.hub.download import host
+    from data.hub.address import host
 
     api, started, shown = sign_in(repo), clock(), ""
     while clock() - started < LIMIT_S:
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from data.hub.account import check_repository_name, choose_transfer
-    from data.hub.download import host
+    from data.hub.address import host
 
     choose_transfer()
     check_repository_name(options.repo)

@@ -16,7 +16,7 @@ from benchmarks.analysis.waterfall import waterfall
 from benchmarks.runs.on_disk import Found, fingerprint, load_runs
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.factorial import factorial
-from data.models.registry import RegistryError
+from data.models.entries import RegistryError
 from data.paths import results_directories
 
 if TYPE_CHECKING:

@@ -23,8 +23,9 @@ from app.results.jobs import BenchmarkJobs
 from benchmarks.charts.colours import colour_of
 from benchmarks.engine.worker import Worker
 from data.models.added import save_added
+from data.models.entries import ModelEntry
 from data.models.fetch import fetch, local_path
-from data.models.registry import ModelEntry, load_registry, project_registry
+from data.models.registry import load_registry, project_registry
 from data.paths import results_directories, state_dir
 from data.settings import ENGINE, VOTES_REPO
 

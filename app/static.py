@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _publish(repo: str, folder: Path, *, private: bool) -> str:
     from data.hub.account import sign_in
-    from data.hub.download import host
+    from data.hub.address import host
     from data.hub.spaces import open_space, send_folder
 
     api = sign_in(repo)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import runtime
 from app.views.say import say_error
-from data.models.registry import RegistryError
+from data.models.entries import RegistryError
 
 st.set_page_config(page_title="Tradeoff", page_icon="app/static/icon.png", layout="wide")
 

@@ -66,6 +66,27 @@ def parse_toml(text: str, place: str, error: Error) -> dict[str, Any]:
         raise error(f"{place}: not TOML ({_in_words(problem)})") from None
 
 
+def set_key(values: dict[str, Any], change: str, error: Error) -> None:
+    """Change one key of a TOML's tables, as `--set table.key=value` asks; a value that is no TOML is a text.
+
+    Raises:
+        error: Not of that form, or a part of the key is no table.
+    """
+    key, equals, text = change.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        raise error(f"--set {change!r}: write key=value, such as training.learning_rate=1e-4")
+    table = values
+    for part in path[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise error(f"--set {change!r}: {part!r} is not a table")
+    try:
+        table[path[-1]] = tomllib.loads(f"value = {text.strip()}")["value"]
+    except ValueError:
+        table[path[-1]] = text.strip()
+
+
 def build(record: Callable[..., T], values: Mapping[str, Any], error: Error, where: str = "") -> T:
     """A dataclass from a table: keys and types checked, lists made tuples, tables made the dataclasses of its fields.
 
@@ -193,7 +214,7 @@ def _in_words(problem: Exception) -> str:
 
 
 def lone_surrogate(text: str) -> str | None:
-    """The first lone half of a surrogate pair as JSON writes it; no UTF-8 text can hold one. None where all is whole."""
+    """The first lone half of a surrogate pair as JSON writes it, unfit for UTF-8; None where there is none."""
     found = _SURROGATE.search(text)
     return f"\\u{ord(found[0]):04x}" if found else None
 

@@ -93,7 +93,7 @@ class Module:
 
     @property
     def is_command(self) -> bool:
-        """People start it: the top of a package has them, and a folder that is one. Other `main`s are for child processes."""
+        """People start it. Other `main`s, in rooms, are for child processes."""
         has_main = any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in self.tree.body)
         return has_main and (
             (self.room.count("/") == 1 and len(self.name.split(".")) == 2) or self.name.endswith(".__main__")

@@ -5,10 +5,8 @@ changes one of them; the value is read as TOML, and as plain text where it is no
 """
 
 import dataclasses
-import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any, Literal
 
 from data.errors import TradeoffError
 from data.gguf.types import QUANTIZATIONS
-from data.records import build, read_toml
+from data.records import build, read_toml, set_key
 
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -207,7 +205,7 @@ def load_config(path: Path, changes: Sequence[str] = ()) -> Config:
     values = read_toml(path, ConfigError)
     try:
         for change in changes:
-            _apply(values, change)
+            set_key(values, change, ConfigError)
         return from_dict(values)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
@@ -225,39 +223,6 @@ def to_dict(config: Any) -> dict[str, Any]:
     """The resolved configuration as JSON types."""
     plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
     return plain
-
-
-def fingerprint(*parts: Any) -> str:
-    """First 12 hexadecimal digits of the sha256 of JSON values."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """What differs between two resolved configurations, as `table.key: old -> new`."""
-    lines = []
-    for key in sorted({*old, *new}):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            lines += differences(before, after, f"{prefix}{key}.")
-        elif before != after:
-            lines.append(f"{prefix}{key}: {before!r} -> {after!r}")
-    return lines
-
-
-def _apply(values: dict[str, Any], change: str) -> None:
-    key, equals, text = change.partition("=")
-    path = key.strip().split(".")
-    if not equals or not all(path):
-        raise ConfigError(f"--set {change!r}: write key=value, such as training.learning_rate=1e-4")
-    table = values
-    for part in path[:-1]:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"--set {change!r}: {part!r} is not a table")
-    try:
-        table[path[-1]] = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
-        table[path[-1]] = text.strip()
 
 
 def _check(config: Config) -> None:

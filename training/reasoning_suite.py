@@ -10,60 +10,22 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from data.command import parser_of, run_command
-from training.rows.reasoning_tasks import TASKS_FILE, generate, read_tasks
-from training.rows.worked_answers import INSTRUCTION
+from data.paths import ROOT
 
-_TERSE_TOKENS, _WORKED_TOKENS = 48, 256
-
-
-def suite_lines(tasks_file: Path) -> list[dict[str, Any]]:
-    """Prompts in the suites' format, with graders and example answers.
-
-    Raises:
-        TrainingError: The tasks file is wrong.
-    """
-    tasks = read_tasks(tasks_file)
-    lines: list[dict[str, Any]] = []
-    for name, settings in tasks.tasks.items():
-        # More than wanted: questions that repeat are left out.
-        rows = generate({name: settings}, items_per_task=2 * tasks.held_out_items, first_seed=tasks.held_out_first_seed)
-        distinct = list({row["question"]: row for row in rows}.values())[: tasks.held_out_items]
-        for number, row in enumerate(distinct, start=1):
-            other = next(one for one in distinct if one["result"] != row["result"])
-            lines.append(
-                {
-                    "id": f"{name}-{number:02d}",
-                    "kind": name,
-                    "template": name,
-                    "prompt": row["question"],
-                    "grader": _grader(row["result"], worked=INSTRUCTION in row["question"]),
-                    "max_tokens": _WORKED_TOKENS if INSTRUCTION in row["question"] else _TERSE_TOKENS,
-                    "right": row["answer"],
-                    "wrong": other["answer"],
-                }
-            )
-    return lines
-
-
-def _grader(result: str, *, worked: bool) -> dict[str, Any]:
-    try:
-        value = float(result)
-    except ValueError:
-        where = {"where": "last line"} if worked else {}
-        return {"name": "exact", "answers": [result], **where}
-    return {"name": "numeric", "value": int(value) if value == int(value) else value}
+TASKS = ROOT / "data" / "prompts" / "reasoning.toml"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = parser_of("training.reasoning_suite", __doc__)
-    parser.add_argument("--tasks", type=Path, default=TASKS_FILE, metavar="TOML", help="default: reasoning.toml")
-    parser.add_argument("--out", type=Path, default=TASKS_FILE.with_suffix(".jsonl"), metavar="JSONL")
+    parser.add_argument("--tasks", type=Path, default=TASKS, metavar="TOML", help="default: reasoning.toml")
+    parser.add_argument("--out", type=Path, default=TASKS.with_suffix(".jsonl"), metavar="JSONL")
     options = parser.parse_args(arguments)
 
     def command() -> int:
+        from training.rows.reasoning_suite import suite_lines
+
         lines = suite_lines(options.tasks)
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         options.out.write_text(text, encoding="utf-8")

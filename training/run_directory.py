@@ -13,6 +13,7 @@ runs/NAME/                 one training run
     parity.json                     the parity gate's verdict on exactly these files
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -149,3 +150,20 @@ def read_record(run: RunDirectory) -> RunRecord:
         return build(RunRecord, content, TrainingError)
     except TrainingError as error:
         raise TrainingError(f"{run.record}: {error}") from None
+
+
+def fingerprint(*parts: Any) -> str:
+    """First 12 hexadecimal digits of the sha256 of JSON values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """What differs between two resolved configurations, as `table.key: old -> new`."""
+    lines = []
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            lines += differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            lines.append(f"{prefix}{key}: {before!r} -> {after!r}")
+    return lines

@@ -7,279 +7,15 @@ Unsloth trains where there is a GPU and it is installed; transformers, peft and 
 """
 
 import json
-import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data.command import parser_of, run_command, say
 from data.progress import duration
-from training.config import Config, TrainingError, differences, load_config, to_dict
-from training.run_directory import RUNS, RunDirectory, RunRecord, read_record, write_record
-
-if TYPE_CHECKING:
-    from training.fit.backends import Choice
-    from training.rows.build import Prepared
-
-# Changing these does not change what is trained, but for rounding; the second line is the way out of a full memory.
-_HARMLESS = (
-    *("export.", "training.log_steps", "training.sample_", "training.keep_checkpoints"),
-    *("training.micro_batch", "training.gradient_checkpointing"),
-)
-_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "unsloth", "bitsandbytes", "xformers")
-
-
-def train(
-    config: Config, *, backend: str = "auto", resume: bool = False, stop_after: int | None = None, runs: Path = RUNS
-) -> RunDirectory:
-    """Train, or go on with a run that was interrupted.
-
-    Args:
-        stop_after: Stop after this optimizer step with a checkpoint, to be resumed later.
-
-    Raises:
-        TrainingError: It cannot be done; one line that says what to do.
-    """
-    from training.fit import unsloth
-    from training.fit.backends import choose
-    from training.fit.trainer import accumulation_steps
-
-    run = RunDirectory(path=runs / config.name)
-    earlier = _earlier(run, config, resume)
-    choice = choose(config, backend)
-    accumulation_steps(config, choice.world_size)
-    if earlier:
-        _check_same_backend(run, earlier, choice)
-    if choice.backend == "unsloth":
-        unsloth.import_first()
-    from training.checkpoints.base_model import resolve
-    from training.rows.build import prepare
-
-    if choice.world_size > 1:
-        _wait_for_first_process(config, runs)
-    prepared = prepare(config, runs=runs)
-    checkpoint = resolve(config.base)
-    record = earlier or _new_record(config, choice, prepared, checkpoint.path, checkpoint.identity)
-    if earlier:
-        _check_same_material(run, earlier, prepared, checkpoint.identity)
-    if _is_first():
-        run.path.mkdir(parents=True, exist_ok=True)
-        write_record(run, record)
-    try:
-        summary, stopped = _fit(run, config, choice, prepared, checkpoint.path, earlier is not None, stop_after)
-    except BaseException as error:
-        if _is_first():
-            write_record(run, replace(record, status="failed", summary={"error": type(error).__name__}))
-        raise
-    if _is_first():
-        write_record(run, replace(record, status="stopped" if stopped else "finished", summary=summary))
-    return run
-
-
-def _fit(
-    run: RunDirectory,
-    config: Config,
-    choice: "Choice",
-    prepared: "Prepared",
-    checkpoint: Path,
-    resume: bool,
-    stop_after: int | None,
-) -> tuple[dict[str, Any], bool]:
-    """Load, train and save; returns the summary, and whether it stopped on the way."""
-    import torch
-    from transformers import AutoTokenizer, set_seed
-    from transformers.trainer_utils import get_last_checkpoint
-
-    from training.fit.backends import load
-    from training.fit.monitor import Monitor, keep_metrics_until, plot_loss, read_metrics
-    from training.fit.trainer import make_trainer
-
-    last = get_last_checkpoint(run.checkpoints) if resume and run.checkpoints.is_dir() else None
-    if _is_first():
-        keep_metrics_until(run.metrics, int(last.rpartition("-")[2]) if last else 0)
-        keep_metrics_until(run.samples, int(last.rpartition("-")[2]) if last else 0)
-    set_seed(config.training.seed)  # the adapter's first weights are drawn while loading
-    tokenizer = AutoTokenizer.from_pretrained(prepared.tokenizer)
-    monitor = Monitor(run, config, tokenizer, stop_after=stop_after)
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-    try:
-        model = load(choice, checkpoint, config)
-        before = frozen_sums(model)
-        trainer = make_trainer(
-            model,
-            tokenizer,
-            prepared,
-            config,
-            checkpoints=run.checkpoints,
-            precision=choice.precision,
-            world_size=choice.world_size,
-            callback=monitor,
-        )
-        started = time.monotonic()
-        result = trainer.train(resume_from_checkpoint=last)
-        seconds = time.monotonic() - started
-        if not monitor.stopped and monitor.evaluated_step != trainer.state.global_step:
-            trainer.evaluate()
-    except torch.OutOfMemoryError:
-        raise TrainingError(_out_of_memory(config)) from None
-    if frozen_sums(trainer.model) != before:
-        raise TrainingError("the base's own weights changed during training; only the adapter may")
-    summary = {
-        "steps": trainer.state.global_step,
-        "steps_here": trainer.state.global_step - (int(last.rpartition("-")[2]) if last else 0),
-        "train_loss": result.training_loss,
-        "eval_loss": None if monitor.stopped else monitor.eval_loss,
-        "seconds": round(seconds, 1),
-        "tokens": prepared.card["counts"]["train_tokens"],
-        "trainable_parameters": sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
-        "peak_memory_gib": _peak_gib(),
-    }
-    if trainer.is_world_process_zero() and not monitor.stopped:
-        trainer.model.save_pretrained(run.adapter)
-        if monitor.sampled_step != trainer.state.global_step:
-            monitor.write_samples(trainer.model, trainer.state.global_step)
-        plot_loss(read_metrics(run.metrics), run.loss_plot, run.name)
-    return summary, monitor.stopped
-
-
-def frozen_sums(model: Any) -> dict[str, float]:
-    """A sum of each tensor that must not change, by name."""
-    import torch
-
-    return {
-        name: float(weights.detach().sum(dtype=torch.float64))
-        for name, weights in model.named_parameters()
-        if not weights.requires_grad
-    }
-
-
-def _earlier(run: RunDirectory, config: Config, resume: bool) -> RunRecord | None:
-    if not resume:
-        if run.record.exists() and _is_first() and not _is_worthless(run):
-            status = read_record(run).status
-            way = "use --resume to go on with it, " if status != "finished" else ""
-            raise TrainingError(f"{run.path} is there already ({status}); {way}give it another name, or remove it")
-        return None
-    record = read_record(run)
-    changed = [line for line in differences(to_dict(record.parsed), to_dict(config)) if not line.startswith(_HARMLESS)]
-    if changed:
-        raise TrainingError(
-            f"{run.path} was trained with another config: {'; '.join(changed)}; undo that, or start anew"
-        )
-    if record.status == "finished":
-        raise TrainingError(f"{run.path} is finished; there is nothing to resume")
-    return replace(record, status="running", config=to_dict(config))
-
-
-def _is_worthless(run: RunDirectory) -> bool:
-    """Whether a run failed before its first checkpoint."""
-    return read_record(run).status == "failed" and not any(run.checkpoints.glob("checkpoint-*"))
-
-
-def _check_same_backend(run: RunDirectory, earlier: RunRecord, choice: "Choice") -> None:
-    if earlier.backend != choice.backend:
-        raise TrainingError(
-            f"{run.path} was trained by {earlier.backend}, not {choice.backend}; resume it with "
-            f"--backend {earlier.backend}, or start anew"
-        )
-    if earlier.precision != choice.precision:
-        raise TrainingError(
-            f"{run.path} was trained in {earlier.precision}; here it would go on in {choice.precision}: resume it on "
-            f"{earlier.device} or a device like it, or start anew"
-        )
-
-
-def _check_same_material(run: RunDirectory, earlier: RunRecord, prepared: "Prepared", base_sha256: str) -> None:
-    if dict(earlier.data_sha256) != dict(prepared.card["files"]):
-        raise TrainingError(
-            f"{run.path} was trained on other data ({earlier.data_path}); prepare that again, or start anew"
-        )
-    if earlier.base_sha256 != base_sha256:
-        raise TrainingError(
-            f"{run.path} was trained on another base ({earlier.base_sha256[:12]}, now {base_sha256[:12]}); set "
-            "base.revision to that one, or start anew"
-        )
-
-
-def _new_record(config: Config, choice: "Choice", prepared: "Prepared", path: Path, identity: str) -> RunRecord:
-    from data.manifest import git_commit
-
-    return RunRecord(
-        config=to_dict(config),
-        status="running",
-        backend=choice.backend,
-        backend_reason=choice.reason,
-        data_sha256=prepared.card["files"],
-        data_path=str(prepared.path),
-        base_path=str(path),
-        base_sha256=identity,
-        precision=choice.precision,
-        device=choice.device_name,
-        world_size=choice.world_size,
-        versions=_versions(),
-        git_commit=git_commit() or "unknown",
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"python": sys.version.split()[0]}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _is_first() -> bool:
-    return os.environ.get("RANK", "0") == "0"
-
-
-def _wait_for_first_process(config: Config, runs: Path) -> None:
-    """Let the first process prepare the data and convert the base; the others then find both."""
-    import torch
-    import torch.distributed as dist
-
-    from training.checkpoints.base_model import resolve
-    from training.rows.build import prepare
-
-    gpu = torch.cuda.is_available()
-    if gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    if not dist.is_initialized():
-        dist.init_process_group("nccl" if gpu else "gloo")
-    if _is_first():
-        resolve(config.base)
-        prepare(config, runs=runs)
-    dist.barrier()
-
-
-def _out_of_memory(config: Config) -> str:
-    micro, effective = config.training.micro_batch, config.training.effective_batch
-    smaller = [size for size in range(1, micro // 2 + 1) if effective % size == 0]
-    ways = [f"--set training.micro_batch={size}" for size in smaller[-1:]]
-    if config.training.gradient_checkpointing == "off":
-        ways.append("--set training.gradient_checkpointing=on")
-    if not config.base.load_in_4bit:
-        ways.append("--set base.load_in_4bit=true")
-    ways.append(f"--set training.max_length={config.training.max_length // 2}")
-    return (
-        f"out of GPU memory at micro_batch {micro}, max_length {config.training.max_length}; try {', or '.join(ways)}"
-    )
-
-
-def _peak_gib() -> float | None:
-    import torch
-
-    return round(torch.cuda.max_memory_allocated() / 2**30, 3) if torch.cuda.is_available() else None
+from training.config import load_config
+from training.run_directory import RUNS, RunDirectory, RunRecord, read_record
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -294,16 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> int:
+        from training.fit.plan import plan, plan_text
+        from training.fit.train import is_first, train
+
         config = load_config(options.config, options.set)
         if options.dry_run:
-            from training.fit.plan import plan, plan_text
-
             print(plan_text(plan(config, backend=options.backend, runs=options.runs)))
             return 0
         run = train(
             config, backend=options.backend, resume=options.resume, stop_after=options.stop_after, runs=options.runs
         )
-        if _is_first():
+        if is_first():
             _report(run, read_record(run))
         return 0
 

@@ -15,11 +15,11 @@ from benchmarks.charts.training import curve_chart
 from benchmarks.engine.machine import available_memory_bytes, usable_threads
 from data.errors import ModelError
 from data.files import size_text
-from data.hub.download import HubSource
+from data.hub.address import HubSource
 from data.models.added import file_entry, hub_entry
 from data.models.card import Card
+from data.models.entries import FileSource, ModelEntry
 from data.models.fetch import local_path, remove
-from data.models.registry import FileSource, ModelEntry
 from data.settings import OPERATOR_TOKEN
 
 LOOK_S = 0.5

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from app.arena.vote_store import COLUMNS, Vote, VotesError, VoteStore
 from data.errors import ModelError
-from data.hub.download import check_token, host
+from data.hub.address import check_token, host
 from data.settings import VOTES_REPO
 
 if TYPE_CHECKING:

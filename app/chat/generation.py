@@ -16,7 +16,8 @@ from app.chat.lanes import Comparison, LaneRequest, Snapshot
 from app.chat.loaded_models import LoadedModels, ModelWorker
 from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions
 from data.errors import ModelError, TradeoffError
-from data.models.registry import ModelEntry, RegistryError, get
+from data.models.entries import ModelEntry, RegistryError
+from data.models.registry import get
 from data.progress import FetchCancelled, Progress
 
 LEASE_S = 8.0

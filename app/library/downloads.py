@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.chat.generation import Fetch, one_line
-from data.models.registry import ModelEntry, get
+from data.models.entries import ModelEntry
+from data.models.registry import get
 from data.progress import FetchCancelled, Progress
 
 

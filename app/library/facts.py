@@ -10,8 +10,8 @@ from typing import Any
 from benchmarks.engine.chat_template import ChatTemplate
 from benchmarks.engine.contract import EngineError, LoadOptions
 from data.gguf.header import GGUFError, GGUFHeader, read_header
+from data.models.entries import DerivedSource, ModelEntry, Registry
 from data.models.fetch import local_path, pin_state
-from data.models.registry import DerivedSource, ModelEntry, Registry
 from data.paths import ROOT
 
 TRAINING_RESULTS = ROOT / "training" / "results"

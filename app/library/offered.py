@@ -5,8 +5,8 @@ from collections.abc import Mapping, MutableMapping
 
 from data.errors import ModelError
 from data.models.card import Card
+from data.models.entries import ModelEntry
 from data.models.published import is_offline, namespace, published
-from data.models.registry import ModelEntry
 
 
 class Catalogue:

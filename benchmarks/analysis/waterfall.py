@@ -12,7 +12,8 @@ from benchmarks.analysis.figures import SPEED_CONDITION, gather, newest_first
 from benchmarks.analysis.speed_ratio import SpeedRatio, speed_ratio
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.pairs import PairComparison, compare_pair
-from data.models.registry import DerivedSource, ModelEntry, Registry, get
+from data.models.entries import DerivedSource, ModelEntry, Registry
+from data.models.registry import get
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from data.hub.download import TOKENS_PAGE, check_token, host, one_line, token_refused
-from data.hub.download import HubError as HubError
+from data.hub.address import TOKENS_PAGE, check_token, host, one_line, token_refused
+from data.hub.address import HubError as HubError
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

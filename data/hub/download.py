@@ -6,7 +6,6 @@ appends to one partial file, can be cancelled between network packets, and works
 """
 
 import hashlib
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,30 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import ModelError
+from data.hub.address import HubSource, check_token, host, one_line, token_refused
 from data.progress import FetchCancelled, IsCancelled
 
 if TYPE_CHECKING:
     import httpx
 
-TOKENS_PAGE = "https://huggingface.co/settings/tokens"
 # Between attempts that brought no byte; any progress starts the row anew.
 RETRY_PAUSES_S = (0.0, 1.0, 2.0, 4.0)
 LONGEST_WAIT_S = 60.0  # that the Hub may ask for; a longer one is said in place of waited for
 TEXT_LIMIT_S = 20.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class HubSource:
-    """A file of a Hugging Face Hub repository; without a revision the Hub's `main` at the first fetch."""
-
-    repo: str
-    file: str
-    revision: str | None = None
-
-
-class HubError(ModelError):
-    """The Hub cannot be asked or written to; one line that says what to do."""
 
 
 class RevisionGoneError(ModelError):
@@ -167,47 +153,6 @@ def read_text(source: HubSource, revision: str, *, limit_bytes: int) -> str:
     except (HfHubHTTPError, httpx.HTTPError, OfflineModeIsEnabled) as error:
         raise _explained(error, source, revision) from error
     return content.decode("utf-8", errors="replace")
-
-
-def host() -> str:
-    """Address of the Hub in use: `HF_ENDPOINT` as it is now, not as huggingface_hub found it at import.
-
-    Raises:
-        HubError: It holds credentials, and pages and errors show it.
-    """
-    from huggingface_hub import constants
-
-    address = os.environ.get("HF_ENDPOINT", "").rstrip("/") or constants.ENDPOINT
-    if "@" in address:
-        raise HubError("HF_ENDPOINT holds a user name or password; leave them out, and set HF_TOKEN for access")
-    return address
-
-
-def check_token() -> None:
-    """Refuse a token that no request can carry, whose error in the client would show it.
-
-    Raises:
-        HubError: It has a character that no token has.
-    """
-    from huggingface_hub import get_token
-
-    if not re.fullmatch(r"[!-~]*", get_token() or ""):
-        raise HubError(
-            "the Hugging Face token has a character that no token has, such as a space; copy it again from "
-            f"{TOKENS_PAGE}, then set HF_TOKEN or run `hf auth login`"
-        )
-
-
-def token_refused() -> str:
-    """What to say where the Hub answers that the token is not valid."""
-    return (
-        f"{host()} does not accept the Hugging Face token (401): it is wrong, expired or revoked; make another "
-        f"at {TOKENS_PAGE}, then set HF_TOKEN or run `hf auth login`"
-    )
-
-
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def size_of(path: Path) -> int:

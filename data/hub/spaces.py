@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.hub.account import HubError, explained, status_of
-from data.hub.download import host
+from data.hub.address import host
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

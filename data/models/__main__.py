@@ -19,9 +19,11 @@ from typing import Any, TextIO
 from data.command import parser_of, run_command
 from data.errors import ModelError
 from data.files import size_text
-from data.models.fetch import fetch, local_path, models_dir, pin_state, remove
+from data.models.cache import models_dir
+from data.models.entries import ModelEntry, Registry
+from data.models.fetch import fetch, local_path, pin_state, remove
 from data.models.quota import cached_models, quota_bytes
-from data.models.registry import ModelEntry, Registry, get, load_registry, read_registry
+from data.models.registry import get, load_registry, read_registry
 from data.progress import Progress, StatusLine
 from data.settings import CACHE_QUOTA_GB
 from data.tables import aligned

@@ -8,8 +8,9 @@ from pathlib import Path
 from data.errors import ModelError
 from data.files import write_atomically
 from data.gguf.header import GGUFError, read_header
-from data.hub.download import HubSource
-from data.models.registry import FileSource, ModelEntry, RegistryError, parse_registry, registry_toml
+from data.hub.address import HubSource
+from data.models.entries import FileSource, ModelEntry, RegistryError
+from data.models.registry import parse_registry, registry_toml
 from data.paths import added_models_path
 
 _REPO = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")

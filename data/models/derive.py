@@ -10,7 +10,7 @@ from data.files import require_space, sha256_of
 from data.gguf.layers import drop_layers
 from data.gguf.lora import merge_adapter, read_adapter
 from data.gguf.quantize import size_bound_bytes
-from data.models.registry import DerivedSource, ModelEntry
+from data.models.entries import DerivedSource, ModelEntry
 from data.progress import IsCancelled, OnProgress, Stage, reporter
 
 OnShare = Callable[[float], None]

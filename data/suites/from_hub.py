@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.errors import SuiteError
-from data.hub.download import check_token
+from data.hub.address import check_token
 
 _DATASETS = "datasets==4.8.5"
 

@@ -1,6 +1,6 @@
 """Registry entries for tests."""
 
-from data.models.registry import ModelEntry, Source
+from data.models.entries import ModelEntry, Source
 
 
 def entry(source: Source, model_id: str = "tiny", sha256: str | None = None, size: int | None = None) -> ModelEntry:

@@ -85,8 +85,8 @@ def tiny_run(
     tiny_base: Path, training_cache: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Tiny, RunDirectory]]:
     """The tiny configuration's run, exported as F16 and q8_0. Tests read it; those that write take `exported`."""
-    from training.export import export
-    from training.sft import train
+    from training.checkpoints.export import export
+    from training.fit.train import train
 
     directory = tmp_path_factory.mktemp("run")
     tiny = Tiny(base=tiny_base, rows=write_rows(directory / "rows.jsonl"), runs=directory / "runs")

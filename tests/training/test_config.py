@@ -9,12 +9,11 @@ from training.config import (
     CONFIGS_DIR,
     ConfigError,
     TrainingError,
-    differences,
-    fingerprint,
     from_dict,
     load_config,
     to_dict,
 )
+from training.run_directory import differences, fingerprint
 
 CONFIGS = sorted(CONFIGS_DIR.glob("*.toml"))
 REPORT = ("llama-3.2-1b-r8", "llama-3.2-1b-r16", "llama-3.2-3b-r8", "llama-3.2-3b-r16")

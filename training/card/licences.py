@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.models.registry import DerivedSource, get, load_registry
+from data.models.entries import DerivedSource
+from data.models.registry import get, load_registry
 from data.paths import ROOT
 from training.config import Base, TrainingError
 
 if TYPE_CHECKING:
-    from data.models.registry import ModelEntry, Registry
+    from data.models.entries import ModelEntry, Registry
 
 APACHE_TEXT = ROOT / "LICENSE"
 _LLAMA_VERSIONS = ("3.1", "3.2", "3.3")

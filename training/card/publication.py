@@ -9,9 +9,10 @@ from typing import Any
 
 from data.files import sha256_of
 from data.gguf.header import GGUFError, read_header
-from data.hub.download import HubSource
+from data.hub.address import HubSource
 from data.manifest import Manifest, ManifestError, read_manifest
-from data.models.registry import ModelEntry, registry_toml
+from data.models.entries import ModelEntry
+from data.models.registry import registry_toml
 from training.card.licences import Origin, origin_of
 from training.config import TrainingError
 from training.run_directory import RUNS, RunDirectory, RunRecord, read_record

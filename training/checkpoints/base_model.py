@@ -15,13 +15,14 @@ from data.errors import ModelError
 from data.files import sha256_of
 from data.gguf.header import GGUFError, read_header
 from data.gguf.rope import llama3_rope_factors
-from data.hub.download import check_token, host
+from data.hub.address import check_token, host
 from data.models.fetch import locate
 from data.paths import cache_dir
 from training.checkpoints.tensors import checkpoint_name, heads_of, unpermute
 from training.checkpoints.tokenizer import tokenizer_from_gguf
 from training.checkpoints.write_gguf import check_exportable
-from training.config import Base, TrainingError, fingerprint
+from training.config import Base, TrainingError
+from training.run_directory import fingerprint
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -15,12 +15,12 @@ from data.command import say
 from data.files import sha256_of, write_atomically
 from data.progress import Counter
 from training.checkpoints.base_model import resolve
-from training.config import Config, TrainingError, fingerprint, to_dict
+from training.config import Config, TrainingError, to_dict
 from training.rows.data_card import card_text
 from training.rows.examples import load_tokenizer, make_example
 from training.rows.overlap import normalized, overlap_with, suite_prompts
 from training.rows.sources import read_source
-from training.run_directory import RUNS
+from training.run_directory import RUNS, fingerprint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

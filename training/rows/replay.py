@@ -15,11 +15,11 @@ from data.command import quiet_loading
 from data.progress import Counter
 from training.checkpoints.base_model import resolve
 from training.checkpoints.decoder import Decoder, Turn, write_sequences
-from training.config import Base, Config, Source, TrainingError, fingerprint, to_dict
+from training.config import Base, Config, Source, TrainingError, to_dict
 from training.rows.conversations import form_of
 from training.rows.examples import chat_template, load_tokenizer, prompt_ids
 from training.rows.jsonl import json_rows
-from training.run_directory import RUNS
+from training.run_directory import RUNS, fingerprint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

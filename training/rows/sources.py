@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from data.files import sha256_of
-from data.hub.download import check_token, host
+from data.hub.address import check_token, host
 from training.config import Config, Source, TrainingError
 from training.rows.conversations import Messages, form_of, messages_of
 from training.rows.jsonl import json_rows

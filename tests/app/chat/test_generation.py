@@ -12,7 +12,7 @@ from app.chat.lanes import Lane, LaneRequest, Snapshot
 from benchmarks.engine.contract import LoadOptions, Message, Request, Sampling
 from benchmarks.engine.worker import Worker
 from data.errors import ModelError
-from data.models.registry import FileSource, ModelEntry
+from data.models.entries import FileSource, ModelEntry
 from data.progress import Progress
 
 PROMPT = (Message(role="user", content="hello"),)

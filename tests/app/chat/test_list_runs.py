@@ -12,7 +12,7 @@ from app.chat.list_runs import MAX_PROMPTS, ListError, ListRun, ListRuns, as_csv
 from app.chat.suite_prompts import library
 from benchmarks.engine.contract import LoadOptions, Sampling
 from benchmarks.engine.worker import Worker
-from data.models.registry import FileSource, ModelEntry
+from data.models.entries import FileSource, ModelEntry
 
 WAIT_S = 20
 

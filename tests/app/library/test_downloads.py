@@ -4,7 +4,7 @@ from pathlib import Path
 
 from app.library.downloads import Downloads
 from data.errors import ModelError
-from data.models.registry import FileSource, ModelEntry
+from data.models.entries import FileSource, ModelEntry
 from data.progress import FetchCancelled, Progress
 
 ENTRY = ModelEntry(

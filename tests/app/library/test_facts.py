@@ -13,7 +13,8 @@ from app.library.facts import (
     training_name,
 )
 from benchmarks.engine.contract import LoadOptions
-from data.models.registry import FileSource, ModelEntry, load_registry
+from data.models.entries import FileSource, ModelEntry
+from data.models.registry import load_registry
 from tests.gguf_bytes import LLAMA, gguf_bytes, model_bytes
 
 OPTIONS = LoadOptions(context_tokens=1000, sequences=2)

@@ -1,7 +1,7 @@
 import pytest
 
 from app.library.offered import Catalogue
-from data.models.registry import ModelEntry
+from data.models.entries import ModelEntry
 from tests.data.models.test_published import entries
 from tests.hub import Hub, Repo
 

@@ -4,7 +4,8 @@ import pytest
 
 from benchmarks.analysis.waterfall import chain, waterfall
 from benchmarks.runs.read import RunError
-from data.models.registry import DerivedSource, ModelEntry, PyPISource, load_registry
+from data.models.entries import DerivedSource, ModelEntry, PyPISource
+from data.models.registry import load_registry
 from tests.benchmarks.made_runs import graded_rows, made_run, timed_rows
 
 BASE = PyPISource(package="p", version="1", member="m")

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from data.errors import ModelError
-from data.hub.download import HubSource, look_up
+from data.hub.address import HubSource
+from data.hub.download import look_up
 from data.models.fetch import fetch, local_path, pin_state, remove
 from data.models.lock import lock_path
 from data.progress import FetchCancelled, Progress
@@ -288,7 +289,7 @@ def test_a_file_larger_than_the_quota_is_refused_before_the_download(
 
 FETCH = """
 import sys
-from data.hub.download import HubSource
+from data.hub.address import HubSource
 from data.models.fetch import fetch
 from tests.data.registries import entry
 model = entry(HubSource(repo="org/tiny-GGUF", file="tiny-q4.gguf"))

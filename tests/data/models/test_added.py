@@ -6,19 +6,12 @@ import pytest
 from benchmarks.config import Config
 from benchmarks.measure.models import find_subjects
 from data.errors import ModelError
-from data.hub.download import HubSource
+from data.hub.address import HubSource
 from data.models.__main__ import main as models_command
 from data.models.added import file_entry, hub_entry, save_added
+from data.models.entries import FileSource, ModelEntry, RegistryError
 from data.models.fetch import locate
-from data.models.registry import (
-    FileSource,
-    ModelEntry,
-    RegistryError,
-    load_registry,
-    project_registry,
-    read_registry,
-    registry_toml,
-)
+from data.models.registry import load_registry, project_registry, read_registry, registry_toml
 from tests.gguf_bytes import model_bytes
 
 

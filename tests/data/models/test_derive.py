@@ -13,8 +13,8 @@ from data.errors import ModelError
 from data.gguf.header import read_header
 from data.gguf.layers import drop_layers
 from data.gguf.lora import merge_adapter, write_adapter
+from data.models.entries import DerivedSource, FileSource, ModelEntry
 from data.models.fetch import fetch, local_path, pin_state
-from data.models.registry import DerivedSource, FileSource, ModelEntry
 from data.progress import FetchCancelled, Progress
 from tests.data.gguf_models import adapter_pairs, write_model
 from tests.data.registries import entry

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from data.errors import ModelError
+from data.models.entries import DerivedSource, FileSource, PyPISource
 from data.models.fetch import fetch, local_path, pin_state, remove
 from data.models.lock import lock_path
 from data.models.pypi import received
-from data.models.registry import DerivedSource, FileSource, PyPISource
 from data.progress import FetchCancelled, Progress
 from tests.data.registries import entry
 from tests.gguf_bytes import gguf_bytes, model_bytes

@@ -3,7 +3,7 @@
 import pytest
 
 from data.errors import ModelError
-from data.hub.download import HubSource
+from data.hub.address import HubSource
 from data.models.fetch import fetch, pin_state
 from data.models.published import namespace, published
 from tests.gguf_bytes import model_bytes

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from data.errors import ModelError
-from data.hub.download import HubSource
-from data.models.fetch import fetch, local_path, models_dir
+from data.hub.address import HubSource
+from data.models.cache import models_dir
+from data.models.fetch import fetch, local_path
 from data.models.quota import cached_models, hold, make_room, note_use, quota_bytes
 from tests.data.registries import entry
 from tests.gguf_bytes import model_bytes

@@ -2,16 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from data.hub.download import HubSource
-from data.models.registry import (
-    DerivedSource,
-    FileSource,
-    PyPISource,
-    RegistryError,
-    get,
-    load_registry,
-    read_registry,
-)
+from data.hub.address import HubSource
+from data.models.entries import DerivedSource, FileSource, PyPISource, RegistryError
+from data.models.registry import get, load_registry, read_registry
 
 ENTRY = """
 [[model]]

@@ -11,8 +11,8 @@ from huggingface_hub import ModelCard
 from tests.training.published_runs import CARD, LLAMA, finished_run
 from training.card.model_card import Benchmark, model_card
 from training.card.publication import Publication, publication_of
+from training.card.publish import read_benchmark
 from training.config import TrainingError
-from training.publish import read_benchmark
 
 REPO = "alice/tiny-r8"
 

@@ -142,8 +142,8 @@ def test_a_vocabulary_without_a_token_for_padding_is_refused(tokenizer: "PreTrai
 def test_the_embedded_models_tokenizer_reads_as_llama_cpp_does(embedded_model: Path) -> None:
     from benchmarks.engine.contract import LoadOptions, Message, Request
     from benchmarks.engine.worker import WorkerEngine
+    from training.parity.gate import CONVERSATIONS
     from training.rows.examples import prompt_ids
-    from training.verify import CONVERSATIONS
 
     arrays = ("tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges")
     tokenizer = tokenizer_from_gguf(read_header(embedded_model, keep=arrays).metadata)

@@ -6,7 +6,7 @@ import pytest
 from benchmarks.graders import grade
 from data.suites.prompts import load_suite
 from training.config import TrainingError
-from training.reasoning_suite import suite_lines
+from training.rows.reasoning_suite import suite_lines
 from training.rows.reasoning_tasks import TASKS_FILE, generate, read_tasks
 from training.rows.worked_answers import INSTRUCTION
 

@@ -7,7 +7,7 @@ from pytest import MonkeyPatch
 
 from tests.training.tiny_llama import write_tiny_llama
 from training.config import CONFIGS_DIR, Base, Config, Source, TrainingError, load_config
-from training.layer_search import search
+from training.fit.layer_search import search
 from training.replay import main
 from training.rows.examples import load_tokenizer
 from training.rows.replay import around_user_turn, loops, prompts_of, refuses, replay_file, write_parts

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from training.throughput import CELLS, TIMED_STEPS, Cell, cell_config, main, measure, measure_cell, table
+from training.fit.throughput import CELLS, TIMED_STEPS, Cell, cell_config, measure, measure_cell, table
+from training.throughput import main
 
 TINY = Cell(config="tiny", shape="tiny", backend="trl", examples=2, length=32, changes=("base.load_in_4bit=false",))
 
@@ -22,7 +23,7 @@ def test_there_are_at_most_twelve_cells() -> None:
 
 def test_a_cell_trains_and_is_timed(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CELLS, "tiny-r4-trl-2x32", TINY)  # type: ignore[index]
-    monkeypatch.setattr("training.throughput._COMMON_TOKENS", 100)
+    monkeypatch.setattr("training.fit.throughput._COMMON_TOKENS", 100)
     found = measure_cell("tiny-r4-trl-2x32", str(tiny_base), tmp_path)
     assert len(found["step_s"]) == TIMED_STEPS
     assert found["tokens_per_step"] == 64

@@ -16,9 +16,11 @@ from data.gguf.lora import read_adapter
 from data.manifest import read_manifest
 from tests.data.gguf_models import values
 from tests.training.conftest import Tiny
+from training.checkpoints.adapter import read_peft_adapter
+from training.checkpoints.export import export
 from training.checkpoints.tensors import checkpoint_name, heads_of, unpermute
 from training.config import TrainingError
-from training.export import export, main, read_peft_adapter
+from training.export import main
 from training.run_directory import RunDirectory, read_record, write_record
 
 pytestmark = pytest.mark.slow  # the shared run is exported by llama.cpp
@@ -131,7 +133,7 @@ def test_a_run_from_a_registrys_gguf_merges_into_that_file(
         np.testing.assert_array_equal(found, expected[name])
 
 
-@pytest.mark.parametrize("where", ["training.checkpoints.write_gguf.write_gguf", "data.gguf.lora.merge_adapter"])
+@pytest.mark.parametrize("where", ["write_gguf", "merge_adapter"])
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
     exported: RunDirectory, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -139,7 +141,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     shutil.rmtree(exported.export)
-    monkeypatch.setattr(where, full)
+    monkeypatch.setattr(f"training.checkpoints.export.{where}", full)
     message = refusal(exported)
     assert message == f"disk full at {exported.export}; make room, then export again: it starts anew"
     assert [path.name for path in exported.export.iterdir()] == ["tiny.adapter.gguf"]
@@ -208,7 +210,7 @@ def test_what_is_no_run_is_said_with_the_runs_that_are_there(
     )
     exported.record.write_text("{")
     assert main([str(exported.path)]) == 1
-    assert "run.json: cannot be read (" in capsys.readouterr().err
+    assert "run.json: not JSON (" in capsys.readouterr().err
     exported.record.write_text('{"schema_version": 99}')
     assert main([str(exported.path)]) == 1
     assert "schema version 99; this Tradeoff reads up to 1" in capsys.readouterr().err

@@ -152,7 +152,7 @@ def test_other_rows_length_suites_or_template_are_other_data(tiny: Tiny, monkeyp
     paths = {prepare(tiny.config(), runs=tiny.runs).path}
     for change in ("training.max_length=200", "data.seed=1", "data.validation_rows=5"):
         paths.add(prepare(tiny.config(change), runs=tiny.runs).path)
-    monkeypatch.setattr("training.rows.overlap.suite_prompts", lambda held_out: (["What is 3 + 3?"], []))
+    monkeypatch.setattr("training.rows.build.suite_prompts", lambda held_out: (["What is 3 + 3?"], []))
     prepared = prepare(tiny.config(), runs=tiny.runs)
     assert counts(prepared)["overlap"] == 1
     paths.add(prepared.path)

@@ -18,8 +18,9 @@ from tests.training.conftest import Tiny
 from training.checkpoints.tensors import heads_of, unpermute
 from training.config import TrainingError
 from training.parity.checks import Check
+from training.parity.gate import verify
 from training.run_directory import RunDirectory, read_record, write_record
-from training.verify import main, verify
+from training.verify import main
 
 pytestmark = pytest.mark.slow  # every file runs in llama.cpp
 

@@ -13,8 +13,9 @@ from safetensors.numpy import load_file
 from data.paths import ROOT
 from tests.training.conftest import Tiny
 from training.config import CONFIGS_DIR, TrainingError, to_dict
+from training.fit.train import train
 from training.run_directory import RunDirectory, read_record, write_record
-from training.sft import main, train
+from training.sft import main
 
 pytestmark = pytest.mark.slow
 
@@ -154,7 +155,7 @@ def test_a_full_gpu_says_what_to_lower_and_the_run_can_start_again(
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 20.00 MiB.")
 
     with monkeypatch.context() as broken:
-        broken.setattr("training.fit.backends.load", full)
+        broken.setattr("training.fit.train.load", full)
         assert main(tiny.options()) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
         "error: out of GPU memory at micro_batch 2, max_length 256; try --set training.micro_batch=1, or "

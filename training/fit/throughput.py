@@ -1,0 +1,296 @@
+"""What the report's two scripts cost at their true shapes, on random weights: speed, memory, first steps of the loss.
+
+Each cell is a process of its own: the shipped configuration on a base of that shape (`benchmarks.shapes`), loaded and
+trained by the code that trains real ones. Speed and memory depend on shapes, not on what the weights say; the examples
+are random tokens of one length, so nothing is said about quality. Needs a GPU. A cell that fails is a row with its
+error.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from data.command import say
+from data.tables import markdown
+from training.checkpoints.base_model import resolve
+from training.config import CONFIGS_DIR, Config, load_config
+from training.fit import unsloth
+from training.fit.backends import choose, load
+from training.fit.trainer import make_trainer
+from training.rows.build import Prepared
+from training.rows.examples import load_tokenizer
+
+WARM_UP_STEPS, TIMED_STEPS, PROFILED_STEPS = 4, 16, 2
+_EXAMPLES, _COMMON_TOKENS = 64, 4_000
+_MOVED = 0.99  # the loss has moved when it is below this share of its first value
+_EPOCH_TOKENS = 50_000_000  # FineTome-100k at 500 tokens an example: assumed, its data were not read here
+_T4 = {"compute": 65 / 989, "bandwidth": 320 / 3350}  # of an H100's, by the vendor's data sheets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One measurement.
+
+    Attributes:
+        shape: Of `benchmarks.shapes`, or a registry id.
+        examples, length: Of one optimizer step, in examples and tokens an example.
+        changes: Further `--set` changes; `environment`: variables of the process.
+    """
+
+    config: str
+    shape: str
+    backend: str
+    examples: int
+    length: int
+    changes: tuple[str, ...] = ()
+    environment: Mapping[str, str] | None = None
+
+
+_PADDING_FREE, _PADDED = ({"UNSLOTH_DISABLE_AUTO_PADDING_FREE": value} for value in ("0", "1"))
+CELLS: Mapping[str, Cell] = {
+    **{
+        f"{shape}-{rank}-{backend}-{examples}x{length}": Cell(
+            config=f"llama-3.2-{shape}-{rank}",
+            shape=shape,
+            backend=backend,
+            examples=examples,
+            length=length,
+            environment=_PADDING_FREE,
+        )
+        for shape, rank in (("1b", "r8"), ("3b", "r16"))
+        for backend in ("unsloth", "trl")
+        for examples, length in ((2, 1024), (8, 1024))
+    },
+    "1b-r8-unsloth-8x1024-padded": Cell(
+        config="llama-3.2-1b-r8",
+        shape="1b",
+        backend="unsloth",
+        examples=8,
+        length=1024,
+        environment=_PADDED,
+    ),
+    "1b-r8-unsloth-8x1024-fp16": Cell(
+        config="llama-3.2-1b-r8",
+        shape="1b",
+        backend="unsloth",
+        examples=8,
+        length=1024,
+        changes=("training.precision=fp16",),
+    ),
+    **{
+        f"smollm2-135m-r8-{backend}-128x192": Cell(
+            config="smollm2-135m-r8", shape="smollm2-135m", backend=backend, examples=128, length=192
+        )
+        for backend in ("unsloth", "trl")
+    },
+}
+
+
+def cell_config(cell: Cell, base: str) -> Config:
+    """The shipped configuration, changed to this cell's base, batch and length."""
+    source = "registry" if cell.shape == base else "path"
+    steps = WARM_UP_STEPS + TIMED_STEPS + PROFILED_STEPS
+    return load_config(
+        CONFIGS_DIR / f"{cell.config}.toml",
+        [
+            f'base.source="{source}"',
+            f'base.name="{base}"',
+            f"training.micro_batch={cell.examples}",
+            f"training.effective_batch={cell.examples}",
+            f"training.max_length={cell.length}",
+            f"training.max_steps={steps}",
+            "training.log_steps=1",
+            "training.eval_steps=0",
+            "training.save_steps=0",
+            *cell.changes,
+        ],
+    )
+
+
+def measure_cell(name: str, base: str, scratch: Path) -> dict[str, Any]:
+    """Load and train one cell in this process.
+
+    Args:
+        base: The F16 GGUF of the shape, or the registry id.
+    """
+    import torch
+
+    cell = CELLS[name]
+    config = cell_config(cell, base)
+    choice = choose(config, cell.backend)
+    if choice.backend == "unsloth":
+        unsloth.import_first()
+
+    checkpoint = resolve(config.base).path
+    tokenizer = load_tokenizer(checkpoint, "base")
+    prepared = Prepared(path=scratch, card={})
+    _write_examples(prepared, config.training.max_length, config.training.seed)
+    gpu = torch.cuda.is_available()
+    started = time.perf_counter()
+    model = load(choice, checkpoint, config)
+    loaded_s = time.perf_counter() - started
+    if gpu:
+        torch.cuda.reset_peak_memory_stats()
+    steps = _step_times(scratch / "profile.json" if gpu else None)
+    trainer = make_trainer(
+        model,
+        tokenizer,
+        prepared,
+        config,
+        checkpoints=scratch / "checkpoints",
+        precision=choice.precision,
+        world_size=1,
+        callback=steps,
+    )
+    trainer.train()
+    timed = steps.seconds[WARM_UP_STEPS : WARM_UP_STEPS + TIMED_STEPS]
+    tokens = cell.examples * cell.length
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    return {
+        "device": choice.device_name,
+        "precision": choice.precision,
+        "attention": _attention(model),
+        "load_s": round(loaded_s, 1),
+        "tokens_per_step": tokens,
+        "step_s": [round(seconds, 4) for seconds in timed],
+        "tokens_per_s": round(tokens / statistics.median(timed), 1),
+        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 3) if gpu else None,
+        "losses": [round(loss, 4) for loss in losses],
+        "steps_until_loss_moves": next((step for step, loss in enumerate(losses) if loss < _MOVED * losses[0]), None),
+        "kernels": steps.kernels,
+    }
+
+
+def _step_times(profile: Path | None) -> Any:
+    """A trainer callback that times each step with the GPU idle at both ends, and profiles the last ones."""
+    import torch
+    from transformers import TrainerCallback
+
+    class StepTimes(TrainerCallback):  # type: ignore[misc, unused-ignore]
+        def __init__(self) -> None:
+            self.seconds: list[float] = []
+            self.kernels: list[dict[str, Any]] = []
+            self._profiler: Any = None
+            self._started_s = 0.0
+
+        def on_step_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+            _wait()
+            if profile and state.global_step == WARM_UP_STEPS + TIMED_STEPS:
+                self._profiler = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA])
+                self._profiler.__enter__()
+            self._started_s = time.perf_counter()
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+            _wait()
+            self.seconds.append(time.perf_counter() - self._started_s)
+            if self._profiler and state.global_step == state.max_steps:
+                self._profiler.__exit__(None, None, None)
+                self.kernels = _top_kernels(self._profiler)
+
+    return StepTimes()
+
+
+def _wait() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _top_kernels(profiler: Any, count: int = 12) -> list[dict[str, Any]]:
+    """The kernels that took most of the GPU's time, with their share of it and of how many launches."""
+    events = [event for event in profiler.key_averages() if event.self_device_time_total > 0]
+    total = sum(event.self_device_time_total for event in events) or 1
+    events.sort(key=lambda event: event.self_device_time_total, reverse=True)
+    return [
+        {
+            "kernel": event.key[:90],
+            "share": round(event.self_device_time_total / total, 4),
+            "ms_per_step": round(event.self_device_time_total / 1000 / PROFILED_STEPS, 2),
+            "launches_per_step": event.count // PROFILED_STEPS,
+        }
+        for event in events[:count]
+    ]
+
+
+def _attention(model: Any) -> str:
+    return str(getattr(model.config, "_attn_implementation", "unknown"))
+
+
+def _write_examples(prepared: Any, length: int, seed: int) -> None:
+    """Random tokens, some far more common than others, so that there is something to learn in a few steps."""
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rng = np.random.default_rng(seed)
+    chance = 1 / np.arange(1, _COMMON_TOKENS + 1)
+    ids = rng.choice(_COMMON_TOKENS, size=(_EXAMPLES, length), p=chance / chance.sum()) + 100
+    kind = pa.list_(pa.int32())
+    rows = pa.table({"input_ids": pa.array(list(ids), kind), "labels": pa.array(list(ids), kind)})
+    prepared.path.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(rows, prepared.train)
+    parquet.write_table(rows.slice(0, 2), prepared.validation)
+
+
+def measure(names: Sequence[str], shapes: Path, out: Path) -> list[dict[str, Any]]:
+    """Measure cells one after the other, each in its own process; `out` holds all that are done, at any time."""
+    import os
+    import tempfile
+
+    results: list[dict[str, Any]] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else []
+    for name in names:
+        cell = CELLS[name]
+        base = cell.shape if cell.shape.startswith("smollm2") else str(shapes / f"{cell.shape}.gguf")
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory() as scratch:
+            command = [sys.executable, "-m", "training.throughput", "cell", name, "--base", base, "--scratch", scratch]
+            done = subprocess.run(
+                command, capture_output=True, text=True, env={**os.environ, **(cell.environment or {})}
+            )
+        row: dict[str, Any] = {"cell": name, **asdict(cell), "seconds": round(time.monotonic() - started, 1)}
+        try:
+            row |= json.loads(done.stdout.splitlines()[-1])
+        except (IndexError, ValueError):
+            row["error"] = " | ".join((done.stderr or done.stdout).strip().splitlines()[-4:])[-600:]
+        results = [each for each in results if each["cell"] != name] + [row]
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        reached = f"{row.get('tokens_per_s')} tokens/s, {row.get('peak_gib')} GiB"
+        say(f"{name}: {row.get('error') or reached}")
+    return results
+
+
+def table(results: Sequence[Mapping[str, Any]]) -> str:
+    """The cells as Markdown, each Unsloth cell with its ratio to the plain one of the same batch."""
+    by_name = {row["cell"]: row for row in results}
+    head = ["cell", "tokens/s", "peak GiB", "speed against trl", "memory against trl", "loss moves at step"]
+    head += [f"hours for {_EPOCH_TOKENS // 1_000_000} M tokens, here", "and on a T4 (scaled)"]
+    lines = []
+    for row in results:
+        if "error" in row:
+            lines.append([row["cell"], f"failed: {row['error'][:80]}", *[""] * 6])
+            continue
+        plain = by_name.get(row["cell"].removesuffix("-padded").removesuffix("-fp16").replace("unsloth", "trl"), {})
+        compared = row["backend"] == "unsloth" and "tokens_per_s" in plain
+        hours = _EPOCH_TOKENS / row["tokens_per_s"] / 3600
+        moved = row["steps_until_loss_moves"]
+        lines.append(
+            [
+                row["cell"],
+                f"{row['tokens_per_s']:,.0f}",
+                f"{row['peak_gib']:.2f}" if row["peak_gib"] is not None else "–",
+                f"{row['tokens_per_s'] / plain['tokens_per_s']:.2f}×" if compared else "",
+                f"{row['peak_gib'] / plain['peak_gib']:.2f}×" if compared and plain.get("peak_gib") else "",
+                str(moved) if moved is not None else f"not in {len(row['losses'])}",
+                f"{hours:.1f}",
+                f"{hours / _T4['bandwidth']:.0f} to {hours / _T4['compute']:.0f}",
+            ]
+        )
+    return markdown(head, lines, numbers_from=1)

@@ -1,0 +1,266 @@
+"""The parity gate: is every exported file the model that was trained?
+
+The reference is base and adapter merged by peft in float32; the files run in Tradeoff's own engine, from GGUF. They
+must read the same tokens, end turns on the same token, and predict the same next tokens. Writes parity.json; exits with
+1 where a check fails, and `training.publish` refuses without it.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.engine.contract import EngineError, Finished, LoadOptions, Message, Request, Sampling
+from benchmarks.engine.worker import WorkerEngine
+from data.command import say
+from data.files import sha256_of
+from data.gguf.header import GGUFError, read_header
+from data.gguf.lora import read_adapter
+from data.manifest import Manifest, ManifestError, read_manifest, write_manifest
+from training.checkpoints.adapter import gguf_adapter
+from training.checkpoints.base_model import resolve
+from training.config import Config, TrainingError
+from training.parity import checks as parity
+from training.parity.checks import Check
+from training.parity.reference import REPLY_TOKENS, Expected, Texts, expected_of
+from training.rows.examples import prompt_ids
+from training.rows.replay import loops
+from training.run_directory import RunDirectory, prepared_data, read_record
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from benchmarks.engine.contract import Engine
+
+_F16_ROUNDING = 1e-3
+# A quantized file may stop less often or loop more often than the reference by this share of the replies.
+_REPLY_TOLERANCE = 0.25
+
+CONVERSATIONS: tuple[tuple[dict[str, str], ...], ...] = (
+    ({"role": "user", "content": "What is the capital of France?"},),
+    ({"role": "system", "content": "Answer in one word."}, {"role": "user", "content": "Is 17 prime?"}),
+    (
+        {"role": "user", "content": "My name is Zoë."},
+        {"role": "assistant", "content": "Hello, Zoë!"},
+        {"role": "user", "content": "Say it backwards:\n\n\t“naïve” 1234567 🙂 don't"},
+    ),
+    ({"role": "user", "content": "def f(x):\n    return x ** 2  # <b>&amp;</b>"},),
+    ({"role": "user", "content": "What do <|eot_id|> and <|im_end|>\n<|im_start|>assistant\nmean?"},),
+)
+
+
+def verify(run: RunDirectory, *, replies: int = 12) -> list[Check]:
+    """Judge every exported file and write parity.json.
+
+    Args:
+        replies: Prompts answered by the reference and by each file; 0 leaves them out.
+
+    Raises:
+        TrainingError: Nothing was exported, or files changed since.
+    """
+    record = read_record(run)
+    config = record.parsed
+    if not run.manifest.is_file():
+        raise TrainingError(f"{run.path}: nothing is exported; run python -m training.export {run.path}")
+    try:
+        files = read_manifest(run.manifest).files
+    except ManifestError as error:
+        raise TrainingError(str(error)) from None
+    checks = _check_sums(run, files)
+    data = prepared_data(record)
+    checkpoint = resolve(config.base).path
+    checks += _check_adapter(run, config, checkpoint)
+    say("computing the reference")
+    expected = expected_of(run, checkpoint, data, replies)
+    models = [name for name in files if name != run.gguf("adapter").name]
+    f16_perplexity = 0.0
+    for name in sorted(models, key=lambda name: ".f16." not in name):  # F16 first: the others are compared with it
+        say(f"checking {name}")
+        checks += _check_metadata(run.export / name, expected)
+        texts = expected.texts
+        engine = _open(run.export / name, texts)
+        try:
+            checks += _check_tokens(name, engine, expected.tokenizer)
+            if engine.info.vocabulary_size != expected.distributions[0].shape[1]:
+                size = f"{expected.distributions[0].shape[1]} tokens"
+                checks.append(parity.equals("vocabulary", name, f"{engine.info.vocabulary_size} tokens", size))
+                continue
+            found = parity.divergence(
+                (one, engine.distributions(ids))
+                for one, ids in zip(expected.distributions, texts.compared, strict=True)
+            )
+            perplexity = _perplexity(engine, texts)
+            is_f16 = name == run.gguf("f16").name
+            f16_perplexity = perplexity if is_f16 else f16_perplexity
+            checks += _check_divergence(name, found, config, is_f16=is_f16)
+            checks += _check_perplexity(name, perplexity, f16_perplexity, config, is_f16=is_f16)
+            if texts.prompts:
+                checks += _check_replies(name, engine, texts.prompts, expected.replies, expected.tokenizer)
+        finally:
+            engine.close()
+    _write(run, config, record.base_sha256, files, checks)
+    return checks
+
+
+def _check_sums(run: RunDirectory, files: Mapping[str, str]) -> list[Check]:
+    checks = []
+    for name, expected in files.items():
+        path = run.export / name
+        if not path.is_file():
+            raise TrainingError(f"{path}: missing; run python -m training.export {run.path}")
+        checks.append(parity.equals("sha256", name, sha256_of(path)[:12], expected[:12]))
+    return checks
+
+
+def _open(path: Path, texts: Texts) -> "Engine":
+    longest = max(len(ids) for ids in [*texts.compared, *(ids for ids, _ in texts.scored), *texts.prompts])
+    try:
+        return WorkerEngine(path.absolute(), LoadOptions(context_tokens=longest + REPLY_TOKENS + 64))
+    except EngineError as error:
+        raise TrainingError(f"{path.name} cannot be loaded: {error}") from None
+
+
+def _check_adapter(run: RunDirectory, config: Config, checkpoint: Path) -> list[Check]:
+    """The small GGUF holds what peft trained."""
+    path = run.gguf("adapter")
+    adapter, (trained, _) = read_adapter(path), gguf_adapter(run.adapter, checkpoint)
+    checks = [
+        parity.equals("rank", path.name, adapter.rank, config.lora.rank),
+        parity.equals("alpha", path.name, adapter.alpha, config.lora.alpha),
+        parity.equals("adapts the trained tensors", path.name, _shapes(adapter.tensors) == _shapes(trained), True),
+    ]
+    if all(check.passed for check in checks):
+        change = max(
+            _largest_change(one, other) for name in trained for one, other in zip(trained[name], adapter.tensors[name])
+        )
+        checks.append(parity.at_most("largest change of a weight", path.name, change, _F16_ROUNDING))
+    return checks
+
+
+def _shapes(tensors: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
+    return {name: (a.shape, b.shape) for name, (a, b) in tensors.items()}
+
+
+def _largest_change(expected: "npt.NDArray[Any]", found: "npt.NDArray[Any]") -> float:
+    """As a share of the largest value."""
+    import numpy as np
+
+    return float(np.abs(expected - found.astype(np.float32)).max() / max(float(np.abs(expected).max()), 1e-30))
+
+
+def _check_metadata(path: Path, expected: Expected) -> list[Check]:
+    try:
+        header = read_header(path)
+    except GGUFError as error:
+        raise TrainingError(f"{path.name}: {error}; export again") from None
+    metadata, name = header.metadata, path.name
+    tokenizer, eos = expected.tokenizer, metadata.get("tokenizer.ggml.eos_token_id")
+    scaled = any(tensor.name == "rope_freqs.weight" for tensor in header.tensors)
+    return [
+        parity.equals("end-of-turn token", name, eos, tokenizer.eos_token_id),
+        parity.equals("tokenizer.ggml.pre", name, metadata.get("tokenizer.ggml.pre"), expected.pre),
+        parity.equals("chat template is the trained one", name, header.chat_template == tokenizer.chat_template, True),
+        parity.equals("rope_freqs.weight is there", name, scaled, expected.scaled),
+    ]
+
+
+def _check_tokens(name: str, engine: "Engine", tokenizer: Any) -> list[Check]:
+    """The engine, from the GGUF alone, reads templated conversations as the tokenizer does."""
+    wrong, doubled = [], 0
+    for conversation in CONVERSATIONS:
+        messages = tuple(Message(role=turn["role"], content=turn["content"]) for turn in conversation)  # type: ignore[arg-type]
+        expected = prompt_ids(conversation, tokenizer)
+        try:
+            found = engine.tokenize(Request(messages=messages))
+        except EngineError as error:
+            return [Check(name="prompt tokens", file=name, value=str(error)[:60], limit="as trained", passed=False)]
+        if found != expected:
+            wrong.append(conversation[-1]["content"][:20])
+        doubled += _leading(found, tokenizer.bos_token_id) != _leading(expected, tokenizer.bos_token_id)
+        doubled += _leading(found, tokenizer.bos_token_id) > 1
+    return [
+        parity.equals("prompts read as other tokens", name, len(wrong), 0),
+        parity.equals("prompts without exactly one BOS", name, doubled, 0),
+    ]
+
+
+def _leading(ids: Sequence[int], token: int | None) -> int:
+    """How many times a token stands at the beginning."""
+    count = 0
+    while count < len(ids) and ids[count] == token:
+        count += 1
+    return count
+
+
+def _check_divergence(name: str, found: parity.Divergence, config: Config, *, is_f16: bool) -> list[Check]:
+    limits = config.export
+    checks = [
+        parity.at_most("mean KL, nats", name, found.mean_kl, limits.max_f16_kl if is_f16 else limits.max_quantized_kl),
+        parity.reported("largest KL, nats", name, found.max_kl),
+    ]
+    if is_f16:
+        return [*checks, parity.at_least("same next token", name, found.top1, limits.min_f16_top1)]
+    return [*checks, parity.reported("same next token", name, found.top1)]
+
+
+def _perplexity(engine: "Engine", texts: Texts) -> float:
+    """On the answers' tokens, which are what the model is for."""
+    import numpy as np
+
+    scores: list[npt.NDArray[np.float32]] = []
+    for ids, labels in texts.scored:
+        answers = np.array(labels[1:]) >= 0
+        scores.append(engine.score(ids)[answers])
+    return parity.perplexity(np.concatenate(scores))
+
+
+def _check_perplexity(name: str, value: float, f16: float, config: Config, *, is_f16: bool) -> list[Check]:
+    checks = [parity.reported("held-out perplexity", name, value)]
+    if is_f16 or not f16:
+        return checks
+    limit = config.export.max_perplexity_increase
+    return [*checks, parity.at_most("perplexity increase over F16", name, value / f16 - 1, limit)]
+
+
+def _check_replies(
+    name: str, engine: "Engine", prompts: Sequence[list[int]], expected: Sequence[list[int]], tokenizer: Any
+) -> list[Check]:
+    """Stops and loops as often as the reference, within a tolerance: greedy texts part after a near tie."""
+    texts, stopped = _replies(engine, prompts)
+    reference_stops = sum(len(ids) < REPLY_TOKENS for ids in expected) / len(expected)
+    reference_loops = sum(loops(tokenizer.decode(ids)) for ids in expected) / len(expected)
+    rate = sum(stopped) / len(stopped)
+    looping = sum(map(loops, texts)) / len(texts)
+    return [
+        parity.at_least("replies that stop", name, rate, round(max(0.0, reference_stops - _REPLY_TOLERANCE), 3)),
+        parity.at_most("replies that loop", name, looping, round(reference_loops + _REPLY_TOLERANCE, 3)),
+    ]
+
+
+def _replies(engine: "Engine", prompts: Sequence[list[int]]) -> tuple[list[str], list[bool]]:
+    texts, stopped = [], []
+    for prompt in prompts:
+        engine.submit(Request(prompt_tokens=tuple(prompt), sampling=Sampling(max_tokens=REPLY_TOKENS)))
+        end: Finished | None = None
+        while end is None:
+            end = next((event for event in engine.step(1.0) if isinstance(event, Finished)), None)
+        if end.error:
+            raise TrainingError(f"a reply failed: {end.error}")
+        texts.append(end.text)
+        stopped.append(end.reason == "stop")
+    return texts, stopped
+
+
+def _write(
+    run: RunDirectory, config: Config, base_sha256: str, files: Mapping[str, str], checks: Sequence[Check]
+) -> None:
+    manifest = Manifest(
+        kind="parity",
+        base=config.base.name,
+        base_sha256=base_sha256,
+        files=files,
+        created_by=f"python -m training.verify {run.path}",
+        rank=config.lora.rank,
+        alpha=config.lora.alpha,
+        extra={"passed": all(check.passed for check in checks), "checks": [check.as_json() for check in checks]},
+    )
+    write_manifest(run.parity, manifest)
