@@ -20,7 +20,7 @@ from app.library.downloads import Downloads
 from app.library.offered import Catalogue
 from app.results.headline import Headline
 from app.results.jobs import BenchmarkJobs
-from benchmarks.charts.colours import colour_of
+from benchmarks.charts.frame import colour_of
 from benchmarks.engine.worker import Worker
 from data.models.added import save_added
 from data.models.entries import ModelEntry

@@ -130,8 +130,9 @@ class Comparison:
             if not self.lanes[index].done:
                 self.lanes[index] = replace(self.lanes[index], **changes)  # type: ignore[arg-type]
 
-    def end(self, index: int, reason: FinishReason, *, error: str | None = None) -> None:
-        self.update(index, stage="done", reason=reason, error=error)
+    def end(self, index: int, reason: FinishReason, *, error: str | None = None, **changes: object) -> None:
+        """The lane's last change, in one step: who looks sees all of it, or nothing."""
+        self.update(index, stage="done", reason=reason, error=error, **changes)
         if self.done:
             self.finished.set()
 
@@ -160,13 +161,14 @@ class Comparison:
         )
 
     def _finish(self, index: int, event: Finished, memory_bytes: int | None) -> None:
-        self.update(
+        first = event.timings.ttft_s
+        self.end(
             index,
+            event.reason,
+            error=event.error,
             text=event.text,
             completion_tokens=event.completion_tokens,
             timings=event.timings,
             memory_bytes=memory_bytes,
+            **({} if first is None else {"ttft_s": first}),
         )
-        if event.timings.ttft_s is not None:
-            self.update(index, ttft_s=event.timings.ttft_s)
-        self.end(index, event.reason, error=event.error)

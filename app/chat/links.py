@@ -5,11 +5,11 @@ A link may be old, cut off or made up: whatever in it makes no sense is named on
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from app.chat.conversation import MAX_LANES, MIN_LANES
+from app.chat.sampling import CONTROLS
 
-_NUMBERS = {"temperature": float, "top_p": float, "top_k": int, "max_tokens": int, "seed": int}
+_NUMBERS = tuple(name for name, control in CONTROLS.items() if control.in_links)
 _KNOWN = ("models", "prompt", *_NUMBERS)
 OWN = ("chat",)
 """Parameters that the page itself sets."""
@@ -38,9 +38,9 @@ def read_link(parameters: Mapping[str, str], known_models: Mapping[str, object])
     ]
     models, trouble = _models(parameters.get("models", ""), known_models)
     sampling: dict[str, float | int] = {}
-    for name, kind in _NUMBERS.items():
+    for name in _NUMBERS:
         if name in parameters:
-            value = _number(name, parameters[name], kind)
+            value = CONTROLS[name].read(parameters[name])
             if value is None:
                 problems.append(
                     f"the link's {name} is {parameters[name][:40]!r}, which is not possible; the usual is taken"
@@ -61,24 +61,3 @@ def _models(text: str, known: Mapping[str, object]) -> tuple[tuple[str, ...], li
     if asked and len(models) < MIN_LANES:
         return (), problems or [f"the link has {len(models)} model; a comparison needs {MIN_LANES}"]
     return tuple(models), problems
-
-
-def _number(name: str, text: str, kind: type[float] | type[int]) -> float | int | None:
-    try:
-        value = kind(text)
-    except ValueError:
-        return None
-    least, most = RANGES[name]
-    return value if least <= value <= most else None
-
-
-RANGES: dict[str, tuple[Any, Any]] = {
-    "temperature": (0.0, 2.0),
-    "top_p": (0.05, 1.0),
-    "min_p": (0.0, 0.5),
-    "repeat_penalty": (1.0, 2.0),
-    "top_k": (0, 1000),
-    "max_tokens": (1, 4096),
-    "seed": (0, 2**32 - 1),
-}
-"""Least and most of each number, narrower than what an engine takes."""

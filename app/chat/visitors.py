@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from cachetools import TTLCache
+
 from app.chat.conversation import Chat
 from data.settings import OPERATOR_TOKEN
 
@@ -103,27 +105,17 @@ MAX_CHATS = 500
 
 
 class Chats:
-    """Open conversations by their id; the ones not looked at for an hour are forgotten."""
+    """Open conversations by their id; the ones not looked at for an hour are forgotten, and the oldest of too many."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
         self._lock = threading.Lock()
-        self._chats: dict[str, tuple[Chat, float]] = {}
+        self._chats: TTLCache[str, Chat] = TTLCache(MAX_CHATS, FORGET_S, timer=clock)
 
     def keep(self, chat: Chat) -> None:
         """Remember a conversation, and that it was looked at now."""
-        now = self._clock()
         with self._lock:
-            self._chats[chat.id] = (chat, now)
-            self._forget(now)
+            self._chats[chat.id] = chat
 
     def get(self, chat_id: str) -> Chat | None:
         with self._lock:
-            found = self._chats.get(chat_id)
-        return found[0] if found else None
-
-    def _forget(self, now: float) -> None:
-        oldest_first = sorted(self._chats.items(), key=lambda item: item[1][1])
-        for place, (chat_id, (_, seen)) in enumerate(oldest_first):
-            if now - seen > FORGET_S or len(oldest_first) - place > MAX_CHATS:
-                del self._chats[chat_id]
+            return self._chats.get(chat_id)

@@ -36,8 +36,8 @@ def show_pair(state: State, runs: tuple[Run, ...]) -> None:
         say_info(found)
         return
     show_verdict(found)
-    show_method([run for run in runs if run.id == found.quality_run], "pair")
-    show_flips(found, wanted, runs)
+    show_method([found.run], "pair")
+    show_flips(found, wanted)
     show_waterfall(state, a, wanted, runs)
 
 
@@ -47,15 +47,12 @@ def show_verdict(found: Verdict) -> None:
         figures = verdict_figures(found)
         for column, names in zip(st.columns(2), (list(figures)[:3], list(figures)[3:]), strict=True):
             column.table({"": {name: figures[name] for name in names}}, border="horizontal")
-        st.caption(
-            f"Quality from run {found.quality_run}; paired by prompt, clustered by template, McNemar's exact test."
-        )
+        st.caption(f"Quality from run {found.run.id}; paired by prompt, clustered by template, McNemar's exact test.")
 
 
-def show_flips(found: Verdict, suite: str | None, runs: tuple[Run, ...]) -> None:
-    run = next(run for run in runs if run.id == found.quality_run)
+def show_flips(found: Verdict, suite: str | None) -> None:
     try:
-        flips = flip_table(run, found.a, found.b, suite=suite, condition=found.quality.condition)
+        flips = flip_table(found.run, found.a, found.b, suite=suite, condition=found.quality.condition)
     except RunError as error:
         say_quietly(str(error))
         return

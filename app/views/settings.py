@@ -1,6 +1,5 @@
 """Which models, and how they write: the controls above a comparison."""
 
-from collections.abc import MutableMapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,22 +7,12 @@ import streamlit as st
 
 from app import runtime
 from app.chat.conversation import MAX_LANES, MIN_LANES
-from app.chat.links import RANGES
+from app.chat.sampling import CONTROLS, sampling_of
 from app.library.facts import template_switches
 from benchmarks.engine.chat_template import read_switches
 from benchmarks.engine.contract import MAX_STOP_CHARACTERS, MAX_STOPS, Sampling, TemplateSwitch
 from data.models.fetch import local_path
 
-DEFAULTS: dict[str, Any] = {
-    "temperature": 0.6,
-    "top_p": 0.9,
-    "top_k": 0,
-    "min_p": 0.0,
-    "repeat_penalty": 1.0,
-    "max_tokens": 256,
-    "seed": 3407,
-    "stop": "",
-}
 LETTERS = "ABCD"
 
 
@@ -51,7 +40,7 @@ def chosen_sampling() -> tuple[Sampling, ...]:
     shared = st.session_state.get("shared_sampling", True)
     switches = _chosen_switches()
     return tuple(
-        replace(_sampling(st.session_state, "" if shared else f"_{lane}"), template_switches=switches)
+        replace(sampling_of(st.session_state, "" if shared else f"_{lane}"), template_switches=switches)
         for lane in range(count)
     )
 
@@ -142,38 +131,14 @@ def show_settings() -> None:
 
 
 def _show_sampling(end: str) -> None:
-    left, right = st.columns(2)
+    columns = st.columns(2)
     kept: dict[str, Any] = {"persist_state": "session"}
-    left.slider(
-        "Temperature",
-        *RANGES["temperature"],
-        DEFAULTS["temperature"],
-        0.05,
-        key=f"temperature{end}",
-        help="0 is greedy",
-        **kept,
-    )
-    right.slider("Top-p", *RANGES["top_p"], DEFAULTS["top_p"], 0.05, key=f"top_p{end}", **kept)
-    left.slider("Min-p", *RANGES["min_p"], DEFAULTS["min_p"], 0.01, key=f"min_p{end}", **kept)
-    right.slider(
-        "Repeat penalty",
-        *RANGES["repeat_penalty"],
-        DEFAULTS["repeat_penalty"],
-        0.05,
-        key=f"repeat_penalty{end}",
-        **kept,
-    )
-    left.number_input("Top-k (0: all)", *RANGES["top_k"], DEFAULTS["top_k"], key=f"top_k{end}", **kept)
-    right.number_input("Max tokens", *RANGES["max_tokens"], DEFAULTS["max_tokens"], key=f"max_tokens{end}", **kept)
-    left.number_input("Seed", *RANGES["seed"], DEFAULTS["seed"], key=f"seed{end}", **kept)
+    for place, (name, control) in enumerate(CONTROLS.items()):
+        draw = columns[place % 2].slider if isinstance(control.default, float) else columns[place % 2].number_input
+        limits = (control.least, control.most, control.default, control.step)
+        draw(control.title, *limits, key=f"{name}{end}", help=control.help, **kept)
     most = MAX_STOPS * (MAX_STOP_CHARACTERS + 1)
-    right.text_area("Stop strings, one a line", key=f"stop{end}", height=68, max_chars=most, **kept)
-
-
-def _sampling(state: MutableMapping[Any, Any], end: str) -> Sampling:
-    values = {name: state.get(f"{name}{end}", default) for name, default in DEFAULTS.items()}
-    stop = tuple(line for line in values.pop("stop").splitlines() if line)
-    return Sampling(**values, stop=stop)
+    columns[1].text_area("Stop strings, one a line", key=f"stop{end}", height=68, max_chars=most, **kept)
 
 
 def _defaults(count: int) -> list[str]:

@@ -5,7 +5,7 @@ import streamlit as st
 from app import runtime
 from app.arena.vote_store import VotesError, votes_csv
 from app.views.say import say_error, say_quietly
-from benchmarks.charts.colours import colour_of
+from benchmarks.charts.frame import colour_of
 from benchmarks.charts.votes import standing_chart
 from benchmarks.statistics.votes import Battle, agreement, bradley_terry, win_rates
 

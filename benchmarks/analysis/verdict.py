@@ -1,7 +1,7 @@
 """One sentence about two models, true to its intervals: who answers better, who is faster, and what it costs."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmarks.analysis.figures import SPEED_CONDITION, Rates, newest_first, rates_of, seconds_per_correct
 from benchmarks.analysis.speed_ratio import SpeedRatio, speed_ratio
@@ -19,7 +19,7 @@ class Verdict:
         quality: The paired comparison behind it.
         speed: None where no run timed both on one machine.
         s_per_correct_a, s_per_correct_b: Seconds per correct answer; None where unknown, or nothing was correct.
-        quality_run: Id of the run that gave the quality.
+        run: The run that gave the quality.
         sentence: The verdict in words.
     """
 
@@ -31,7 +31,7 @@ class Verdict:
     speed: SpeedRatio | None
     s_per_correct_a: Interval | None
     s_per_correct_b: Interval | None
-    quality_run: str
+    run: Run = field(repr=False)
     sentence: str
 
 
@@ -71,7 +71,7 @@ def verdict(
         speed=speed,
         s_per_correct_a=seconds[0],
         s_per_correct_b=seconds[1],
-        quality_run=run.id,
+        run=run,
         sentence=_sentence(labels[0], labels[1], quality, speed, seconds),
     )
 

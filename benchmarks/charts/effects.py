@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks.analysis.waterfall import Step
-from benchmarks.charts.colours import PALETTE
-from benchmarks.charts.speed import ends, framed
+from benchmarks.charts.frame import PALETTE, ends, framed
 from benchmarks.statistics.factorial import Factorial
 from benchmarks.statistics.stats import Interval, wilson
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.analysis.points import AXES, COLUMNS, joined_points, model_points
-from benchmarks.charts.colours import colour_of
+from benchmarks.charts.frame import FRONTIER_COLOUR, colour_of
 from benchmarks.statistics.frontier import frontier
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ __all__ = ["AXES", "COLUMNS", "QUALITY_TITLE", "SPEED_TITLE", "joined_points", "
 
 SPEED_TITLE = AXES["decode_tok_per_s"].title
 QUALITY_TITLE = "Graded quality (share correct)"
-FRONTIER_COLOUR = "#808080"
 
 _NEAR_X, _NEAR_Y = 0.12, 0.05  # points nearer than this share of the axes get their labels on different sides
 _SIDES: tuple[tuple[Literal["left", "right"], int, int], ...] = (

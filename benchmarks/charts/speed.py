@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.analysis.depth import DepthPoint
 from benchmarks.analysis.speed_ratio import SelfRatio
-from benchmarks.charts.colours import colour_of
-from benchmarks.charts.scatter import FRONTIER_COLOUR
-from benchmarks.statistics.stats import Interval
+from benchmarks.charts.frame import FRONTIER_COLOUR, ends, framed, model_colours
 
 if TYPE_CHECKING:
     import altair as alt
@@ -84,34 +82,3 @@ def noise_chart(ratios: Sequence[SelfRatio], palette: Mapping[str, str] | None =
         ),
     ]
     return framed(layers, words, height=max(80, 40 * len(ratios)))
-
-
-def ends(name: str, interval: Interval | None) -> dict[str, float | None]:
-    """Columns of an interval; what is not finite is None, for JSON has no word for it."""
-    import math
-
-    values = (interval.estimate, interval.low, interval.high) if interval else (None, None, None)
-    columns = (name, f"{name}_low", f"{name}_high")
-    return {column: v if v is not None and math.isfinite(v) else None for column, v in zip(columns, values)}
-
-
-def model_colours(models: Sequence[str], palette: Mapping[str, str] | None) -> "alt.Color":
-    """One colour a model, without a legend: the marks have labels."""
-    import altair as alt
-
-    colours, ids = palette or colour_of(models), list(dict.fromkeys(models))
-    return alt.Color("model:N", scale=alt.Scale(domain=ids, range=[colours[model] for model in ids]), legend=None)
-
-
-def framed(layers: Sequence["alt.Chart"], words: str, *, height: int) -> "alt.LayerChart":
-    """The layers on a transparent ground, legible on light and dark pages, with the chart in words."""
-    import altair as alt
-
-    return alt.LayerChart(
-        layer=list(layers),
-        height=height,
-        background="transparent",
-        description=words,
-        usermeta={"alt": words, "intervals": "95%"},
-        config=alt.Config(view=alt.ViewConfig(strokeOpacity=0)),
-    )

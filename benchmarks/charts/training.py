@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.charts.colours import PALETTE
+from benchmarks.charts.frame import PALETTE
 
 if TYPE_CHECKING:
     import altair as alt

@@ -53,7 +53,7 @@ def collect(runs: Sequence[Run], *, base: str | None = None) -> Report:
     others = [model for model in models if model != chosen]
     points = joined_points(ordered)
     verdicts = tuple(found for model in others if (found := _verdict(ordered, model, chosen)) is not None)
-    comparisons = tuple(pair for found in verdicts for pair in _by_suite(ordered, found))
+    comparisons = tuple(pair for found in verdicts for pair in _by_suite(found))
     sections = [
         report_sections.verdicts_section(verdicts, chosen),
         *report_sections.frontier_sections(points),
@@ -64,7 +64,7 @@ def collect(runs: Sequence[Run], *, base: str | None = None) -> Report:
         *report_sections.depth_sections(ordered),
         *report_sections.noise_sections(ordered),
         report_sections.sameness_section(ordered),
-        *report_sections.flips_sections(ordered, verdicts),
+        *report_sections.flips_sections(verdicts),
         report_sections.sources_section(ordered),
     ]
     kept = tuple(section for section in sections if section.text or section.table or section.chart)
@@ -87,13 +87,12 @@ def _verdict(runs: Sequence[Run], model: str, base: str) -> Verdict | None:
         return None
 
 
-def _by_suite(runs: Sequence[Run], found: Verdict) -> list[PairComparison]:
-    run = next(run for run in runs if run.id == found.quality_run)
-    suites = dict.fromkeys(row.suite for row in run.by_model[found.a] if row.is_answer)
+def _by_suite(found: Verdict) -> list[PairComparison]:
+    suites = dict.fromkeys(row.suite for row in found.run.by_model[found.a] if row.is_answer)
     pairs = []
     for suite in suites:
         try:
-            pairs.append(compare_pair(run, found.a, found.b, suite=suite, condition=found.quality.condition))
+            pairs.append(compare_pair(found.run, found.a, found.b, suite=suite, condition=found.quality.condition))
         except RunError:  # fewer than two prompts of this suite
             continue
     return pairs

@@ -199,13 +199,12 @@ def sameness_section(runs: Sequence[Run]) -> Section:
     return Section(title="The same again", table=Table(head=head, rows=tuple(rows)) if rows else None)
 
 
-def flips_sections(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> list[Section]:
+def flips_sections(verdicts: Sequence[Verdict]) -> list[Section]:
     """Of the base and the model that differs most from it."""
     if not verdicts:
         return []
     found = max(verdicts, key=lambda each: abs(each.quality.difference))
-    run = next(run for run in runs if run.id == found.quality_run)
-    flips = flip_table(run, found.a, found.b, condition=found.quality.condition)
+    flips = flip_table(found.run, found.a, found.b, condition=found.quality.condition)
     rows = tuple(
         (
             f"{flip.suite}/{flip.prompt_id}",

@@ -12,7 +12,7 @@ from benchmarks.analysis.figures import gather
 from benchmarks.analysis.filters import Choice, narrowed, options
 from benchmarks.analysis.points import placed_points
 from benchmarks.analysis.verdict import ALL_SUITES, Verdict, verdict, verdict_figures
-from benchmarks.charts.colours import colour_of
+from benchmarks.charts.frame import colour_of
 from benchmarks.charts.scatter import AXES, scatter
 from benchmarks.reports.content import collect
 from benchmarks.reports.html import full_width, section_html, vega_library
@@ -197,16 +197,15 @@ def _verdicts(runs: Sequence[Run], a: str, b: str) -> Iterator[tuple[str, Any]]:
     for suite in (None, *options(runs)["suites"]):
         try:
             found = verdict(runs, a, b, suite=suite)
-            flips = _flips(runs, found, suite)
+            flips = _flips(found, suite)
         except RunError:  # not both are graded there
             continue
         facts = list(verdict_figures(found).items())
         yield suite or ALL_SUITES, {"sentence": found.sentence, "facts": facts, "flips": flips}
 
 
-def _flips(runs: Sequence[Run], found: Verdict, suite: str | None) -> dict[str, Any]:
-    run = next(run for run in runs if run.id == found.quality_run)
-    flips = flip_table(run, found.a, found.b, suite=suite, condition=found.quality.condition)
+def _flips(found: Verdict, suite: str | None) -> dict[str, Any]:
+    flips = flip_table(found.run, found.a, found.b, suite=suite, condition=found.quality.condition)
     names = (found.label_a, found.label_b)
     rows = [
         [flip.prompt_id, flip.kind, names[flip.grade_b > flip.grade_a], flip.answer_a, flip.answer_b] for flip in flips

@@ -34,7 +34,7 @@ def json_report(report: Report) -> str:
                 "a": each.a,
                 "b": each.b,
                 "sentence": each.sentence,
-                "quality_run": each.quality_run,
+                "quality_run": each.run.id,
                 "quality": comparison_json(each.quality),
                 "speed": asdict(each.speed) if each.speed else None,
                 "s_per_correct_a": asdict(each.s_per_correct_a) if each.s_per_correct_a else None,

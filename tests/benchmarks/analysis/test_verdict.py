@@ -26,7 +26,7 @@ def test_the_sentence_has_the_difference_its_interval_n_p_the_speed_ratio_and_th
         r"decodes 1\.5\d× slower \[1\.4\d, 1\.5\d\]; 0\.333 s per correct answer against 0\.465 s\.",
         found.sentence,
     )
-    assert (found.quality_run, found.speed and found.speed.runs) == ("q", ("s",))
+    assert (found.run.id, found.speed and found.speed.runs) == ("q", ("s",))
 
 
 def test_the_better_one_leads_whatever_the_order_of_the_question() -> None:
@@ -95,7 +95,7 @@ def test_speeds_of_two_machines_never_make_a_ratio() -> None:
 
 def test_quality_comes_from_the_run_with_most_prompts() -> None:
     small = made_run(graded_rows("good", "10"), graded_rows("bad", "01"), run_id="small", day=9)
-    assert verdict([small, quality()], "good", "bad").quality_run == "q"
+    assert verdict([small, quality()], "good", "bad").run.id == "q"
 
 
 def test_models_that_no_run_has_both_of_are_one_line() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.charts.colours import PALETTE, colour_of
+from benchmarks.charts.frame import PALETTE, colour_of
 from benchmarks.charts.scatter import AXES, COLUMNS, QUALITY_TITLE, SPEED_TITLE, joined_points, model_points, scatter
 from benchmarks.runs.read import Row, Run, read_run
 from data.models.registry import load_registry
