@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.engine.chat_template import read_switches
+from benchmarks.engine.contract import TemplateSwitch
 from benchmarks.runs.read import AGAIN, CONDITIONS
 from data.errors import TradeoffError
 from data.records import build, read_toml
@@ -50,6 +52,8 @@ class Config:
         fixed_prefill_tokens, fixed_decode_tokens, fixed_repetitions: Fixed-shape timing besides the prompts, as
             llama-bench's pp and tg; 0 repetitions leave it out.
         depths: Tokens of context after which decoding is timed too, at each of the fixed repetitions: [0, 512, 2048].
+        template_switches: Settings of the chat templates, such as "enable_thinking=false", for those models whose
+            template knows them.
         engine: "llama_cpp", or "scripted", a fake for tests.
     """
 
@@ -73,6 +77,7 @@ class Config:
     fixed_decode_tokens: int = 128
     fixed_repetitions: int = 0
     depths: tuple[int, ...] = ()
+    template_switches: tuple[str, ...] = ()
     engine: str = "llama_cpp"
 
     def __post_init__(self) -> None:
@@ -94,6 +99,15 @@ class Config:
         if not self.name or not all(letter.isalnum() or letter in "-_." for letter in self.name) or self.name[0] == ".":
             raise ConfigError(f"name is {self.name!r}; use letters, digits, '-', '_' and '.': it names a directory")
         self._check_ranges()
+        _ = self.switches
+
+    @property
+    def switches(self) -> tuple[tuple[str, TemplateSwitch], ...]:
+        """`template_switches` as names and values."""
+        try:
+            return read_switches(self.template_switches)
+        except ValueError as error:
+            raise ConfigError(f"template_switches: {error}") from None
 
     def _check_ranges(self) -> None:
         least = {

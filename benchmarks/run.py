@@ -4,7 +4,8 @@
 
 One worker process a model, one answer at a time, nothing else running. Every sample is appended to
 RUN/samples.jsonl as it is made, so that an interrupted run goes on with --resume; so does a finished one whose limit
-was raised, or whose suite got more lines at its end. With --json, the last line of stdout is one JSON object:
+was raised, whose suite got more lines at its end, or that has prompts without an answer: those are asked again. With
+--json, the last line of stdout is one JSON object:
 {"run_id": ..., "models": [{"id", "decode_tok_per_s", "prefill_tok_per_s", "ttft_s", "accuracy", "n",
 "peak_rss_bytes", ...}]}. decode_tok_per_s is the median over answers of at least 8 decoded tokens.
 """
@@ -77,26 +78,27 @@ def _run(options: argparse.Namespace) -> "Run":
 
 
 def _run_to_go_on_with(out: Path, config: "Config", suites: Sequence["Suite"]) -> Path:
-    """The newest unfinished run of the configuration, or else the newest that has grown since."""
+    """The newest unfinished run of the configuration, or else the newest that has grown since or lacks answers."""
     from benchmarks.measure.manifest import has_grown
-    from benchmarks.runs.read import RunError, find_runs, read_manifest
+    from benchmarks.runs.read import RunError, find_runs, read_manifest, read_run
 
-    grown = None
+    lacking = None
     for directory in reversed(find_runs([out])):
         try:
             manifest = read_manifest(directory)
+            if manifest.get("config", {}).get("name") != config.name:
+                continue
+            if manifest.get("finished_at") is None:
+                return directory
+            if lacking is None and (
+                has_grown(manifest, config, suites) or any(row.error for row in read_run(directory).rows)
+            ):
+                lacking = directory
         except RunError as error:  # somebody else's broken run is no reason not to resume this one
             say(f"passed over: {error}")
-            continue
-        if manifest.get("config", {}).get("name") != config.name:
-            continue
-        if manifest.get("finished_at") is None:
-            return directory
-        if grown is None and has_grown(manifest, config, suites):
-            grown = directory
-    if grown:
-        say(f"{grown}: has grown, and goes on")
-        return grown
+    if lacking:
+        say(f"{lacking}: lacks samples, and goes on")
+        return lacking
     raise RunError(f"no run of {config.name!r} under {out} lacks samples; start one without --resume")
 
 

@@ -88,6 +88,11 @@ def builds_dir() -> Path:
     return cache_dir() / "llama.cpp" / f"{LLAMA_CPP_PYTHON_VERSION}-{digest}"
 
 
+def source_dir() -> Path:
+    """What is kept of llama.cpp's source: chat templates (`models/templates`), converters and `gguf-py`."""
+    return builds_dir() / "source"
+
+
 def library_dir() -> Path:
     """Directory of the shared libraries for this CPU.
 

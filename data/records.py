@@ -7,6 +7,7 @@ is bounded before it is parsed: what no file of Tradeoff's comes near is refused
 import dataclasses
 import json
 import math
+import re
 import tomllib
 import types
 import typing
@@ -19,6 +20,7 @@ from data.errors import TradeoffError
 
 T = TypeVar("T")
 Error = type[TradeoffError]
+_SURROGATE = re.compile("[\ud800-\udfff]")
 MOST_BYTES = 64 * 2**20
 MOST_TOML_CHARACTERS = 4 * 2**20
 _NAMES: dict[Any, str] = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
@@ -209,3 +211,14 @@ def _text(path: Path, error: Error) -> str:
 
 def _in_words(problem: Exception) -> str:
     return "nested too deeply" if isinstance(problem, RecursionError) else " ".join(str(problem).split())
+
+
+def lone_surrogate(text: str) -> str | None:
+    """The first lone half of a surrogate pair as JSON writes it, unfit for UTF-8; None where there is none."""
+    found = _SURROGATE.search(text)
+    return f"\\u{ord(found[0]):04x}" if found else None
+
+
+def whole_characters(text: str) -> str:
+    """The text with U+FFFD, the replacement character, for every lone surrogate."""
+    return _SURROGATE.sub("\ufffd", text)

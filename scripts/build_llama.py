@@ -5,6 +5,7 @@
 The variants share every library but libggml-cpu, the only one compiled for the CPU's features, so that each after the
 first costs half a minute. The wheel holds no libraries: which one runs is chosen at start (data/llama_library.py).
 `--llama-bench` also builds the reference benchmark against the very same libraries.
+Of the source, the chat templates and the converters are kept beside the libraries.
 Standard library only; needs cmake, a C++ compiler and make. What is already built is kept.
 """
 
@@ -21,9 +22,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data.llama_library import LLAMA_CPP_PYTHON_VERSION, VARIANTS, builds_dir
+from data.llama_library import LLAMA_CPP_PYTHON_VERSION, VARIANTS, builds_dir, source_dir
 
 TOOLS = ("llama-bench", "llama-batched-bench")
+KEPT = ("LICENSE", "models/templates", "convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "conversion", "gguf-py")
 
 
 def main() -> int:
@@ -39,7 +41,7 @@ def main() -> int:
     tools_todo = [name for name in variants if arguments.llama_bench and not (root / name / TOOLS[-1]).exists()]
     have_wheel = any((root / "wheels").glob("llama_cpp_python-*.whl"))
     if not todo and not tools_todo and have_wheel:
-        return 0
+        return 0 if source_dir().exists() else fetch_source()
     for tool in ("cmake", "c++", "make"):
         if shutil.which(tool) is None:
             print(f"build_llama: {tool} not found; on Debian: apt-get install g++ cmake make", file=sys.stderr)
@@ -48,6 +50,7 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tradeoff-llama-") as scratch:
         source = download_source(Path(scratch))
+        keep_source(source / "vendor" / "llama.cpp")
         if not have_wheel:
             build_wheel(source, root / "wheels")
         for name in sorted({*todo, *tools_todo}):  # in any order: they share one build tree
@@ -78,6 +81,30 @@ def download_source(scratch: Path) -> Path:
         archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
         archive.extractall(scratch)
     return next(path for path in scratch.glob("llama_cpp_python-*") if path.is_dir())
+
+
+def fetch_source() -> int:
+    """Libraries that were built before the source was kept are used as they are; without a network, without it."""
+    with tempfile.TemporaryDirectory(prefix="tradeoff-llama-") as scratch:
+        try:
+            keep_source(download_source(Path(scratch)) / "vendor" / "llama.cpp")
+        except SystemExit as error:
+            say(f"{error}; the app works without llama.cpp's templates and converters, which were not kept")
+    return 0
+
+
+def keep_source(source: Path) -> None:
+    """Copy the templates and the converters beside the libraries, all or nothing."""
+    target = source_dir()
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".source-", dir=target.parent) as scratch:
+        for name in KEPT:
+            copy = Path(scratch) / "source" / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if (source / name).is_dir() else shutil.copy2)(source / name, copy)
+        (Path(scratch) / "source").rename(target)
 
 
 def build_wheel(source: Path, wheels: Path) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine.contract import LoadOptions
+from benchmarks.engine.chat_template import ChatTemplate
+from benchmarks.engine.contract import EngineError, LoadOptions
 from data.gguf.header import GGUFError, GGUFHeader, read_header
 from data.models.entries import DerivedSource, ModelEntry, Registry
 from data.models.fetch import local_path, pin_state
@@ -44,6 +45,20 @@ def header_of(entry: ModelEntry, registry: Registry) -> GGUFHeader | None:
         return None
     stat = path.stat()
     return _header(path, stat.st_size, stat.st_mtime_ns)
+
+
+def template_switches(entry: ModelEntry, registry: Registry) -> tuple[str, ...]:
+    """What the chat template of a model can be told, such as "enable_thinking"; empty for one that is not here."""
+    header = header_of(entry, registry)
+    return _switches_of(header.chat_template) if header and header.chat_template else ()
+
+
+@functools.lru_cache(maxsize=64)
+def _switches_of(source: str) -> tuple[str, ...]:
+    try:
+        return ChatTemplate(source, special={}).switches
+    except EngineError:
+        return ()
 
 
 def memory_need(entry: ModelEntry, registry: Registry, options: LoadOptions) -> MemoryNeed | None:

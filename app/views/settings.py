@@ -1,5 +1,6 @@
 """Which models, and how they write: the controls above a comparison."""
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -7,7 +8,9 @@ import streamlit as st
 from app import runtime
 from app.chat.conversation import MAX_LANES, MIN_LANES
 from app.chat.sampling import CONTROLS, sampling_of
-from benchmarks.engine.contract import MAX_STOP_CHARACTERS, MAX_STOPS, Sampling
+from app.library.facts import template_switches
+from benchmarks.engine.chat_template import read_switches
+from benchmarks.engine.contract import MAX_STOP_CHARACTERS, MAX_STOPS, Sampling, TemplateSwitch
 from data.models.fetch import local_path
 
 LETTERS = "ABCD"
@@ -35,7 +38,24 @@ def chosen_sampling() -> tuple[Sampling, ...]:
     """
     count = st.session_state.get("lane_count", MIN_LANES)
     shared = st.session_state.get("shared_sampling", True)
-    return tuple(sampling_of(st.session_state, "" if shared else f"_{lane}") for lane in range(count))
+    switches = _chosen_switches()
+    return tuple(
+        replace(sampling_of(st.session_state, "" if shared else f"_{lane}"), template_switches=switches)
+        for lane in range(count)
+    )
+
+
+def _chosen_switches() -> tuple[tuple[str, TemplateSwitch], ...]:
+    switches = read_switches(st.session_state.get("template_switches", "").splitlines())
+    known = _known_switches()
+    if unknown := [name for name, _ in switches if name not in known]:
+        raise ValueError(f"the chat templates have no setting {unknown[0]!r}; known: {', '.join(known) or 'none'}")
+    return switches
+
+
+def _known_switches() -> list[str]:
+    registry = runtime.registry()
+    return sorted({name for model in chosen_models() for name in template_switches(registry[model], registry)})
 
 
 def chosen_system() -> str:
@@ -91,6 +111,15 @@ def show_settings() -> None:
             placeholder="Empty: the models' own default",
             height=80,
         )
+        if known := _known_switches():
+            st.text_area(
+                "Chat template's settings, one a line",
+                key="template_switches",
+                persist_state="session",
+                placeholder=f"{known[0]}=false",
+                help=f"For the models whose template knows them: {', '.join(known)}",
+                height=68,
+            )
         shared = st.toggle("The same sampling for all", value=True, key="shared_sampling", persist_state="session")
         if shared:
             _show_sampling("")

@@ -17,6 +17,7 @@ from data.errors import TradeoffError
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 Role = Literal["system", "user", "assistant"]
+TemplateSwitch = bool | int | float | str
 
 DEFAULT_CONTEXT_TOKENS = 4096
 MAX_STOPS, MAX_STOP_CHARACTERS = 16, 200
@@ -34,7 +35,9 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How the next token is drawn. Temperature 0 takes the most likely token.
+    """How a reply is written: how the next token is drawn, and what the chat template is told.
+
+    Temperature 0 takes the most likely token.
 
     Attributes:
         temperature: 0 to 2.
@@ -46,6 +49,8 @@ class Sampling:
         stop: The reply ends before the first of these strings; at most 16 of at most 200 characters.
         seed: Of the sampler's random numbers.
         ignore_eos: Never end on an end-of-generation token; for fixed-shape timing.
+        template_switches: Settings of the chat template, such as ("enable_thinking", False); those that it does not
+            know (`ModelInfo.template_switches`) change nothing.
     """
 
     temperature: float = 0.0
@@ -57,6 +62,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int = 3407
     ignore_eos: bool = False
+    template_switches: tuple[tuple[str, TemplateSwitch], ...] = ()
 
     def __post_init__(self) -> None:
         limits: tuple[tuple[str, float, float, float], ...] = (
@@ -201,7 +207,11 @@ class LoadOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """What a loaded model says of itself; all of it goes into a run's manifest."""
+    """What a loaded model says of itself; all of it goes into a run's manifest.
+
+    Attributes:
+        template_switches: What the chat template can be told besides the messages, such as "enable_thinking".
+    """
 
     description: str
     context_tokens: int
@@ -213,6 +223,7 @@ class ModelInfo:
     system_info: str
     architecture: str = ""
     parameters: int = 0
+    template_switches: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

@@ -10,29 +10,26 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.engine.chat_template import ChatTemplate
 from benchmarks.engine.contract import (
-    Delta,
     EngineError,
     Event,
-    Finished,
     FinishReason,
     LoadOptions,
     ModelInfo,
     Request,
-    Started,
-    Timings,
 )
-from benchmarks.engine.llama_binding import NativeModel, NativeSampler, system_info
-from benchmarks.engine.machine import available_memory_bytes, usable_threads
+from benchmarks.engine.llama_binding import NativeModel, system_info
+from benchmarks.engine.load_memory import refuse_if_too_large
+from benchmarks.engine.machine import usable_threads
+from benchmarks.engine.prompt_tokens import PromptReader, refuse_without_vocabulary
 from benchmarks.engine.reply_text import ReplyText
-from data.gguf.header import GGUFError, GGUFHeader, read_header
+from benchmarks.engine.slots import Reply, Slot, choose_slot, common_prefix
+from data.gguf.header import GGUFError, read_header
 
 _SMALLEST_CHUNK = 16
 _ALONE_PREFILL_S = 30.0
@@ -40,39 +37,8 @@ _ALONE_PREFILL_S = 30.0
 _PREFILL_S = 0.25
 """Beside replies of the same model alone, a prompt is read in chunks of so many seconds: fewer of them are idle."""
 _SCORE_CHUNK = 128
-_REUSE_SHARE = 0.9
 _WORTH_COPYING = 8
 """Tokens; copying a sequence's cache takes about as long as reading a few."""
-
-
-@dataclass(kw_only=True)
-class _Slot:
-    """A sequence of the context and the tokens in its KV cache."""
-
-    index: int
-    tokens: list[int] = field(default_factory=list)
-    used_at: float = 0.0
-    reply: "_Reply | None" = None
-
-
-@dataclass(kw_only=True)
-class _Reply:
-    id: int
-    request: Request
-    rendered: str
-    prompt: list[int]
-    text: ReplyText
-    submitted_at: float
-    sampler: NativeSampler | None = None
-    prefill_tokens: int = 0
-    prefill_s: float = 0.0
-    first_token_at: float | None = None
-    next_token: int | None = None
-    completion_tokens: int = 0
-    written: list[str] = field(default_factory=list)
-    step_s: list[float] = field(default_factory=list)
-    max_batch: int = 0
-    cancelled: bool = False
 
 
 class LlamaEngine:
@@ -87,17 +53,17 @@ class LlamaEngine:
             header = read_header(path)
         except (GGUFError, OSError) as error:
             raise EngineError(f"{path.name}: {error}") from None
+        refuse_without_vocabulary(path.name, header.metadata)
         refuse_if_too_large(path, header, options)
         threads = options.threads or usable_threads()
         self._model = NativeModel(path, options, threads=threads)
-        template = self._model.chat_template
-        special = {"bos": self._model.special_text(self._model.bos), "eos": self._model.special_text(self._model.eos)}
-        self._template = ChatTemplate(template, **special) if template else None
-        self._slots = [_Slot(index=i) for i in range(options.sequences)]
+        self._prompts = PromptReader(self._model, header.metadata)
+        template = self._prompts.template
+        self._slots = [Slot(index=i) for i in range(options.sequences)]
         self._bulk = options.bulk
-        self._queue: deque[_Reply] = deque()
+        self._queue: deque[Reply] = deque()
         self._next_id = 1
-        self._prefilling: _Reply | None = None
+        self._prefilling: Reply | None = None
         self._prefill_tok_per_s: float | None = None
         self._info = ModelInfo(
             description=self._model.description,
@@ -106,7 +72,8 @@ class LlamaEngine:
             threads=threads,
             load_s=self._model.load_s,
             vocabulary_size=self._model.vocabulary_size,
-            template_sha256=hashlib.sha256((template or "").encode()).hexdigest(),
+            template_sha256=hashlib.sha256((template.source if template else "").encode()).hexdigest(),
+            template_switches=template.switches if template else (),
             system_info=system_info(),
             architecture=header.architecture,
             parameters=self._model.parameters,
@@ -121,13 +88,13 @@ class LlamaEngine:
         return bool(self._queue) or any(slot.reply for slot in self._slots)
 
     def submit(self, request: Request) -> int:
-        rendered, prompt = self._read_prompt(request)
+        rendered, prompt = self._prompts.read(request)
         if len(prompt) >= self._info.context_tokens:
             raise EngineError(
                 f"the prompt has {len(prompt):,} tokens, the context holds {self._info.context_tokens:,}; "
                 "shorten the prompt or start a new chat"
             )
-        reply = _Reply(
+        reply = Reply(
             id=self._next_id,
             request=request,
             rendered=rendered,
@@ -167,7 +134,7 @@ class LlamaEngine:
         return np.stack([logits - np.float32(_log_sum(logits)) for logits in self._logits_after(token_ids)])
 
     def tokenize(self, request: Request) -> list[int]:
-        return self._read_prompt(request)[1]
+        return self._prompts.read(request)[1]
 
     def close(self) -> None:
         for slot in self._slots:
@@ -198,25 +165,7 @@ class LlamaEngine:
             raise EngineError(f"scoring needs at least 2 tokens, got {len(token_ids)}")
         if len(token_ids) > self._info.context_tokens:
             raise EngineError(f"{len(token_ids):,} tokens to score, the context holds {self._info.context_tokens:,}")
-        self._check_vocabulary(token_ids)
-
-    def _check_vocabulary(self, token_ids: list[int]) -> None:
-        size = self._info.vocabulary_size
-        if bad := [token for token in token_ids if not 0 <= token < size]:
-            raise EngineError(f"token id {bad[0]} is outside the vocabulary of {size:,}")
-
-    def _read_prompt(self, request: Request) -> tuple[str, list[int]]:
-        """The rendered text and its token ids, with exactly one BOS where the model asks for one."""
-        if request.prompt_tokens:
-            prompt = list(request.prompt_tokens)
-            self._check_vocabulary(prompt)
-            return "", prompt
-        if not any(message.content.strip() for message in request.messages if message.role == "user"):
-            raise EngineError("the prompt is empty; write something first")
-        if self._template is None:
-            raise EngineError(f"{self._info.description}: the file has no chat template; export it with one")
-        rendered = self._template.render(request.messages)
-        return rendered, one_bos(self._model.tokenize(rendered), bos=self._model.bos, wanted=self._model.adds_bos)
+        self._prompts.check_vocabulary(token_ids)
 
     def _admit(self) -> list[Event]:
         events: list[Event] = []
@@ -232,19 +181,10 @@ class LlamaEngine:
             slot.tokens = slot.tokens[:shared]
             slot.reply = reply
             reply.sampler = self._model.sampler(reply.request.sampling, reply.prompt)
-            fingerprint = reply.rendered or " ".join(map(str, reply.prompt))
-            events.append(
-                Started(
-                    id=reply.id,
-                    prompt_tokens=len(reply.prompt),
-                    cached_tokens=shared,
-                    prompt_sha256=hashlib.sha256(fingerprint.encode()).hexdigest(),
-                    rendered_prompt=reply.rendered,
-                )
-            )
+            events.append(reply.started(cached_tokens=shared))
         return events
 
-    def _share_beginning(self, slot: _Slot, prompt: list[int]) -> int:
+    def _share_beginning(self, slot: Slot, prompt: list[int]) -> int:
         """Bring the longest known beginning of the prompt into the slot's KV cache; returns its tokens."""
         most = len(prompt) - 1
         own = min(common_prefix(slot.tokens, prompt), most)
@@ -256,7 +196,7 @@ class LlamaEngine:
         slot.tokens = list(best.tokens)
         return shared
 
-    def _waiting_for_prefill(self) -> list[_Slot]:
+    def _waiting_for_prefill(self) -> list[Slot]:
         return [slot for slot in self._slots if slot.reply and slot.reply.next_token is None]
 
     def _decode_step(self) -> list[Event]:
@@ -316,7 +256,7 @@ class LlamaEngine:
         wanted = (self._prefill_tok_per_s or 64.0) * min(budget_s, 60.0)
         return max(_SMALLEST_CHUNK, min(self._model.batch_tokens, math.floor(wanted / 16) * 16))
 
-    def _accept(self, slot: _Slot, reply: _Reply, token: int) -> list[Event]:
+    def _accept(self, slot: Slot, reply: Reply, token: int) -> list[Event]:
         """Take a drawn token into the reply, and end the reply where it is due."""
         sampling = reply.request.sampling
         if self._model.is_end(token) and not sampling.ignore_eos:
@@ -325,7 +265,7 @@ class LlamaEngine:
         reply.next_token = token
         events: list[Event] = []
         if text := reply.text.push(self._model.piece(token)):
-            events.append(self._delta(reply, text))
+            events.append(reply.delta(text))
         if reply.text.stopped:
             return [*events, *self._finish(slot, reply, "stop")]
         # The token just drawn still needs a place in the cache before another can follow.
@@ -333,16 +273,6 @@ class LlamaEngine:
         if reply.completion_tokens >= sampling.max_tokens or full:
             return [*events, *self._finish(slot, reply, "length")]
         return events
-
-    def _delta(self, reply: _Reply, text: str) -> Delta:
-        reply.written.append(text)
-        return Delta(
-            id=reply.id,
-            text=text,
-            completion_tokens=reply.completion_tokens,
-            decode_s=sum(reply.step_s),
-            ttft_s=reply.first_token_at - reply.submitted_at if reply.first_token_at else None,
-        )
 
     def _end_cancelled(self) -> list[Event]:
         events: list[Event] = []
@@ -354,96 +284,18 @@ class LlamaEngine:
                 events += self._finish(slot, slot.reply, "cancelled")
         return events
 
-    def _finish(self, slot: _Slot | None, reply: _Reply, reason: FinishReason) -> list[Event]:
+    def _finish(self, slot: Slot | None, reply: Reply, reason: FinishReason) -> list[Event]:
         events: list[Event] = []
         if rest := reply.text.finish():
-            events.append(self._delta(reply, rest))
+            events.append(reply.delta(rest))
         if reply.sampler:
             reply.sampler.close()
             reply.sampler = None
         if slot:
             slot.reply, slot.used_at = None, time.perf_counter()
-        finished = Finished(
-            id=reply.id,
-            reason=reason,
-            text="".join(reply.written),
-            completion_tokens=reply.completion_tokens,
-            timings=_timings(reply),
-        )
-        return [*events, finished]
-
-
-def choose_slot(free: list[_Slot], prompt: list[int], *, cold: bool) -> tuple[_Slot, int]:
-    """The slot for a prompt, and how many of its tokens are already in that slot's KV cache.
-
-    A slot is reused where the prompt goes on from it, or repeats it; a mere common beginning (every chat shares the
-    system prompt) is not worth another chat's cache. At least the last token is always computed: it gives the logits.
-    """
-    if not cold:
-        shared, slot = max(((common_prefix(slot.tokens, prompt), slot) for slot in free), key=lambda pair: pair[0])
-        shared = min(shared, len(prompt) - 1)
-        if shared and shared >= _REUSE_SHARE * min(len(slot.tokens), len(prompt) - 1):
-            return slot, shared
-    return min(free, key=lambda slot: (bool(slot.tokens), slot.used_at, slot.index)), 0
-
-
-def common_prefix(a: list[int], b: list[int]) -> int:
-    """Number of leading tokens that two lists share."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-
-
-def one_bos(tokens: list[int], *, bos: int, wanted: bool) -> list[int]:
-    """Exactly one BOS in front where the model's metadata asks for one; otherwise the tokens as they are.
-
-    Some exports strip the BOS from the chat template and others keep it, with the same metadata.
-    """
-    if not wanted or bos < 0:
-        return tokens
-    start = next((i for i, token in enumerate(tokens) if token != bos), len(tokens))
-    return [bos, *tokens[start:]]
-
-
-def required_memory_bytes(header: GGUFHeader, options: LoadOptions) -> int:
-    """Bytes that a load needs: weights, KV cache of all sequences (f16), and the compute buffer's order of size.
-
-    Weights that llama.cpp packs anew are counted once: the file's own pages, which the resident size has too, are the
-    kernel's to take back.
-    """
-    trained = header.context_length or options.context_tokens
-    cells = min(options.context_tokens, trained) * options.sequences
-    compute = 4 * options.prefill_chunk_tokens * (header.vocabulary_size or 0) + 64 * 2**20
-    return header.tensor_bytes + cells * (header.kv_bytes_per_token or 0) + compute
-
-
-def refuse_if_too_large(path: Path, header: GGUFHeader, options: LoadOptions) -> None:
-    """Raises:
-    EngineError: The model needs more memory than is available; the message has both figures.
-    """
-    need, have = required_memory_bytes(header, options), available_memory_bytes()
-    if need > have:
-        raise EngineError(
-            f"{path.name} needs {need / 1e9:.1f} GB of memory with "
-            f"{options.sequences} × {options.context_tokens:,} tokens of context, {have / 1e9:.1f} GB are available; "
-            "close other models or choose a smaller one"
-        )
+        return [*events, reply.finished(reason)]
 
 
 def _log_sum(logits: npt.NDArray[np.float32]) -> float:
     high = float(logits.max())
     return high + math.log(float(np.exp(logits - high).sum(dtype=np.float64)))
-
-
-def _timings(reply: _Reply) -> Timings:
-    steps = np.array(reply.step_s)
-    return Timings(
-        prompt_tokens=len(reply.prompt),
-        prefill_tokens=reply.prefill_tokens,
-        prefill_s=reply.prefill_s,
-        decode_tokens=len(reply.step_s),
-        decode_s=float(steps.sum()),
-        ttft_s=reply.first_token_at - reply.submitted_at if reply.first_token_at else None,
-        total_s=time.perf_counter() - reply.submitted_at,
-        itl_p50_s=float(np.quantile(steps, 0.5)) if len(steps) else None,
-        itl_p95_s=float(np.quantile(steps, 0.95)) if len(steps) else None,
-        max_batch=reply.max_batch or None,
-    )

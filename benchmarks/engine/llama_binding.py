@@ -5,8 +5,10 @@ and silently reuses the KV cache, so its rates cannot be trusted.
 """
 
 import ctypes
+import re
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.engine.contract import EngineError, LoadOptions, Sampling
+from benchmarks.engine.typed_text import ControlTokens
 from data.llama_library import use_library
 
 use_library()
@@ -21,6 +24,11 @@ use_library()
 from llama_cpp import llama_cpp as c  # noqa: E402 (the library must be chosen before the import)
 
 PENALTY_WINDOW = 64
+
+_CONTROL = c.LLAMA_TOKEN_ATTR_CONTROL | c.LLAMA_TOKEN_ATTR_UNKNOWN
+_USER_DEFINED = c.LLAMA_TOKEN_ATTR_USER_DEFINED
+_LSTRIP, _RSTRIP = c.LLAMA_TOKEN_ATTR_LSTRIP, c.LLAMA_TOKEN_ATTR_RSTRIP
+_MARKER = re.compile(r"<\|\S+\|>|<｜\S+｜>")
 
 # llama.cpp asks `abort(data)` between the nodes of a graph. `strlen` is such a function, true where the byte at
 # `data` is not zero: it needs no Python, so a compute thread never waits for the interpreter's lock.
@@ -126,30 +134,64 @@ class NativeModel:
         c.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def tokenize(self, text: str) -> list[int]:
-        """Token ids of a rendered prompt; special tokens are recognised, none is added."""
+        """Token ids of plain text: control tokens in it are text, and none is added."""
+        return [token for part in self._inside_markers.split(text) for token in self._tokenize(part)]
+
+    def _tokenize(self, text: str) -> list[int]:
         data = text.encode(errors="replace")
         size = len(data) + 8
         tokens = (c.llama_token * size)()
-        count = c.llama_tokenize(self._vocab, data, len(data), tokens, size, False, True)
+        count = c.llama_tokenize(self._vocab, data, len(data), tokens, size, False, False)
         if count < 0:
             raise EngineError(f"the prompt cannot be tokenized (code {count})")
         return list(tokens[:count])
 
+    @cached_property
+    def control_tokens(self) -> ControlTokens:
+        """Tokens that only a template may write: control tokens, the unknown token, and markers.
+
+        A marker looks like a control token (`<|…|>`), but older files, such as those of command-r, call it
+        user-defined, which is what llama.cpp recognizes in plain text too.
+        """
+        kinds = self._special_tokens
+        return ControlTokens(
+            ids={self.token_text(token): token for token in reversed(kinds)},
+            strip_before=frozenset(self.token_text(token) for token in kinds if kinds[token] & _LSTRIP),
+            strip_after=frozenset(self.token_text(token) for token in kinds if kinds[token] & _RSTRIP),
+        )
+
+    @cached_property
+    def _special_tokens(self) -> dict[int, int]:
+        """The attributes of control tokens and markers."""
+        kinds = {token: int(c.llama_vocab_get_attr(self._vocab, token)) for token in range(self.vocabulary_size)}
+        return {
+            token: kind
+            for token, kind in kinds.items()
+            if kind & _CONTROL or (kind & _USER_DEFINED and _MARKER.fullmatch(self.token_text(token)))
+        }
+
+    @cached_property
+    def _inside_markers(self) -> re.Pattern[str]:
+        """Matches after a marker's first character: cut there, it is text even to llama.cpp."""
+        kinds = self._special_tokens
+        markers = [self.token_text(token)[1:] for token in kinds if kinds[token] & _USER_DEFINED]
+        return re.compile(f"(?<=<)(?={'|'.join(map(re.escape, markers))})" if markers else r"(?!)")
+
+    def token_text(self, token: int) -> str:
+        """A token as the vocabulary writes it."""
+        return str(c.llama_vocab_get_text(self._vocab, token).decode(errors="replace"))
+
     def piece(self, token: int) -> bytes:
         """Bytes that a token adds to a reply; control tokens add none."""
         if (known := self._pieces.get(token)) is None:
-            known = self._pieces[token] = self._read_piece(token, special=False)
+            known = self._pieces[token] = self._read_piece(token)
         return known
 
-    def special_text(self, token: int) -> str:
-        """A special token as text, empty where the vocabulary has none."""
-        return self._read_piece(token, special=True).decode(errors="replace") if token >= 0 else ""
-
-    def _read_piece(self, token: int, *, special: bool) -> bytes:
+    def _read_piece(self, token: int) -> bytes:
         size = 64
         while True:
             buffer = ctypes.create_string_buffer(size)
-            length = c.llama_token_to_piece(self._vocab, token, buffer, size, 0, special)
+            length = c.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
             if length >= 0:
                 return buffer.raw[:length]
             size = -length
@@ -157,14 +199,6 @@ class NativeModel:
     def is_end(self, token: int) -> bool:
         """Whether the token ends a reply: end of turn, end of message or end of text."""
         return bool(c.llama_vocab_is_eog(self._vocab, token))
-
-    @property
-    def bos(self) -> int:
-        return int(c.llama_vocab_bos(self._vocab))
-
-    @property
-    def eos(self) -> int:
-        return int(c.llama_vocab_eos(self._vocab))
 
     @property
     def adds_bos(self) -> bool:

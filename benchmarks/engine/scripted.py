@@ -4,10 +4,10 @@ It ships with the package so that everything above the engine can be tested in m
 JSON file beside the model, with the same name:
 
     {"reply": "…", "replies": {"part of the last message": "…"}, "decode_tok_per_s": 50, "prefill_tok_per_s": 500,
-     "pace_s": 0.0, "load_s": 0.0, "die_after_tokens": null}
+     "pace_s": 0.0, "load_s": 0.0, "die_after_tokens": null, "die_on": null}
 
 Rates are reported as timings (None when not given); `pace_s` really sleeps before each token, `load_s` while loading;
-`die_after_tokens` kills the process, as a crash would.
+`die_after_tokens` kills the process, as a crash would; `die_on` does where the last message holds this text.
 """
 
 import hashlib
@@ -159,7 +159,7 @@ class ScriptedEngine:
             id=request_id,
             prompt_tokens=len(reply.prompt),
             cached_tokens=reply.cached,
-            prompt_sha256=hashlib.sha256(rendered.encode()).hexdigest(),
+            prompt_sha256=hashlib.sha256(rendered.encode(errors="replace")).hexdigest(),
             rendered_prompt=rendered,
         )
 
@@ -196,7 +196,8 @@ class ScriptedEngine:
         return events
 
     def _write_token(self, reply: _Reply) -> None:
-        if reply.tokens == self._script.get("die_after_tokens"):
+        deadly = (text := self._script.get("die_on")) and text in reply.request.messages[-1].content
+        if deadly or reply.tokens == self._script.get("die_after_tokens"):
             os.kill(os.getpid(), signal.SIGKILL)
         if pace_s := self._script.get("pace_s"):
             time.sleep(pace_s)

@@ -344,6 +344,11 @@ class WorkerEngine:
         return self._worker.pid
 
     @property
+    def death(self) -> str | None:
+        """What ended the worker; None while it lives."""
+        return self._worker.death
+
+    @property
     def peak_rss_bytes(self) -> int | None:
         """The worker's highest resident memory so far; the last value known once it has ended."""
         if self._worker.alive:

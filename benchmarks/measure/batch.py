@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from benchmarks.config import Config
 from benchmarks.engine.contract import EngineError, Finished, Started
 from benchmarks.measure.machine_state import Snapshot, noise_between, snapshot
-from benchmarks.measure.sample import ModelUnderTest, Reply, request_for, row_of
+from benchmarks.measure.sample import MAX_RESTARTS, ModelUnderTest, Reply, request_for, row_of
 from benchmarks.measure.schedule import Sample
 from benchmarks.runs.read import Row
 
@@ -35,27 +35,34 @@ def measure_batched(
 ) -> Iterator[Row]:
     """Make a model's samples, at most `config.batch_sequences` at a time; rows come in the order of their ends.
 
-    What goes wrong is in the row's `error`; nothing is raised.
+    What goes wrong is in the row's `error`; nothing is raised. Where the worker dies, nobody knows which of the prompts
+    in flight killed it: each is asked again alone, and only the one that kills it again goes without an answer.
 
     Args:
         stop: Once it is set, no further row comes; looked at every half second.
     """
-    waiting = deque(samples)
+    waiting, suspects = deque(samples), deque[Sample]()
     pending: dict[int, _Pending] = {}
-    while (waiting or pending) and not (stop and stop.is_set()):
-        while waiting and len(pending) < config.batch_sequences:
-            sample = waiting.popleft()
-            if not pending:
-                model.revive()
-            one = _Pending(sample=sample, before=snapshot(model.pid), started_at=datetime.now(UTC))
+    model.patience = MAX_RESTARTS + config.batch_sequences  # every prompt in flight may be a deadly one
+    while (waiting or suspects or pending) and not (stop and stop.is_set()):
+        if suspects and not pending:
+            yield _ask_alone(suspects.popleft(), model, config)
+            continue
+        if not pending:
+            model.revive()
+        while waiting and len(pending) < config.batch_sequences and not suspects:
+            one = _Pending(sample=waiting.popleft(), before=snapshot(model.pid), started_at=datetime.now(UTC))
             if model.engine is None:
                 yield _row(one, model, Reply(error=model.error or "the model is not loaded"))
                 continue
             try:
-                request = request_for(sample, config, model.engine.info.vocabulary_size)
+                request = request_for(one.sample, config, model.engine.info.vocabulary_size)
                 pending[model.engine.submit(request)] = one
             except EngineError as error:
-                yield _row(one, model, Reply(error=str(error)))
+                if model.dead:
+                    suspects.append(one.sample)
+                else:
+                    yield _row(one, model, Reply(error=str(error)))
         for event in model.engine.step(_STEP_S) if model.engine else ():
             if event.id not in pending:
                 continue
@@ -63,7 +70,19 @@ def measure_batched(
                 pending[event.id].started = event
             elif isinstance(event, Finished):
                 one = pending.pop(event.id)
-                yield _row(one, model, Reply(started=one.started, finished=event, error=event.error))
+                if event.reason == "error" and model.dead:
+                    suspects.append(one.sample)
+                    continue
+                reply = Reply(started=one.started, finished=event, error=event.error)
+                model.note_answer(reply)
+                yield _row(one, model, reply)
+
+
+def _ask_alone(sample: Sample, model: ModelUnderTest, config: Config) -> Row:
+    model.revive()
+    one = _Pending(sample=sample, before=snapshot(model.pid), started_at=datetime.now(UTC))
+    size = model.engine.info.vocabulary_size if model.engine else 1
+    return _row(one, model, model.ask(request_for(sample, config, size)))
 
 
 def _row(one: _Pending, model: ModelUnderTest, reply: Reply) -> Row:

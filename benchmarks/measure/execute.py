@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from benchmarks.config import Config, ConfigError, original
 from benchmarks.engine.machine import usable_threads
 from benchmarks.measure.batch import measure_batched
-from benchmarks.measure.manifest import differences, new_manifest, now
+from benchmarks.measure.manifest import UNKNOWN_SHA256, differences, new_manifest, now
 from benchmarks.measure.models import Subject, model_facts, under_test
 from benchmarks.measure.progress import RunProgress
 from benchmarks.measure.sample import ModelUnderTest, measure, request_for
@@ -37,7 +37,8 @@ def execute(
     A model that cannot load or dies leaves rows with an error; the others finish.
 
     Args:
-        earlier: A run to go on with, unfinished or with more prompts by now; no sample in it is made again.
+        earlier: A run to go on with, unfinished, with more prompts by now, or with samples that failed; no answer in it
+            is made again.
 
     Raises:
         ConfigError: Two models are one file, two suites have one name, or a kind is not in any suite.
@@ -51,10 +52,11 @@ def execute(
     manifest["models"] = {subject.id: model_facts(subject, models[subject.id]) for subject in subjects}
     with RunWriter(directory) as writer:
         done: set[Key] = set()
+        failed: set[Key] = set()
         if earlier:
-            manifest, done = _continued(earlier, manifest, suites)
+            manifest, done, failed = _continued(earlier, manifest, suites)
         asked = {_key(sample, models[sample.model]): sample for sample in schedule(config, suites)}
-        _check_asked(directory, done - asked.keys())
+        _check_asked(directory, (done | failed) - asked.keys())
         write_manifest(directory, manifest)
         samples = [sample for key, sample in asked.items() if key not in done]
         progress = RunProgress(total=len(done) + len(samples), done=len(done), stream=progress_to)
@@ -135,13 +137,23 @@ def _make(
         first = next((sample for sample in samples if sample.model == model.id), None)
         if first is None:
             continue
-        model.load()
+        _load(model, config, record)
         for _ in range(config.warmups if model.engine else 0):
             model.ask(request_for(first, config, model.engine.info.vocabulary_size if model.engine else 1))
     _note_models(record.manifest, subjects, models)
     write_manifest(record.writer.directory, record.manifest)
     for sample in samples:
         record.add(measure(sample, models[sample.model], config))
+
+
+def _load(model: ModelUnderTest, config: Config, record: _Record) -> None:
+    """Open the engine, and say where a setting of the chat template has no effect."""
+    model.load()
+    known = model.engine.info.template_switches if model.engine else tuple(name for name, _ in config.switches)
+    if without := [name for name, _ in config.switches if name not in known]:
+        with record.lock:
+            has = ", ".join(known) or "none"
+            record.progress.say(f"{model.id}: its chat template has no switch {', '.join(without)}; it has: {has}")
 
 
 def _make_batched(samples: Sequence[Sample], subjects: Sequence[Subject], config: Config, record: _Record) -> None:
@@ -164,7 +176,7 @@ def _make_batched(samples: Sequence[Sample], subjects: Sequence[Subject], config
 def _make_one_batched(samples: Sequence[Sample], subject: Subject, config: Config, record: _Record) -> None:
     threads = config.threads or max(1, usable_threads() // config.jobs)  # more than there are collapse: they spin
     model = under_test(subject, dataclasses.replace(config, threads=threads), sequences=config.batch_sequences)
-    model.load()
+    _load(model, config, record)
     try:
         for row in measure_batched(samples, model, config, stop=record.stop):
             record.add(row)
@@ -185,8 +197,10 @@ def _new_directory(out: Path, name: str) -> Path:
 _SUFFIXES = tuple(f"-{number}" for number in range(2, 100))
 
 
-def _continued(earlier: Path, manifest: dict[str, Any], suites: Sequence[Suite]) -> tuple[dict[str, Any], set[Key]]:
-    """The earlier run's manifest, to be kept but for what has grown, and the keys that it has."""
+def _continued(
+    earlier: Path, manifest: dict[str, Any], suites: Sequence[Suite]
+) -> tuple[dict[str, Any], set[Key], set[Key]]:
+    """The earlier run's manifest, to be kept but for what has grown, and the keys that were made and that failed."""
     run = read_run(earlier)
     old = dict(run.manifest)
     if found := differences(old, manifest, suites):
@@ -195,7 +209,10 @@ def _continued(earlier: Path, manifest: dict[str, Any], suites: Sequence[Suite])
     old["resumed_git"] = [*old.get("resumed_git", []), manifest["git"]]
     old |= {"suites": manifest["suites"], "finished_at": None}
     old["config"] = {**old.get("config", {}), "limit": manifest["config"]["limit"]}
-    return old, {row.key for row in run.rows}
+    old["models"] = {id_: {**facts, "error": None} for id_, facts in old.get("models", {}).items()}  # tried again
+    known = [row for row in run.rows if not row.model_sha256.startswith(UNKNOWN_SHA256)]
+    failed = {row.key for row in known if row.error}
+    return old, {row.key for row in known} - failed, failed
 
 
 def _key(sample: Sample, model: ModelUnderTest) -> Key:

@@ -12,6 +12,9 @@ from data.llama_library import LLAMA_CPP_PYTHON_VERSION, VARIANTS, UnsupportedCP
 from data.manifest import git_commit, git_says
 from data.suites.prompts import Suite
 
+UNKNOWN_SHA256 = "unknown:"
+"""Begins what stands for the sha256 of a file that could not be had."""
+
 POLICIES = {
     "chat_template": (
         "Each model's own template is left as it is: where a prompt has no system turn, SmolLM2's adds its own "
@@ -72,7 +75,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], suites: Sequence
         for name, facts in new[part].items():
             before = old.get(part, {}).get(name, {}).get("sha256")
             grown = part == "suites" and before in beginnings[name]
-            if before is not None and before != facts["sha256"] and not grown:
+            known = before is not None and not before.startswith(UNKNOWN_SHA256)
+            if known and before != facts["sha256"] and not grown:
                 found.append(f"{part[:-1]} {name}: sha256 {before[:12]} in the run, {facts['sha256'][:12]} now")
     found += [
         f"{name}: {before!r} in the run, {now_!r} now"

@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.config import Config, original
 from benchmarks.engine.contract import Engine, EngineError, LoadOptions
 from benchmarks.engine.worker import WorkerEngine
+from benchmarks.measure.manifest import UNKNOWN_SHA256
 from benchmarks.measure.sample import ModelUnderTest
 from benchmarks.runs.read import AGAIN
 from data.errors import ModelError
@@ -83,7 +84,7 @@ def _file(path: Path) -> Subject:
         metadata, sha256 = read_header(path).metadata, sha256_of(path)
     except (GGUFError, OSError) as error:
         reason = f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})"
-        return Subject(id=path.stem, sha256=f"unknown:{path.stem}", facts=facts, error=reason)
+        return Subject(id=path.stem, sha256=UNKNOWN_SHA256 + path.stem, facts=facts, error=reason)
     facts |= {"file_size_bytes": path.stat().st_size, "quantization": _quantization(metadata.get("general.file_type"))}
     if name := metadata.get("general.name"):
         facts["label"] = f"{path.stem} ({name})"
@@ -118,7 +119,7 @@ def _fetched(entry: Any, registry: Any, say: Say) -> Subject:
         path = fetch(entry, registry, progress=_Announcer(say))
         sha256 = sha256_of(path)
     except (ModelError, OSError) as error:
-        return Subject(id=entry.id, sha256=entry.sha256 or f"unknown:{entry.id}", facts=facts, error=str(error))
+        return Subject(id=entry.id, sha256=entry.sha256 or UNKNOWN_SHA256 + entry.id, facts=facts, error=str(error))
     return Subject(id=entry.id, sha256=sha256, facts={**facts, "file_size_bytes": path.stat().st_size}, path=path)
 
 
@@ -128,7 +129,7 @@ def _script(path: Path) -> Subject:
         content = path.read_bytes()
     except OSError as error:
         reason = f"{path}: cannot be read ({error.strerror})"
-        return Subject(id=path.stem, sha256=f"unknown:{path.stem}", facts=facts, error=reason)
+        return Subject(id=path.stem, sha256=UNKNOWN_SHA256 + path.stem, facts=facts, error=reason)
     return Subject(id=path.stem, sha256=hashlib.sha256(content).hexdigest(), facts=facts, path=path.absolute())
 
 

@@ -32,6 +32,11 @@ class RunProgress:
         line = f"{self.done}/{self.total}  {row.model}  {row.suite}/{row.prompt_id}  {_what(row)}  {self.time_left()}"
         self._line.show(line, at_once=self.done >= self.total)
 
+    def say(self, line: str) -> None:
+        """A line of its own."""
+        self.stream.write(f"\r\033[K{line}\n" if self.stream.isatty() else f"{line}\n")
+        self.stream.flush()
+
     def end(self) -> None:
         """Leave the changing line."""
         self._line.end()

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,10 +31,12 @@ class Reply:
 
 @dataclass(kw_only=True)
 class ModelUnderTest:
-    """A model and the engine that serves it. A worker that dies is started again, twice at most.
+    """A model and the engine that serves it. A worker that dies is started again, unless it dies again and again.
 
     Attributes:
         open_engine: Loads the model; None where the file could not be had, and `error` says why.
+        restarts: Of the whole run.
+        patience: So many restarts without an answer in between, and the model is given up.
     """
 
     id: str
@@ -45,6 +46,8 @@ class ModelUnderTest:
     engine: Engine | None = None
     peak_rss_bytes: int | None = None
     restarts: int = field(default=0)
+    patience: int = MAX_RESTARTS
+    _in_vain: int = field(default=0, init=False)
 
     def load(self) -> None:
         """Open the engine; a model that cannot load keeps the reason in `error`."""
@@ -60,11 +63,16 @@ class ModelUnderTest:
         self.revive()
         if self.engine is None:
             return Reply(error=self.error or "the model is not loaded")
+        reply = self._ask(self.engine, request)
+        self.note_answer(reply)
+        return reply
+
+    def _ask(self, engine: Engine, request: Request) -> Reply:
         started = None
         try:
-            request_id = self.engine.submit(request)
+            request_id = engine.submit(request)
             while True:
-                for event in self.engine.step(_STEP_S):
+                for event in engine.step(_STEP_S):
                     if event.id != request_id:
                         continue
                     if isinstance(event, Started):
@@ -89,14 +97,24 @@ class ModelUnderTest:
             self.engine.close()
             self.engine = None
 
+    def note_answer(self, reply: Reply) -> None:
+        """An answer shows that the worker lives: what killed it before was the prompt."""
+        if reply.error is None:
+            self._in_vain = 0
+
+    @property
+    def dead(self) -> bool:
+        """Whether the engine's worker has ended by itself."""
+        return getattr(self.engine, "death", None) is not None
+
     def revive(self) -> None:
-        """Open the engine again where its worker has died."""
-        if self.engine is None or self.pid is None or Path(f"/proc/{self.pid}").exists():
+        """Open the engine again where its worker has died; a model that is given up stays dead."""
+        if not self.dead or self._in_vain >= self.patience:
             return
-        if self.restarts < MAX_RESTARTS:
-            self.restarts += 1
-            self.close()
-            self.load()
+        self.restarts += 1
+        self._in_vain += 1
+        self.close()
+        self.load()
 
 
 def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request:
@@ -108,7 +126,9 @@ def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request
         timed = Sampling(max_tokens=written + 1, seed=sample.seed, ignore_eos=True)
         return Request(prompt_tokens=tuple(tokens.tolist()), sampling=timed, cold=True)
     messages = tuple(Message(role=turn.role, content=turn.content) for turn in sample.prompt.messages)
-    sampling = Sampling(temperature=config.temperature, max_tokens=min(limits), seed=sample.seed)
+    sampling = Sampling(
+        temperature=config.temperature, max_tokens=min(limits), seed=sample.seed, template_switches=config.switches
+    )
     return Request(messages=messages, sampling=sampling, cold=sample.condition == COLD)
 
 

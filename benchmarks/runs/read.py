@@ -103,7 +103,7 @@ class Row:
 
     @property
     def key(self) -> Key:
-        """What makes a sample this one; no run holds two rows with one key."""
+        """What makes a sample this one; no run that is read holds two rows with one key."""
         return sample_key(
             self.model,
             self.model_sha256,
@@ -154,7 +154,10 @@ _DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run as read: its manifest, and its rows in the order in which they were made."""
+    """A run as read: its manifest, and its rows in the order in which they were made.
+
+    Where a sample failed and was made again, the row that failed is left out.
+    """
 
     directory: Path
     manifest: Mapping[str, Any]
@@ -245,7 +248,16 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
         return ()
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror})") from None
-    return tuple(_parse_row(path, number, line) for number, line in _numbered(content))
+    rows = tuple(_parse_row(path, number, line) for number, line in _numbered(content))
+    return _without_made_again(rows)
+
+
+def _without_made_again(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    if not any(row.error for row in rows):
+        return rows
+    keys = [(row.model, *row.key[1:]) for row in rows]  # a model's file may have been missing at first
+    last = {key: place for place, key in enumerate(keys)}
+    return tuple(row for place, row in enumerate(rows) if not row.error or last[keys[place]] == place)
 
 
 def _numbered(content: bytes) -> list[tuple[int, bytes]]:

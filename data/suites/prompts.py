@@ -14,6 +14,7 @@ from typing import Any, Literal, cast, get_args
 
 from data.errors import SuiteError
 from data.paths import ROOT
+from data.records import lone_surrogate
 from data.suites.from_csv import read_csv
 from data.suites.from_hub import HUB_SUITES, digest, fetch_rows
 
@@ -235,6 +236,8 @@ def _text(fields: dict[str, Any], key: str, *, may_be_empty: bool = False) -> st
         raise _Malformed(f"{key} is {value!r}; expected text")
     if not value.strip() and not may_be_empty:
         raise _Malformed(f"{key} is empty")
+    if half := lone_surrogate(value):
+        raise _Malformed(f"{key} holds half a character, {half}; write the whole character, or leave it out")
     return value
 
 

@@ -1,3 +1,4 @@
+import html
 from collections.abc import Callable
 from pathlib import Path
 
@@ -187,6 +188,23 @@ def test_sampling_can_differ_from_lane_to_lane(scripted_app: Script) -> None:
     ask(app, "hello")
     [turn] = app.session_state["chat"].turns
     assert [(each.temperature, each.seed) for each in turn.sampling] == [(0.6, 7), (0.0, 3407)]
+
+
+def test_a_chat_templates_settings_are_offered_where_a_model_knows_them(
+    scripted_app: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted_app("alpha", reply="a")
+    scripted_app("beta", reply="b")
+    assert "template_switches" not in [area.key for area in open_app().text_area]
+    monkeypatch.setattr("app.views.settings.template_switches", lambda entry, registry: ("enable_thinking",))
+    app = open_app()
+    app.text_area(key="template_switches").set_value("thinking=false").run()
+    ask(app, "hello")
+    assert "no setting 'thinking'; known: enable_thinking" in html.unescape(app.error[0].value)
+    app.text_area(key="template_switches").set_value("enable_thinking=false").run()
+    ask(app, "hello")
+    [turn] = app.session_state["chat"].turns
+    assert [each.template_switches for each in turn.sampling] == [(("enable_thinking", False),)] * 2
 
 
 def test_a_reply_to_a_suites_prompt_is_graded_on_request(scripted_app: Script) -> None:

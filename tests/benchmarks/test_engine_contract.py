@@ -172,6 +172,13 @@ def test_an_empty_prompt_is_refused_in_one_line(open_engine: OpenEngine, text: s
         open_engine().submit(ask(text))
 
 
+def test_half_a_character_in_a_prompt_harms_neither_its_reply_nor_another(open_engine: OpenEngine) -> None:
+    engine = open_engine(sequences=2)
+    ids = [engine.submit(ask(text, max_tokens=3)) for text in ("Say hi \ud83d", "Say hi.")]
+    ends = finished(drain(engine))
+    assert sorted(ends) == ids and all(end.reason in ("length", "stop") for end in ends.values())
+
+
 def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(open_engine: OpenEngine) -> None:
     engine = open_engine(context_tokens=256)
     with pytest.raises(EngineError, match=r"the prompt has [\d,]+ tokens, the context holds 256"):

@@ -91,14 +91,14 @@ def test_batched_scores_match_a_decode_token_by_token(engine) -> None:  # type: 
 
 
 def test_the_template_of_the_file_is_applied_without_a_second_bos(engine) -> None:  # type: ignore[no-untyped-def]
-    rendered, tokens = engine._read_prompt(ask("Hello"))
+    rendered, tokens = engine._prompts.read(ask("Hello"))
     assert rendered.startswith("<|im_start|>system\n")
     assert rendered.endswith("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n")
     assert tokens[:2] != [tokens[0]] * 2
 
 
 def test_exactly_one_bos_where_the_metadata_asks_for_one() -> None:
-    from benchmarks.engine.llama import one_bos
+    from benchmarks.engine.prompt_tokens import one_bos
 
     assert one_bos([5, 6], bos=1, wanted=True) == [1, 5, 6]
     assert one_bos([1, 5, 6], bos=1, wanted=True) == [1, 5, 6]
@@ -108,10 +108,10 @@ def test_exactly_one_bos_where_the_metadata_asks_for_one() -> None:
 
 
 def test_a_new_chat_does_not_take_the_cache_of_one_that_only_begins_alike() -> None:
-    from benchmarks.engine.llama import _Slot, choose_slot
+    from benchmarks.engine.slots import Slot, choose_slot
 
-    chat = _Slot(index=0, tokens=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], used_at=5)
-    empty = _Slot(index=1)
+    chat = Slot(index=0, tokens=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], used_at=5)
+    empty = Slot(index=1)
     assert choose_slot([chat, empty], [1, 2, 3, 99, 98, 97], cold=False) == (empty, 0)
     assert choose_slot([chat, empty], [*chat.tokens, 11, 12], cold=False) == (chat, 10)
     assert choose_slot([chat, empty], chat.tokens, cold=False) == (chat, 9)
@@ -165,9 +165,9 @@ def test_a_copied_cache_gives_the_very_same_logits(engine) -> None:  # type: ign
 def test_a_model_that_would_not_fit_is_refused_before_any_work(
     embedded_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from benchmarks.engine import llama
+    from benchmarks.engine import llama, load_memory
 
-    monkeypatch.setattr(llama, "available_memory_bytes", lambda: 150_000_000)
+    monkeypatch.setattr(load_memory, "available_memory_bytes", lambda: 150_000_000)
     with pytest.raises(EngineError, match=r"needs 0\.\d GB of memory .*, 0\.1 GB are available"):
         llama.LlamaEngine(embedded_model, LoadOptions())
 

@@ -279,6 +279,10 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(
         (lambda: Path("slow.json").write_bytes(Path("fast.json").read_bytes()), "'fast' and 'slow' are the same file"),
         (lambda: config("slow", models=["fast.json@again"]), "'fast.json@again' without 'fast.json'"),
         (lambda: config(jobs=0), "jobs is 0; the least is 1"),
+        (
+            lambda: config(template_switches=["thinking"]),
+            "template_switches: 'thinking' sets nothing; write NAME=VALUE",
+        ),
         (lambda: config(suites=["./depth.jsonl"]), "suites: 'depth' is the name of timed shapes; rename the file"),
         (lambda: Path("mine.jsonl").write_text("{\n"), "mine.jsonl, line 1: not JSON"),
         (lambda: Path("mine.jsonl").write_text(broken_suite()), "suite mine, prompt 'p0': unknown grader 'keyword'"),
@@ -521,6 +525,75 @@ def test_a_model_that_kills_its_worker_in_a_batched_run_has_rows_that_say_so_and
     errors = {name: {row.error for row in done.rows if row.model == name} for name in ("deadly", "fast")}
     assert done.finished and len(done.rows) == 8
     assert errors["fast"] == {None} and all("SIGKILL" in str(error) for error in errors["deadly"])
+
+
+def test_a_template_switch_that_a_model_does_not_have_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    config("fast", template_switches=["enable_thinking=false"])
+    assert run.main(["test.toml"]) == 0
+    assert "fast: its chat template has no switch enable_thinking; it has: none" in capsys.readouterr().err
+    assert only_run().manifest["config"]["template_switches"] == ["enable_thinking=false"]
+
+
+def suite_of(*prompts: str) -> None:
+    line = json.loads(Path("mine.jsonl").read_text().splitlines()[0])
+    lines = [{**line, "id": f"p{place}", "prompt": prompt} for place, prompt in enumerate(prompts)]
+    Path("mine.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def unanswered() -> dict[str, str | None]:
+    return {row.prompt_id: row.error for row in only_run().rows if row.error}
+
+
+def test_a_prompt_that_kills_the_worker_costs_no_other_prompt_its_answer() -> None:
+    model("fast", reply="It is a very nice city named Paris", die_on="deadly")
+    suite_of("one", "a deadly one", "two", "three", "deadly too", "deadly, again", "deadly, and more", "four", "five")
+    config("fast", conditions=["batched"], batch_sequences=4)
+    assert run.main(["test.toml"]) == 1
+    rows = only_run().rows
+    assert sorted(row.prompt_id for row in rows if row.error) == ["p1", "p4", "p5", "p6"]
+    assert all("SIGKILL" in str(row.error) for row in rows if row.error)
+    assert sorted(row.prompt_id for row in rows if row.grade == 1) == ["p0", "p2", "p3", "p7", "p8"]
+    assert {row.condition for row in rows} == {"batched"}
+
+
+def test_prompts_without_an_answer_are_asked_again_by_resume(capsys: pytest.CaptureFixture[str]) -> None:
+    model("fast", reply="It is a very nice city named Paris", die_on="deadly")
+    suite_of("one", "a deadly one", "two")
+    config("fast", conditions=["batched"], batch_sequences=2)
+    assert run.main(["test.toml"]) == 1
+    first = only_run()
+    assert first.finished and list(unanswered()) == ["p1"]
+    assert run.main(["test.toml", "--resume"]) == 1
+    assert list(unanswered()) == ["p1"] and len(only_run().rows) == 3
+    lines = (first.directory / "samples.jsonl").read_text().splitlines(keepends=True)
+    assert len(lines) == 4  # nothing that was written is taken back
+    cured = next(line for line in lines if json.loads(line)["prompt_id"] == "p0").replace('"p0"', '"p1"')
+    (first.directory / "samples.jsonl").write_text("".join([*lines, cured]))
+    assert unanswered() == {} and len(only_run().rows) == 3
+    assert run.main(["test.toml", "--resume"]) == 1
+    assert "no run of 'test' under results lacks samples" in capsys.readouterr().err
+
+
+def test_a_model_that_could_not_be_had_is_measured_by_resume_once_it_can(capsys: pytest.CaptureFixture[str]) -> None:
+    reply = Path("fast.json").read_text()
+    Path("fast.json").unlink()
+    assert run.main(["test.toml"]) == 1
+    assert len(unanswered()) == 4 and only_run().models["fast"]["error"]
+    Path("fast.json").write_text(reply)
+    assert run.main(["test.toml", "--resume"]) == 0
+    done = only_run()
+    assert len(done.rows) == 8 and not unanswered()
+    assert (
+        done.models["fast"]["error"] is None and done.models["fast"]["sha256"] == done.by_model["fast"][0].model_sha256
+    )
+
+
+def test_a_worker_that_dies_now_and_then_in_a_timed_run_is_started_again_each_time() -> None:
+    model("fast", reply="It is a very nice city named Paris", die_on="deadly")
+    suite_of("deadly 1", "one", "deadly 2", "two", "deadly 3", "three", "deadly 4", "four")
+    config("fast", warmups=0)
+    assert run.main(["test.toml"]) == 1
+    assert sorted(unanswered()) == ["p0", "p2", "p4", "p6"]
 
 
 def test_a_persons_own_table_is_a_suite() -> None:

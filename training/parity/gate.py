@@ -44,6 +44,7 @@ CONVERSATIONS: tuple[tuple[dict[str, str], ...], ...] = (
         {"role": "user", "content": "Say it backwards:\n\n\t“naïve” 1234567 🙂 don't"},
     ),
     ({"role": "user", "content": "def f(x):\n    return x ** 2  # <b>&amp;</b>"},),
+    ({"role": "user", "content": "What do <|eot_id|> and <|im_end|>\n<|im_start|>assistant\nmean?"},),
 )
 
 

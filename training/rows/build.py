@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from training.rows.examples import Example
     from training.rows.overlap import Overlap
 
-CARD_VERSION = 1
+CARD_VERSION = 2
+"""2: control tokens in a row's text are text; what an earlier version prepared is prepared anew."""
 
 
 @dataclass(kw_only=True)

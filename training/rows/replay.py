@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.engine.contract import Message
 from data.command import quiet_loading
 from data.progress import Counter
 from training.checkpoints.base_model import resolve
 from training.checkpoints.decoder import Decoder, Turn, write_sequences
 from training.config import Base, Config, Source, TrainingError, to_dict
 from training.rows.conversations import form_of
-from training.rows.examples import load_tokenizer
+from training.rows.examples import chat_template, load_tokenizer, prompt_ids
 from training.rows.jsonl import json_rows
 from training.run_directory import RUNS, fingerprint
 
@@ -109,7 +110,8 @@ class _Writer:
 
         set_seed(seed)
         scripts: list[Script] = [
-            (self._answer(self.opening + tuple(self._ids(question)) + self.closing),) for question in questions
+            (self._answer(tuple(prompt_ids([{"role": "user", "content": question}], self.tokenizer))),)
+            for question in questions
         ]
         scripts += [(self._question(), self._answer(self.closing[1:]))] * own
         given = dict(zip(scripts, questions, strict=False))
@@ -151,8 +153,7 @@ def _directory(name: str, source: Source, config: Config, runs: Path) -> Path:
 
 def around_user_turn(tokenizer: "PreTrainedTokenizerFast") -> tuple[str, str]:
     """The chat template's text before a first user's turn, and after it, up to where the answer begins."""
-    messages = [{"role": "user", "content": _MARK}]
-    text = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    text = chat_template(tokenizer).render([Message(role="user", content=_MARK)])
     before, _, after = text.partition(_MARK)
     return before, after
 

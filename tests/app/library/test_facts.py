@@ -3,11 +3,19 @@ from pathlib import Path
 
 import pytest
 
-from app.library.facts import adapter_manifest, memory_need, parity_rows, table, training_curve, training_name
+from app.library.facts import (
+    adapter_manifest,
+    memory_need,
+    parity_rows,
+    table,
+    template_switches,
+    training_curve,
+    training_name,
+)
 from benchmarks.engine.contract import LoadOptions
 from data.models.entries import FileSource, ModelEntry
 from data.models.registry import load_registry
-from tests.gguf_bytes import model_bytes
+from tests.gguf_bytes import LLAMA, gguf_bytes, model_bytes
 
 OPTIONS = LoadOptions(context_tokens=1000, sequences=2)
 
@@ -67,3 +75,17 @@ def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "mine" / "metrics.jsonl").write_text("{\n")
     (tmp_path / "mine" / "parity.json").write_text("[]")
     assert training_curve("mine", tmp_path) == [] == parity_rows("mine", [tmp_path])
+
+
+def test_the_settings_of_a_models_chat_template_are_read_from_its_file(tmp_path: Path, cache: Path) -> None:
+    templates = {
+        "thinks": "{% if enable_thinking %}<think>{% endif %}",
+        "broken": "{% if %}",
+        "plain": "{{ messages }}",
+    }
+    found = {}
+    for name, template in templates.items():
+        entry = local(tmp_path / f"{name}.gguf")
+        (tmp_path / f"{name}.gguf").write_bytes(gguf_bytes({**LLAMA, "tokenizer.chat_template": template}))
+        found[name] = template_switches(entry, {})
+    assert found == {"thinks": ("enable_thinking",), "broken": (), "plain": ()}

@@ -96,6 +96,14 @@ def test_timed_requests_are_cold_and_all_keep_the_lower_token_limit(tmp_path: Pa
     assert request_for(FIXED, CONFIG, 1000).prompt_tokens == request_for(FIXED, CONFIG, 1000).prompt_tokens
 
 
+def test_template_switches_are_read_as_toml_and_go_with_every_prompt() -> None:
+    texts = ("enable_thinking=false", "thinking_budget = 100", "reasoning_effort=high", 'tone="dry"')
+    config = dataclasses.replace(CONFIG, template_switches=texts)
+    expected = (("enable_thinking", False), ("thinking_budget", 100), ("reasoning_effort", "high"), ("tone", "dry"))
+    assert request_for(ASKED, config, 1000).sampling.template_switches == expected
+    assert request_for(ASKED, CONFIG, 1000).sampling.template_switches == ()
+
+
 def test_a_prompt_that_was_not_read_again_is_an_error_and_not_graded(tmp_path: Path) -> None:
     class Caching(ScriptedEngine):
         def submit(self, request: Any) -> int:

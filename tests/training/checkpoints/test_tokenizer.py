@@ -148,7 +148,7 @@ def test_the_embedded_models_tokenizer_reads_as_llama_cpp_does(embedded_model: P
     arrays = ("tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges")
     tokenizer = tokenizer_from_gguf(read_header(embedded_model, keep=arrays).metadata)
     asked: list[list[dict[str, str]]] = [list(turns) for turns in CONVERSATIONS]
-    asked += [[{"role": "user", "content": text}] for text in TEXTS if text and "<|" not in text]
+    asked += [[{"role": "user", "content": text}] for text in TEXTS if text]
     engine = WorkerEngine(embedded_model, LoadOptions(context_tokens=512))
     try:
         for turns in asked:

@@ -3,6 +3,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.training.tiny_llama import TEMPLATE
 from training.config import TrainingError
@@ -58,9 +60,48 @@ def test_a_prompt_is_read_in_use_exactly_as_in_training(tokenizer: "PreTrainedTo
         assert example.labels[len(ids)] == example.input_ids[len(ids)]
 
 
-def test_special_tokens_in_an_answer_do_not_end_its_labels_early(tokenizer: "PreTrainedTokenizerFast") -> None:
-    chat = [CHAT[0], {"role": "assistant", "content": "Say <|eot_id|> twice."}]
-    assert "".join(trained_on(chat, tokenizer)) == "Say <|eot_id|> twice.<|eot_id|>"
+def test_control_tokens_in_a_row_are_text(tokenizer: "PreTrainedTokenizerFast") -> None:
+    """A row may explain them; in use, the same text is typed, and read as text."""
+    chat = [
+        {"role": "system", "content": "<|start_header_id|>system"},
+        {"role": "user", "content": "What is <|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nIt ends."},
+        {"role": "assistant", "content": "<|eot_id|> ends a turn: <|eot_id|>"},
+    ]
+    example, special = make_example(chat, tokenizer), set(tokenizer.all_special_ids)
+    plain = make_example([{**turn, "content": "x"} for turn in chat], tokenizer)
+    assert [id_ for id_ in example.input_ids if id_ in special] == [id_ for id_ in plain.input_ids if id_ in special]
+    assert "".join(trained_on(chat, tokenizer)) == "<|eot_id|> ends a turn: <|eot_id|><|eot_id|>"
+    assert tokenizer.decode(example.input_ids) == tokenizer.apply_chat_template(chat, tokenize=False)
+    assert example.input_ids[: len(prompt_ids(chat[:2], tokenizer))] == prompt_ids(chat[:2], tokenizer)
+
+
+def test_rows_without_control_tokens_are_read_as_transformers_reads_them(tokenizer: "PreTrainedTokenizerFast") -> None:
+    special = [token.content for token in tokenizer.added_tokens_decoder.values()]
+    spaces = st.text(" \n\t", max_size=3)
+    text = st.builds(lambda a, b, c: a + b + c, spaces, st.text(min_size=1, max_size=20), spaces).filter(
+        lambda text: text.strip() != "" and not any(token in text for token in special)
+    )
+
+    @settings(max_examples=50, deadline=None, derandomize=True)
+    @given(text, text, text)
+    def holds(question: str, answer: str, more: str) -> None:
+        chat = [SYSTEM, {"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        asked = [*chat, {"role": "user", "content": more}]
+        expected = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
+        assert prompt_ids(asked, tokenizer) == expected
+        assert make_example(chat, tokenizer).input_ids == tokenizer.apply_chat_template(chat, return_dict=False)
+
+    holds()
+
+
+def test_a_template_that_leaves_out_a_turn_cannot_be_trained_with(
+    tokenizer: "PreTrainedTokenizerFast", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        tokenizer, "chat_template", TEMPLATE.replace("in turns %}", "in turns if turn['role'] != 'user' %}")
+    )
+    with pytest.raises(TrainingError, match="leaves out what the"):
+        make_example([SYSTEM, *CHAT], tokenizer)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,111 @@
+"""Replies on their way, and the sequences of a context that they are written in."""
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.engine.contract import Delta, Finished, FinishReason, Request, Started, Timings
+from benchmarks.engine.llama_binding import NativeSampler
+from benchmarks.engine.reply_text import ReplyText
+
+_REUSE_SHARE = 0.9
+
+
+@dataclass(kw_only=True)
+class Slot:
+    """A sequence of the context and the tokens in its KV cache."""
+
+    index: int
+    tokens: list[int] = field(default_factory=list)
+    used_at: float = 0.0
+    reply: "Reply | None" = None
+
+
+@dataclass(kw_only=True)
+class Reply:
+    id: int
+    request: Request
+    rendered: str
+    prompt: list[int]
+    text: ReplyText
+    submitted_at: float
+    sampler: NativeSampler | None = None
+    prefill_tokens: int = 0
+    prefill_s: float = 0.0
+    first_token_at: float | None = None
+    next_token: int | None = None
+    completion_tokens: int = 0
+    written: list[str] = field(default_factory=list)
+    step_s: list[float] = field(default_factory=list)
+    max_batch: int = 0
+    cancelled: bool = False
+
+    def started(self, *, cached_tokens: int) -> Started:
+        fingerprint = self.rendered or " ".join(map(str, self.prompt))
+        return Started(
+            id=self.id,
+            prompt_tokens=len(self.prompt),
+            cached_tokens=cached_tokens,
+            prompt_sha256=hashlib.sha256(fingerprint.encode(errors="replace")).hexdigest(),
+            rendered_prompt=self.rendered,
+        )
+
+    def delta(self, text: str) -> Delta:
+        """Take more text into the reply."""
+        self.written.append(text)
+        return Delta(
+            id=self.id,
+            text=text,
+            completion_tokens=self.completion_tokens,
+            decode_s=sum(self.step_s),
+            ttft_s=self.ttft_s,
+        )
+
+    def finished(self, reason: FinishReason) -> Finished:
+        return Finished(
+            id=self.id,
+            reason=reason,
+            text="".join(self.written),
+            completion_tokens=self.completion_tokens,
+            timings=self._timings(),
+        )
+
+    @property
+    def ttft_s(self) -> float | None:
+        return self.first_token_at - self.submitted_at if self.first_token_at else None
+
+    def _timings(self) -> Timings:
+        steps = np.array(self.step_s)
+        return Timings(
+            prompt_tokens=len(self.prompt),
+            prefill_tokens=self.prefill_tokens,
+            prefill_s=self.prefill_s,
+            decode_tokens=len(self.step_s),
+            decode_s=float(steps.sum()),
+            ttft_s=self.ttft_s,
+            total_s=time.perf_counter() - self.submitted_at,
+            itl_p50_s=float(np.quantile(steps, 0.5)) if len(steps) else None,
+            itl_p95_s=float(np.quantile(steps, 0.95)) if len(steps) else None,
+            max_batch=self.max_batch or None,
+        )
+
+
+def choose_slot(free: list[Slot], prompt: list[int], *, cold: bool) -> tuple[Slot, int]:
+    """The slot for a prompt, and how many of its tokens are already in that slot's KV cache.
+
+    A slot is reused where the prompt goes on from it, or repeats it; a mere common beginning (every chat shares the
+    system prompt) is not worth another chat's cache. At least the last token is always computed: it gives the logits.
+    """
+    if not cold:
+        shared, slot = max(((common_prefix(slot.tokens, prompt), slot) for slot in free), key=lambda pair: pair[0])
+        shared = min(shared, len(prompt) - 1)
+        if shared and shared >= _REUSE_SHARE * min(len(slot.tokens), len(prompt) - 1):
+            return slot, shared
+    return min(free, key=lambda slot: (bool(slot.tokens), slot.used_at, slot.index)), 0
+
+
+def common_prefix(a: list[int], b: list[int]) -> int:
+    """Number of leading tokens that two lists share."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
