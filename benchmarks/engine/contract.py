@@ -232,6 +232,21 @@ class Engine(Protocol):
     @property
     def info(self) -> ModelInfo: ...
 
+    @property
+    def pid(self) -> int | None:
+        """The process that it runs in, where that is its own; None within this one."""
+        return None
+
+    @property
+    def death(self) -> str | None:
+        """What ended its process, in one line; None while it lives."""
+        return None
+
+    @property
+    def peak_rss_bytes(self) -> int | None:
+        """Its process's highest resident memory so far; None within this one, which holds more than the model."""
+        return None
+
     def submit(self, request: Request) -> int:
         """Admit a request and return its id. Nothing is computed yet.
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.engine.contract import (
+    Engine,
     EngineError,
     Event,
     FinishReason,
@@ -41,7 +42,7 @@ _WORTH_COPYING = 8
 """Tokens; copying a sequence's cache takes about as long as reading a few."""
 
 
-class LlamaEngine:
+class LlamaEngine(Engine):
     """See the module docstring; implements `benchmarks.engine.contract.Engine`. `cancel` may be called from any thread.
 
     Raises:

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from benchmarks.engine.contract import (
     Delta,
+    Engine,
     EngineError,
     Event,
     Finished,
@@ -54,7 +55,7 @@ class _Reply:
     stopped: FinishReason | None = field(default=None)
 
 
-class ScriptedEngine:
+class ScriptedEngine(Engine):
     """See the module docstring; implements `benchmarks.engine.contract.Engine`."""
 
     def __init__(self, path: Path, options: LoadOptions) -> None:

@@ -16,9 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine.contract import EngineError, Finished, LoadOptions, Message, Request, Sampling
+from benchmarks.engine.ask import ask_all
+from benchmarks.engine.contract import EngineError, LoadOptions, Message, Request, Sampling
 from benchmarks.engine.machine import usable_threads
-from benchmarks.engine.worker import WorkerEngine, worker_environment
+from benchmarks.engine.worker import worker_environment
+from benchmarks.engine.worker_engine import WorkerEngine
 from data.errors import SuiteError
 from data.paths import ROOT
 from data.suites.prompts import Prompt, Suite, Turn, balanced
@@ -129,15 +131,9 @@ def quality_pass(engine: WorkerEngine, prompts: Sequence[Prompt]) -> Pass:
     """
     sampling = Sampling(max_tokens=REPLY_TOKENS, ignore_eos=True)
     started = time.perf_counter()
-    for prompt in prompts:
-        messages = tuple(Message(role=turn.role, content=turn.content) for turn in prompt.messages)
-        engine.submit(Request(messages=messages, sampling=sampling))
-    ends: list[Finished] = []
-    while engine.busy:
-        ends += [event for event in engine.step(60) if isinstance(event, Finished)]
+    conversations = [tuple(Message(role=turn.role, content=turn.content) for turn in each.messages) for each in prompts]
+    ends = ask_all(engine, [Request(messages=messages, sampling=sampling) for messages in conversations])
     seconds = time.perf_counter() - started
-    if failed := [end.error for end in ends if end.reason == "error"]:
-        raise EngineError(str(failed[0]))
     return Pass(
         seconds=seconds,
         prompt_tokens=sum(end.timings.prompt_tokens for end in ends),

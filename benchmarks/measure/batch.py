@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from benchmarks.config import Config
+from benchmarks.engine.ask import Reply
 from benchmarks.engine.contract import EngineError, Finished, Started
 from benchmarks.measure.machine_state import Snapshot, noise_between, snapshot
-from benchmarks.measure.sample import MAX_RESTARTS, ModelUnderTest, Reply, request_for, row_of
+from benchmarks.measure.models import MAX_RESTARTS, ModelUnderTest
+from benchmarks.measure.sample import request_for, row_of
 from benchmarks.measure.schedule import Sample
 from benchmarks.runs.read import Row
 

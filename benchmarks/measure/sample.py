@@ -2,119 +2,22 @@
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from benchmarks.config import Config
-from benchmarks.engine.contract import Engine, EngineError, Finished, Message, Request, Sampling, Started, Timings
+from benchmarks.engine.ask import Reply
+from benchmarks.engine.contract import Message, Request, Sampling, Timings
 from benchmarks.graders import grade
 from benchmarks.measure.machine_state import Noise, Snapshot, noise_between, snapshot
+from benchmarks.measure.models import ModelUnderTest
 from benchmarks.measure.schedule import Sample
 from benchmarks.runs.read import Row
 
-MAX_RESTARTS = 2
 COLD, WARM = "timed-cold", "warm"
-_STEP_S = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """How a request went; `error` is one line where there is no answer."""
-
-    started: Started | None = None
-    finished: Finished | None = None
-    error: str | None = None
-
-
-@dataclass(kw_only=True)
-class ModelUnderTest:
-    """A model and the engine that serves it. A worker that dies is started again, unless it dies again and again.
-
-    Attributes:
-        open_engine: Loads the model; None where the file could not be had, and `error` says why.
-        restarts: Of the whole run.
-        patience: So many restarts without an answer in between, and the model is given up.
-    """
-
-    id: str
-    sha256: str
-    open_engine: Callable[[], Engine] | None
-    error: str | None = None
-    engine: Engine | None = None
-    peak_rss_bytes: int | None = None
-    restarts: int = field(default=0)
-    patience: int = MAX_RESTARTS
-    _in_vain: int = field(default=0, init=False)
-
-    def load(self) -> None:
-        """Open the engine; a model that cannot load keeps the reason in `error`."""
-        if self.open_engine is None:
-            return
-        try:
-            self.engine, self.error = self.open_engine(), None
-        except EngineError as error:
-            self.error = str(error)
-
-    def ask(self, request: Request) -> Reply:
-        """Run one request to its end, alone."""
-        self.revive()
-        if self.engine is None:
-            return Reply(error=self.error or "the model is not loaded")
-        reply = self._ask(self.engine, request)
-        self.note_answer(reply)
-        return reply
-
-    def _ask(self, engine: Engine, request: Request) -> Reply:
-        started = None
-        try:
-            request_id = engine.submit(request)
-            while True:
-                for event in engine.step(_STEP_S):
-                    if event.id != request_id:
-                        continue
-                    if isinstance(event, Started):
-                        started = event
-                    elif isinstance(event, Finished):
-                        return Reply(started=started, finished=event, error=event.error)
-        except EngineError as error:
-            return Reply(started=started, error=str(error))
-
-    def note_memory(self) -> None:
-        """Keep the highest memory that the worker reports; engines within this process have none of their own."""
-        now = getattr(self.engine, "peak_rss_bytes", None)
-        self.peak_rss_bytes = max((known for known in (now, self.peak_rss_bytes) if known is not None), default=None)
-
-    @property
-    def pid(self) -> int | None:
-        return getattr(self.engine, "pid", None)
-
-    def close(self) -> None:
-        if self.engine is not None:
-            self.note_memory()
-            self.engine.close()
-            self.engine = None
-
-    def note_answer(self, reply: Reply) -> None:
-        """An answer shows that the worker lives: what killed it before was the prompt."""
-        if reply.error is None:
-            self._in_vain = 0
-
-    @property
-    def dead(self) -> bool:
-        """Whether the engine's worker has ended by itself."""
-        return getattr(self.engine, "death", None) is not None
-
-    def revive(self) -> None:
-        """Open the engine again where its worker has died; a model that is given up stays dead."""
-        if not self.dead or self._in_vain >= self.patience:
-            return
-        self.restarts += 1
-        self._in_vain += 1
-        self.close()
-        self.load()
 
 
 def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks.engine.contract import Finished, LoadOptions, Message, Request, Sampling
-from benchmarks.engine.worker import WorkerEngine
+from benchmarks.engine.worker_engine import WorkerEngine
 from data.models.fetch import fetch
 from data.models.registry import read_registry
 from tests.hub import COMMIT, Account, Hub, Repo

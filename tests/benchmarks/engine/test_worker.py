@@ -21,7 +21,8 @@ from benchmarks.engine.contract import (
     Sampling,
     Started,
 )
-from benchmarks.engine.worker import Worker, WorkerEngine
+from benchmarks.engine.worker import Worker
+from benchmarks.engine.worker_engine import WorkerEngine
 from data.llama_library import VARIANTS, builds_dir, cpu_flags
 
 FOREVER = Sampling(max_tokens=100_000, ignore_eos=True)

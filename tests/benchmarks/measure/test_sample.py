@@ -8,9 +8,10 @@ import pytest
 from benchmarks.config import Config
 from benchmarks.engine.contract import EngineError, LoadOptions
 from benchmarks.engine.scripted import ScriptedEngine
-from benchmarks.engine.worker import WorkerEngine
+from benchmarks.engine.worker_engine import WorkerEngine
 from benchmarks.measure.machine_state import Snapshot
-from benchmarks.measure.sample import ModelUnderTest, measure, request_for
+from benchmarks.measure.models import ModelUnderTest
+from benchmarks.measure.sample import measure, request_for
 from benchmarks.measure.schedule import Sample
 from benchmarks.runs.read import FIXED_SHAPE
 from data.suites.prompts import Prompt, Turn
