@@ -12,9 +12,10 @@ from app.views.samples import show_method, show_samples
 from app.views.say import say_quietly
 from benchmarks.analysis.depth import depth_points
 from benchmarks.analysis.filters import Choice, options
+from benchmarks.analysis.points import AXES
 from benchmarks.charts.effects import factorial_chart, factorial_words
 from benchmarks.charts.frame import colour_of
-from benchmarks.charts.scatter import AXES, scatter
+from benchmarks.charts.scatter import scatter
 from benchmarks.charts.speed import depth_chart
 from benchmarks.runs.read import Run
 

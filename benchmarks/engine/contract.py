@@ -143,14 +143,12 @@ class Started:
 
     Attributes:
         prompt_sha256: Of the rendered prompt's UTF-8 text, or of its token ids where there is no text.
-        rendered_prompt: The text given to the tokenizer; empty for `prompt_tokens`.
     """
 
     id: int
     prompt_tokens: int
     cached_tokens: int
     prompt_sha256: str
-    rendered_prompt: str
 
 
 @dataclass(frozen=True, kw_only=True)

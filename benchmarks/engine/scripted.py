@@ -161,7 +161,6 @@ class ScriptedEngine(Engine):
             prompt_tokens=len(reply.prompt),
             cached_tokens=reply.cached,
             prompt_sha256=hashlib.sha256(rendered.encode(errors="replace")).hexdigest(),
-            rendered_prompt=rendered,
         )
 
     def _advance(self, request_id: int, reply: _Reply, *, batch: int) -> list[Event]:

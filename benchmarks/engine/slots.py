@@ -49,7 +49,6 @@ class Reply:
             prompt_tokens=len(self.prompt),
             cached_tokens=cached_tokens,
             prompt_sha256=hashlib.sha256(fingerprint.encode(errors="replace")).hexdigest(),
-            rendered_prompt=self.rendered,
         )
 
     def delta(self, text: str) -> Delta:

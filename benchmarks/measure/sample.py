@@ -69,7 +69,7 @@ def row_of(sample: Sample, model: ModelUnderTest, reply: Reply, noise: Noise, st
         "started_at": started_at.isoformat(timespec="milliseconds"),
         "pid": model.pid,
     }
-    return Row(**row, **_answer(reply, sample), **_noise(noise))
+    return Row(**row, **_answer(reply, sample), **dataclasses.asdict(noise))
 
 
 def _answer(reply: Reply, sample: Sample) -> dict[str, Any]:
@@ -112,7 +112,3 @@ def _wrong_cache(sample: Sample, timings: Timings) -> str | None:
         return None
     wanted = "warm" if sample.condition == WARM else "cold"
     return f"not {wanted}: {computed} of {all_tokens} prompt tokens were computed; this is a fault of the engine"
-
-
-def _noise(noise: Noise) -> dict[str, Any]:
-    return dataclasses.asdict(noise)

@@ -9,10 +9,10 @@ from typing import Any
 
 from benchmarks.analysis.figures import gather
 from benchmarks.analysis.filters import Choice, narrowed, options
-from benchmarks.analysis.points import placed_points
+from benchmarks.analysis.points import AXES, placed_points
 from benchmarks.analysis.verdict import ALL_SUITES, Verdict, verdict, verdict_figures
 from benchmarks.charts.frame import colour_of
-from benchmarks.charts.scatter import AXES, scatter
+from benchmarks.charts.scatter import scatter
 from benchmarks.reports.content import collect
 from benchmarks.reports.html import full_width, page, vega_library
 from benchmarks.reports.parts import Section

@@ -127,7 +127,7 @@ def _entry(path: Path, number: int, table: dict[str, Any]) -> ModelEntry:
         _complete_derived(where, source, values)
     _check_keys(where, values, ModelEntry, given={"id", "source"})
     for key, value in values.items():
-        expected = int if key in ("rank", "alpha", "context_tokens", "file_size_bytes") else str
+        expected = int if key in ("rank", "alpha", "file_size_bytes") else str
         _check_value(where, key, value, expected)
     _check_sha256(where, "sha256", values)
     return ModelEntry(id=model_id, source=source, **values)

@@ -10,8 +10,6 @@ from data.command import quiet_loading
 from training.config import Config, TrainingError
 from training.fit import trl, unsloth
 
-NAMES = ("unsloth", "trl")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
@@ -34,7 +32,7 @@ def choose(config: Config, wanted: str) -> Choice:
     """Decide before anything heavy is imported: Unsloth must come before transformers.
 
     Args:
-        wanted: "auto", or one of `NAMES`.
+        wanted: "auto", "unsloth" or "trl".
 
     Raises:
         TrainingError: What the configuration asks for needs a GPU, or a package that is not here.

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from training.config import Source, TrainingError
 
@@ -18,7 +18,6 @@ _ROLES = {
     "model": "assistant",
 }
 _PAIRS = (("prompt", "completion"), ("question", "answer"), ("instruction", "output"))
-Form = Literal["messages", "pair"]
 
 
 def form_of(columns: Sequence[str], source: Source, where: str) -> tuple[str, ...]:
