@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from data.errors import TradeoffError
+from data.message import Message
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
-Role = Literal["system", "user", "assistant"]
 TemplateSwitch = bool | int | float | str
 
 DEFAULT_CONTEXT_TOKENS = 4096
@@ -25,12 +25,6 @@ MAX_STOPS, MAX_STOP_CHARACTERS = 16, 200
 
 class EngineError(TradeoffError):
     """A request or a model that cannot be served; the message is one line and says what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Message:
-    role: Role
-    content: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,11 +20,11 @@ class Slot:
     index: int
     tokens: list[int] = field(default_factory=list)
     used_at: float = 0.0
-    reply: "Reply | None" = None
+    reply: "GrowingReply | None" = None
 
 
 @dataclass(kw_only=True)
-class Reply:
+class GrowingReply:
     id: int
     request: Request
     rendered: str

@@ -17,7 +17,7 @@ from benchmarks.measure.manifest import UNKNOWN_SHA256, differences, new_manifes
 from benchmarks.measure.models import ModelUnderTest, with_engine
 from benchmarks.measure.progress import RunProgress
 from benchmarks.measure.sample import measure, request_for
-from benchmarks.measure.schedule import Sample, schedule
+from benchmarks.measure.schedule import Trial, schedule
 from benchmarks.runs.read import AGAIN, DEPTH, FIXED_SHAPE, Key, Row, RunError, read_run, sample_key
 from benchmarks.runs.write import RunWriter, write_manifest
 from data.suites.prompts import Suite
@@ -127,7 +127,7 @@ class _Record:
 
 
 def _make(
-    samples: Sequence[Sample],
+    samples: Sequence[Trial],
     models: dict[str, ModelUnderTest],
     config: Config,
     record: _Record,
@@ -155,7 +155,7 @@ def _load(model: ModelUnderTest, config: Config, record: _Record) -> None:
             record.progress.say(f"{model.id}: its chat template has no switch {', '.join(without)}; it has: {has}")
 
 
-def _make_batched(samples: Sequence[Sample], models: Sequence[ModelUnderTest], config: Config, record: _Record) -> None:
+def _make_batched(samples: Sequence[Trial], models: Sequence[ModelUnderTest], config: Config, record: _Record) -> None:
     """`config.jobs` models at a time, no more: several sequences' KV caches are large."""
     with ThreadPoolExecutor(max_workers=config.jobs) as threads:
         jobs = [
@@ -172,7 +172,7 @@ def _make_batched(samples: Sequence[Sample], models: Sequence[ModelUnderTest], c
             raise
 
 
-def _make_one_batched(samples: Sequence[Sample], model: ModelUnderTest, config: Config, record: _Record) -> None:
+def _make_one_batched(samples: Sequence[Trial], model: ModelUnderTest, config: Config, record: _Record) -> None:
     threads = config.threads or max(1, usable_threads() // config.jobs)  # more than there are collapse: they spin
     model = with_engine(model, dataclasses.replace(config, threads=threads), sequences=config.batch_sequences)
     _load(model, config, record)
@@ -214,7 +214,7 @@ def _continued(
     return old, {row.key for row in known} - failed, failed
 
 
-def _key(sample: Sample, model: ModelUnderTest) -> Key:
+def _key(sample: Trial, model: ModelUnderTest) -> Key:
     return sample_key(
         sample.model,
         model.sha256,

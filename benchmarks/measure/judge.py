@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from benchmarks.config import Config, ConfigError
-from benchmarks.engine.contract import Message, Request, Sampling
+from benchmarks.engine.contract import Request, Sampling
 from benchmarks.measure.models import ModelUnderTest, find_models
 from benchmarks.runs.read import Run, read_run
 from benchmarks.statistics.preference import Ask, JudgeReport, judge_run
 from data.command import say
 from data.errors import TradeoffError
+from data.message import Message
 from data.suites.prompts import Prompt, load_suite
 
 _CONTEXT_TOKENS = 4096

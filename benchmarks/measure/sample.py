@@ -10,17 +10,17 @@ import numpy as np
 
 from benchmarks.config import Config
 from benchmarks.engine.ask import Reply
-from benchmarks.engine.contract import Message, Request, Sampling, Timings
+from benchmarks.engine.contract import Request, Sampling, Timings
 from benchmarks.graders import grade
-from benchmarks.measure.machine_state import Noise, Snapshot, noise_between, snapshot
+from benchmarks.measure.machine_state import Counters, Noise, noise_between, read_counters
 from benchmarks.measure.models import ModelUnderTest
-from benchmarks.measure.schedule import Sample
+from benchmarks.measure.schedule import Trial
 from benchmarks.runs.read import Row
 
 COLD, WARM = "timed-cold", "warm"
 
 
-def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request:
+def request_for(sample: Trial, config: Config, vocabulary_size: int) -> Request:
     """The request of one sample; under "timed-cold" the whole prompt is read again."""
     limits = [limit for limit in (config.max_tokens, sample.prompt.max_tokens if sample.prompt else 0) if limit]
     if sample.prompt is None:
@@ -28,7 +28,7 @@ def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request
         tokens = np.random.default_rng(sample.seed).integers(0, vocabulary_size, max(1, read))
         timed = Sampling(max_tokens=written + 1, seed=sample.seed, ignore_eos=True)
         return Request(prompt_tokens=tuple(tokens.tolist()), sampling=timed, cold=True)
-    messages = tuple(Message(role=turn.role, content=turn.content) for turn in sample.prompt.messages)
+    messages = sample.prompt.messages
     sampling = Sampling(
         temperature=config.temperature, max_tokens=min(limits), seed=sample.seed, template_switches=config.switches
     )
@@ -36,7 +36,7 @@ def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request
 
 
 def measure(
-    sample: Sample, model: ModelUnderTest, config: Config, *, look: Callable[[int | None], Snapshot] = snapshot
+    sample: Trial, model: ModelUnderTest, config: Config, *, look: Callable[[int | None], Counters] = read_counters
 ) -> Row:
     """Make one sample. What goes wrong is in the row's `error`; nothing is raised."""
     pid = model.pid
@@ -48,13 +48,13 @@ def measure(
     return row_of(sample, model, reply, noise_between(before, look(pid)), started_at)
 
 
-def _primer(sample: Sample, config: Config) -> Request:
+def _primer(sample: Trial, config: Config) -> Request:
     """Brings the prompt into the cache, and nothing else."""
     request = request_for(sample, config, 1)
     return replace(request, sampling=replace(request.sampling, max_tokens=1), cold=True)
 
 
-def row_of(sample: Sample, model: ModelUnderTest, reply: Reply, noise: Noise, started_at: datetime) -> Row:
+def row_of(sample: Trial, model: ModelUnderTest, reply: Reply, noise: Noise, started_at: datetime) -> Row:
     """The graded row of a reply."""
     row: dict[str, Any] = {
         "model": model.id,
@@ -72,7 +72,7 @@ def row_of(sample: Sample, model: ModelUnderTest, reply: Reply, noise: Noise, st
     return Row(**row, **_answer(reply, sample), **dataclasses.asdict(noise))
 
 
-def _answer(reply: Reply, sample: Sample) -> dict[str, Any]:
+def _answer(reply: Reply, sample: Trial) -> dict[str, Any]:
     found: dict[str, Any] = {"error": reply.error}
     if reply.started:
         found |= {"prompt_sha256": reply.started.prompt_sha256, "prompt_tokens": reply.started.prompt_tokens}
@@ -103,7 +103,7 @@ def _answer(reply: Reply, sample: Sample) -> dict[str, Any]:
     return found
 
 
-def _wrong_cache(sample: Sample, timings: Timings) -> str | None:
+def _wrong_cache(sample: Trial, timings: Timings) -> str | None:
     """What is wrong with what the engine had in its cache; None where it is as the condition says."""
     computed, all_tokens = timings.prefill_tokens, timings.prompt_tokens
     if computed is None or sample.condition not in (COLD, WARM):

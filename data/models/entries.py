@@ -48,10 +48,10 @@ class DerivedSource:
     drop_layers: tuple[int, ...] = ()
 
 
-Source = HubSource | PyPISource | FileSource | DerivedSource
+ModelSource = HubSource | PyPISource | FileSource | DerivedSource
 
 
-SOURCES: Mapping[str, type[Source]] = MappingProxyType(
+SOURCES: Mapping[str, type[ModelSource]] = MappingProxyType(
     {"hf": HubSource, "pypi": PyPISource, "file": FileSource, "derived": DerivedSource}
 )
 
@@ -74,7 +74,7 @@ class ModelEntry:
     size: str
     quantization: str
     licence: str
-    source: Source
+    source: ModelSource
     rank: int | None = None
     alpha: int | None = None
     sha256: str | None = None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data.gguf.types import QUANTIZATIONS
-from data.models.entries import SOURCES, DerivedSource, FileSource, ModelEntry, Registry, RegistryError, Source
+from data.models.entries import SOURCES, DerivedSource, FileSource, ModelEntry, ModelSource, Registry, RegistryError
 from data.paths import added_models_path, registry_path
 from data.records import did_you_mean, parse_toml, read_toml
 
@@ -133,7 +133,7 @@ def _entry(path: Path, number: int, table: dict[str, Any]) -> ModelEntry:
     return ModelEntry(id=model_id, source=source, **values)
 
 
-def _source(path: Path, where: str, table: Any) -> Source:
+def _source(path: Path, where: str, table: Any) -> ModelSource:
     kinds = ", ".join(SOURCES)
     if not isinstance(table, dict) or "kind" not in table:
         raise RegistryError(f"{where}: missing or without a kind; known kinds: {kinds}")

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.engine.ask import ask_all
-from benchmarks.engine.contract import EngineError, LoadOptions, Message, Request, Sampling
+from benchmarks.engine.contract import EngineError, LoadOptions, Request, Sampling
 from benchmarks.engine.worker_engine import WorkerEngine
 from data.command import say
 from data.files import sha256_of
 from data.gguf.header import GGUFError, read_header
 from data.gguf.lora import read_adapter
 from data.manifest import Manifest, ManifestError, read_manifest, write_manifest
+from data.message import Message
 from training.checkpoints.adapter import gguf_adapter
 from training.checkpoints.base_model import resolve
 from training.config import Config, TrainingError

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.config import Source, TrainingError
+from training.config import RowSource, TrainingError
 
 Messages = list[dict[str, str]]
 
@@ -20,7 +20,7 @@ _ROLES = {
 _PAIRS = (("prompt", "completion"), ("question", "answer"), ("instruction", "output"))
 
 
-def form_of(columns: Sequence[str], source: Source, where: str) -> tuple[str, ...]:
+def form_of(columns: Sequence[str], source: RowSource, where: str) -> tuple[str, ...]:
     """Which columns hold the conversation: one of messages, or a question and an answer.
 
     Raises:
@@ -44,7 +44,7 @@ def form_of(columns: Sequence[str], source: Source, where: str) -> tuple[str, ..
     )
 
 
-def messages_of(row: Mapping[str, Any], form: tuple[str, ...], source: Source) -> Messages | None:
+def messages_of(row: Mapping[str, Any], form: tuple[str, ...], source: RowSource) -> Messages | None:
     """The conversation of one row; None where it is not one (empty, unknown roles, no answer at its end)."""
     turns = _listed(row.get(form[0])) if len(form) == 1 else _paired(row, form)
     if turns is None:
