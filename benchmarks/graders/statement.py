@@ -1,0 +1,65 @@
+"""Where an answer is stated: in a box, after "the answer is", in a correction; and where it has ended."""
+
+import re
+
+_STATED = re.compile(
+    r"\b(?:answers?|final (?:result|value|total|number)|correct (?:option|choice|letter|one))\b"
+    r"(?:\s+(?:to|of|for)\b[^.:=\n]{1,60}?)?"
+    r"(?:\s+(?:is|was|are|would be|should be|must be|will be|equals)(?=\W)|\s*[:=])+"
+    r"|答案\s*(?:应该|應該)?(?:就)?(?:是|为|為|:|：)|答え\s*(?:は|:|：)|정답\s*(?:은|는|:|：)|####"
+    r"|\b(?:antwort|r[ée]ponse|respuesta|risposta|resposta|ответ)\b(?:\s+(?:ist|est|es|è|é|lautet)\b|\s*:)+",
+    re.IGNORECASE,
+)
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_CORRECTION = re.compile(
+    r"(?:^|[.,;:!?…(\n–—-])\s*(?:oh|hmm|but|no|or)?,?\s*"
+    r"(?:wait\b|actually,|no(?=\s*[,:;.!–—-])|correction\b|scratch that|sorry\b|oops\b|i mean\b|rather\b|make that\b)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_AFTERWARDS = re.compile(
+    r"^[ \t>#*_-]*(?:explanation|reasoning|reason|notes?|check|verification|why|proof|sources?|references?|date|"
+    r"updated|justification|confidence)\b[^\n]{0,20}?[:.]"
+    r"|(?:^|(?<=[.!?]\s))(?:this is because|that is because|because|here(?:'s| is) (?:why|how)|let me explain|note that|"
+    r"for example|i hope)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def boxed(text: str) -> str | None:
+    r"""What the last `\boxed{…}` holds; to the line's end where it was cut off."""
+    if "boxed" not in text and "fbox" not in text:
+        return None
+    box = None
+    for box in _BOX.finditer(text):
+        pass
+    if box is None:
+        return None
+    depth = 1
+    for brace in re.compile(r"(?<!\\)[{}]").finditer(text, box.end()):
+        depth += 1 if brace[0] == "{" else -1
+        if depth == 0:
+            return text[box.end() : brace.start()]
+    return text[box.end() :].partition("\n")[0]
+
+
+def stated(text: str) -> tuple[str, str] | None:
+    """What stands before the last "the answer is" and what follows; None where nothing states the answer so."""
+    mark = None
+    for mark in _STATED.finditer(text):
+        pass
+    return None if mark is None else (text[: mark.start()], text[mark.end() :])
+
+
+def corrections(text: str) -> list[str]:
+    """What follows each "wait, no:", the last first, then the text itself."""
+    return [*(text[mark.end() :] for mark in reversed(list(_CORRECTION.finditer(text)))), text]
+
+
+def without_afterthoughts(text: str) -> list[str]:
+    """The text up to each "Explanation:" or "This is because", the shortest first, then the text itself."""
+    return [*(text[: mark.start()] for mark in _AFTERWARDS.finditer(text) if mark.start()), text]
+
+
+def unwrapped(text: str) -> str:
+    r"""Text within `\text{…}` and the like, without the command."""
+    return re.sub(r"\\(?:text|mathrm|mathbf|textbf|textit|mbox)\s*\{([^{}]*)\}", r"\1", text).strip(" $")
