@@ -67,9 +67,14 @@ GRADERS: dict[str, Grader] = {name: _of_visible(grader) for name, grader in _ALL
 def grade(prompt: Prompt, answer: str) -> Grade:
     """Grade one answer with the prompt's grader; run `check_suite` first. Repeating the question is wrong."""
     said = visible(answer).answer
-    if len(said) < 2 * len(prompt.text) + 99 and words.normalised(said) == words.normalised(prompt.text):
+    if len(said) < 2 * len(prompt.text) + 99 and words.normalised(said) == _question(prompt.text):
         return Grade(value=0.0, reason="repeats the question")
     return _call(prompt.grader, said)
+
+
+@functools.lru_cache(maxsize=4096)
+def _question(text: str) -> str:
+    return words.normalised(text)
 
 
 def check_suite(suite: Suite) -> None:

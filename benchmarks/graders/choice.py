@@ -64,9 +64,9 @@ def _readings(text: str, options: tuple[str, ...]) -> Iterator[str | None]:
     if (box := boxed(text)) is not None:
         yield _alone(unwrapped(box), options) or _only(unwrapped(box), options)
     if (parts := stated(text)) is not None:
-        for after in corrections(parts[1]):
+        for after in (*corrections(parts[1]), parts[1]):
             yield _stated_in(after, options)
-    for after in corrections(text)[:-1]:
+    for after in corrections(text):
         yield _alone(after, options) or _only(after, options)
     lines = _without_list([line for line in text.splitlines() if line.strip()], options)
     yield _alone(lines[-1], options) if lines else None

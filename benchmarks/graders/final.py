@@ -25,12 +25,15 @@ _BESIDE = re.compile(
     r"|\b\d{1,2}:\d{2}\b(?::\d{2})?",
     re.IGNORECASE,
 )
+_MAY_BE_BESIDE = re.compile(r"[\[(]|\d:\d|http")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _SENTENCE_END = re.compile(r"(?<!\bapprox)(?<!\bca)(?<!\bno)[.!?。](?=\s|$)\s*|\n+", re.IGNORECASE)
 _REASON = re.compile(
     r"[,;(]?\s*\b(?:because|since|given that|due to)\b|[,;(]\s*(?:as|for|which means|so that|where|when|if|with)\b|\s\(",
     re.IGNORECASE,
 )
 _RESULT = re.compile(r"[=≈≅]|\b(?:equals|(?:is )?equal to|which is|makes|gives|yields|comes to)\b", re.IGNORECASE)
+_SO = re.compile(r"\b(?:so|therefore|thus|hence|that is|that's|giving|leaving)\b|[⇒→]", re.IGNORECASE)
 _IS = re.compile(
     r"\b(?:is|are|was|were|be|has|have|costs?|leaves?|takes?|left with|remain)\s*:?\s+"
     r"(?:about |only |exactly |approximately |roughly |now |still |a total of |the number |then )*\Z",
@@ -41,6 +44,7 @@ _GOES_ON = re.compile(
     r"cubed|than|groups?|older|younger|and|or|to)\b)",
     re.IGNORECASE,
 )
+_LISTS = re.compile(r"[,;]|\band\b")
 _NOT = re.compile(r"\b(?:not|instead of|rather than|never|than)\s+(?:an? |the )?\S?\Z", re.IGNORECASE)
 _OR = re.compile(r"(?:\s*[^\s.;=]{1,12})?\s*,?\s*\b(?:or|oder)\s+(?:maybe |perhaps |even |possibly )?", re.IGNORECASE)
 _TO = re.compile(r"\s*[%°]?\s*(?:-|to|through)\s*")
@@ -88,6 +92,8 @@ def final_number(answer: str, *, dates: bool = False) -> Final:
         return _single(prepared, found_numbers[0])
     if not found_numbers and not is_mathematics(prepared):
         return Final(None)
+    if found_numbers and _ends_an_equation(prepared, found_numbers[-1]):
+        return Final(found_numbers[-1].value, found_numbers[-1].percent)
     return _stated(prepared, dates) or _last(prepared, dates) or Final(None)
 
 
@@ -105,13 +111,18 @@ def _single(text: str, number: Numeral) -> Final:
     return Final(number.value, number.percent)
 
 
+def _ends_an_equation(text: str, last: Numeral) -> bool:
+    """Whether the text ends on "= 42": then every rule reads that."""
+    before = text[: last.start].rstrip(" $")
+    return before.endswith("=") and not text[last.end :].strip(" .!$\n") and " or " not in text
+
+
 def _stated(text: str, dates: bool) -> Final | None:
     parts = stated(text)
     if parts is None:
         return None
     before, after = parts
-    corrected = corrections(after)
-    for part in corrected[:-1]:
+    for part in corrections(after):
         if found := _last(part, dates):
             return found
     sentence = next((each for each in _SENTENCE_END.split(after) if each.strip(" *_")), "")
@@ -124,7 +135,7 @@ def _last(text: str, dates: bool) -> Final | None:
     steps: list[Callable[[str], list[str]]] = [corrections, without_afterthoughts, _without_beside]
     for step in [*steps, *([] if dates else [_without_dates])]:
         text = next((each for each in step(text) if numerals(each)), text)
-    if found := _of_first_line(text):
+    if "\n" in text and (found := _of_first_line(text)):
         return found
     for sentence in reversed(_SENTENCE_END.split(text)):
         if found := _of_sentence(sentence, first=False):
@@ -133,17 +144,17 @@ def _last(text: str, dates: bool) -> Final | None:
 
 
 def _without_beside(text: str) -> list[str]:
-    return [_BESIDE.sub(" ", text)]
+    return [_BESIDE.sub(" ", text)] if _MAY_BE_BESIDE.search(text) else []
 
 
 def _without_dates(text: str) -> list[str]:
-    return [_DATE.sub(" ", text)]
+    return [_DATE.sub(" ", text)] if _YEAR.search(text) else []
 
 
 def _of_first_line(text: str) -> Final | None:
     """Of a first line with a number alone, where the rest tells about it and comes to no other result."""
     line, _, rest = text.strip().partition("\n")
-    if not rest.strip() or len(line) > _GOES_BACK or _RESULT.search(rest) or _CONCLUDES.search(rest):
+    if not rest.strip() or len(line) > _GOES_BACK or _HAS_RESULT.search(rest) or _CONCLUDES.search(rest):
         return None
     if len(numerals(line)) != 1 or re.search(r"[:=]|\w+\s+\w+\s+\w+\s+\w+", line):
         return None
@@ -151,14 +162,17 @@ def _of_first_line(text: str) -> Final | None:
     return _of_sentence(line, first=True) if re.search(r"[^\W\d_]{2,}\s+[^\W\d_]{2,}", next_line) else None
 
 
+_HAS_RESULT = re.compile(r"[=≈]\s*[-$]?\d")
 _CONCLUDES = re.compile(r"\b(?:so|therefore|thus|hence|total|result|final|answer|altogether|left)\b", re.IGNORECASE)
 
 
 def _of_sentence(sentence: str, *, first: bool) -> Final | None:
     """Of one sentence: its result, else what something "is", else its first or last number; None if it has none."""
-    if is_mathematics(sentence) and (value := worked_out(sentence)) is not None:
+    if "\\" in sentence and is_mathematics(sentence) and (value := worked_out(sentence)) is not None:
         return Final(value)
     sentence = next((part for part in _reasons_cut(sentence) if numerals(part)), sentence)
+    if not first and (clauses := _SO.split(sentence))[1:]:
+        sentence = next((clause for clause in reversed(clauses) if numerals(clause)), sentence)
     every = numerals(sentence)
     if not every:
         return None
@@ -187,16 +201,20 @@ def _counts(sentence: str, number: Numeral, every: list[Numeral]) -> bool:
 def _chosen(sentence: str, found: list[Numeral], first: bool) -> int:
     """Index of the number that is meant."""
     for mark in reversed(list(_RESULT.finditer(sentence))):
-        if (after := next((at for at, each in enumerate(found) if each.start >= mark.end()), None)) is not None:
+        after = next((at for at, each in enumerate(found) if each.start >= mark.end()), None)
+        if after is not None and not _GOES_ON.match(sentence, found[after].end):
             return after
-    told = [
-        at
-        for at, each in enumerate(found)
-        if _IS.search(sentence, 0, each.start) and not _GOES_ON.match(sentence, each.end)
-    ]
-    if told:
-        return told[0 if first else -1]
-    return 0 if first and not _GOES_ON.match(sentence, found[0].end) else 0 if first else len(found) - 1
+    told = [at for at, each in enumerate(found) if _is_told(sentence, each)]
+    if first:
+        return told[0] if told else 0
+    ends_so = told and not _LISTS.search(sentence, found[told[-1]].end, found[-1].start)
+    return told[-1] if ends_so else len(found) - 1
+
+
+def _is_told(sentence: str, number: Numeral) -> bool:
+    """Whether something "is" the number, and not a sum that begins with it."""
+    told = _IS.search(sentence, max(0, number.start - _GOES_BACK), number.start)
+    return told is not None and not _GOES_ON.match(sentence, number.end)
 
 
 def _is_hedged(sentence: str, one: Numeral, other: Numeral) -> bool:

@@ -24,6 +24,7 @@ _PARTS = {"hal": 2, "thi": 3, "qua": 4, "fou": 4, "fif": 5, "six": 6, "sev": 7, 
 _CURRENCY = rf"(?:(?:US|CA|AU|HK)?[$€£¥₹₽₩₺₪₫฿]|(?:USD|EUR|GBP|CHF|JPY|INR)(?![{_LETTER}])|Rs\.?)"
 _INTEGER = r"\d[\d,]*(?:\.\d+)?"
 _NUMBER = re.compile(
+    rf"(?=[-+.\d{WORD}$€£¥₹₽₩₺₪₫฿mMnNhHACEGHIJRU])"  # nothing else begins a number: most of the time is saved here
     rf"(?:(?<![{_LETTER}\d.^])|(?<=\d[xX]))(?<![A-Za-z]_)(?<!\^-)(?<!\d[,'])"
     rf"(?P<minus>\b(?:[Mm]inus|[Nn]egative|MINUS|NEGATIVE)\s+)?"
     rf"(?P<sign>(?<!\d[ )])(?<![\d)}}%])[-+])?(?:(?P<currency>{_CURRENCY}\s?)(?P<sign2>-)?)?"
@@ -75,7 +76,7 @@ class Numeral(NamedTuple):
 def numerals(text: str, *, lists: bool = False) -> list[Numeral]:
     """Every number of a text that `typography.plain` has made plain, in order.
 
-    Read are signs and their words, currency, thousands in groups, fractions, powers, e-notation, scale words, number
+    Read are signs and their words, currency, thousands in groups, fractions, powers of ten, e-notation, scale words, number
     words, and a decimal comma where it can be nothing else. What is no number, such as 1.2.3 and 1/0, is left out.
 
     Args:
@@ -129,9 +130,11 @@ def _magnitudes(body: str, lists: bool) -> list[float]:
 
 def _worked_out(magnitude: float, match: re.Match[str]) -> float | None:
     """The magnitude with everything that is written after it; None where that is no number."""
+    if match["power"] and magnitude != 10:  # 2^6 is a calculation that is still to be made
+        return None
     ten = int(match["exponent"] or 0) + int(match["ten"] or 0)
     try:
-        value = magnitude ** int(match["power"]) if match["power"] else magnitude
+        value = 10.0 ** int(match["power"]) if match["power"] else magnitude
         value *= 10.0**ten if -300 < ten < 300 else float(f"1e{ten}")
         if match["divisor"]:
             value /= float(match["divisor"].replace(",", ""))

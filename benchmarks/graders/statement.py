@@ -16,6 +16,7 @@ _CORRECTION = re.compile(
     r"(?:wait\b|actually,|no(?=\s*[,:;.!–—-])|correction\b|scratch that|sorry\b|oops\b|i mean\b|rather\b|make that\b)",
     re.IGNORECASE | re.MULTILINE,
 )
+_MAY_CORRECT = re.compile(r"wait|ctual|correct|scratch|sorry|oops|mean|rather|make that|\bno\b", re.IGNORECASE)
 _AFTERWARDS = re.compile(
     r"^[ \t>#*_-]*(?:explanation|reasoning|reason|notes?|check|verification|why|proof|sources?|references?|date|"
     r"updated|justification|confidence)\b[^\n]{0,20}?[:.]"
@@ -51,13 +52,15 @@ def stated(text: str) -> tuple[str, str] | None:
 
 
 def corrections(text: str) -> list[str]:
-    """What follows each "wait, no:", the last first, then the text itself."""
-    return [*(text[mark.end() :] for mark in reversed(list(_CORRECTION.finditer(text)))), text]
+    """What follows each "wait, no:", the last first."""
+    if not _MAY_CORRECT.search(text):
+        return []
+    return [text[mark.end() :] for mark in reversed(list(_CORRECTION.finditer(text)))]
 
 
 def without_afterthoughts(text: str) -> list[str]:
-    """The text up to each "Explanation:" or "This is because", the shortest first, then the text itself."""
-    return [*(text[: mark.start()] for mark in _AFTERWARDS.finditer(text) if mark.start()), text]
+    """The text up to each "Explanation:" or "This is because", the shortest first."""
+    return [text[: mark.start()] for mark in _AFTERWARDS.finditer(text) if mark.start()]
 
 
 def unwrapped(text: str) -> str:

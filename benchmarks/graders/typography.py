@@ -32,6 +32,7 @@ _SAME = {
     "~": "～",
     "": "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff",
 }
+_SMALL_DIGITS = re.compile("[⁰¹²³⁴-⁹⁺⁻¼-¾⅐-⅞]")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
 _MIXED = re.compile("(?<=\\d)(?=[¼-¾⅐-⅞])")
 _ASCII_DIGITS = "0123456789"
@@ -74,13 +75,19 @@ _TABLE = _Table({ord(each): plain for plain, all_of_them in _SAME.items() for ea
 def plain(text: str) -> str:
     """The text with its numbers in ASCII and LaTeX's writing undone; commands that remain are mathematics."""
     if not text.isascii():
-        text = _SUPERSCRIPT.sub(lambda found: "^" + unicodedata.normalize("NFKC", found[0]), text)
-        text = _MIXED.sub(" ", text).translate(_TABLE)
+        text = _exponents_and_fractions(text).translate(_TABLE)
     if "\\" in text or "{" in text:
         text = _without_latex(text)
     if "*" in text:
         text = _without_emphasis(text)
     return _with_digits(text) if _SPELLED.search(text) else text
+
+
+def _exponents_and_fractions(text: str) -> str:
+    if not _SMALL_DIGITS.search(text):
+        return text
+    text = _SUPERSCRIPT.sub(lambda found: "^" + unicodedata.normalize("NFKC", found[0]), text)
+    return _MIXED.sub(" ", text)
 
 
 _LATEX = [

@@ -22,6 +22,7 @@ _BARE_CLOSING = "assistantfinal"
 """What is left of a channel's marks where a tokenizer drops special tokens; a mark only after its opening one."""
 
 _LONGEST_INDENT = 40
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAY_HAVE_MARKS = re.compile(r"[<◁]|\[/?THINK|assistantfinal", re.IGNORECASE)
 
 
@@ -54,7 +55,7 @@ def _composed(text: str) -> str:
     """NFC; half a surrogate pair, which no encoder takes, becomes a question mark."""
     if text.isascii():
         return text
-    return unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
+    return unicodedata.normalize("NFC", _SURROGATE.sub("?", text))
 
 
 def _parted(text: str) -> Visible:
