@@ -10,6 +10,7 @@ from benchmarks.graders.statement import boxed, corrections, stated, unwrapped
 from benchmarks.graders.words import body, normalised
 
 _MAX_CHARACTERS = 8_000
+_LONGEST_LINE = 200
 _EMPHASIS = re.compile(r"\*+|__|`")
 _SENTENCE_END = re.compile(r"(?<=[.!?。])\s+|\n+")
 _REFUSED_BEFORE = re.compile(
@@ -22,6 +23,11 @@ _REFUSED_AFTER = re.compile(
     r"\W{0,3}(?:\s*(?:and|or|nor|,)\s*\(?[A-Za-z]\)?)*\s*(?:(?:is|are|was|were|seems?|looks?)\s+"
     r"(?:clearly |also |both |obviously |definitely )?(?:wrong|incorrect|false|not|out|impossible|eliminated|ruled out|excluded)"
     r"|(?:is|are|does|do|did|can|could)n't|(?:does|do|did|can|could) ?not|fails?)\b",
+    re.IGNORECASE,
+)
+_AFFIRMED_AFTER = re.compile(
+    r"\W{0,3}\s*(?:is|must be|would be)\s+(?:clearly |also |therefore |thus )?(?:the )?"
+    r"(?:correct|right|true|best|answer|one|only)\b",
     re.IGNORECASE,
 )
 _CONCLUDES = re.compile(
@@ -63,13 +69,15 @@ def _shortened(answer: str) -> str:
 def _readings(text: str, options: tuple[str, ...]) -> Iterator[str | None]:
     if (box := boxed(text)) is not None:
         yield _alone(unwrapped(box), options) or _only(unwrapped(box), options)
+    no_is_said = "no" not in map(str.casefold, options)
     if (parts := stated(text)) is not None:
-        for after in (*corrections(parts[1]), parts[1]):
+        for after in (*corrections(parts[1], no=no_is_said), parts[1]):
             yield _stated_in(after, options)
-    for after in corrections(text):
+    for after in corrections(text, no=no_is_said):
         yield _alone(after, options) or _only(after, options)
     lines = _without_list([line for line in text.splitlines() if line.strip()], options)
-    yield _alone(lines[-1], options) if lines else None
+    alone = {found for line in lines if (found := _alone(line, options))}
+    yield alone.pop() if len(alone) == 1 else None
     yield _opening("\n".join(lines), options)
     yield _only("\n".join(lines), options)
 
@@ -93,6 +101,8 @@ def _is_list_item(line: str, option: str) -> bool:
 
 def _alone(line: str, options: tuple[str, ...]) -> str | None:
     """The option that a line consists of, with its mark and what it stands for ("B) Tokyo"), or without."""
+    if len(line) > _LONGEST_LINE:
+        return None
     for option in sorted(options, key=len, reverse=True):
         written = re.escape(option)
         if re.fullmatch(_ALONE.format(option=written, marks=r"[).:]" if len(option) == 1 else r"\Z"), line, re.I):
@@ -102,6 +112,7 @@ def _alone(line: str, options: tuple[str, ...]) -> str | None:
 
 def _opening(text: str, options: tuple[str, ...], *, stated: bool = False) -> str | None:
     """The option that a text begins with, alone in its first clause."""
+    text = text[:_LONGEST_LINE]
     opened = [option for option in options if _opens(text, option, stated)]
     first_clause = re.split(r"[.,;:\n]|\bbecause\b|\bsince\b", text, maxsplit=1)[0]
     if not opened or len({*_named(first_clause, options)}) > 1:
@@ -114,7 +125,7 @@ def _opens(text: str, option: str, stated: bool) -> bool:
     lead = r"\W*(?:(?:option|choice|letter|answer)\s+)?\(?"
     if len(option) > 1:
         return re.match(rf"{lead}{re.escape(option)}(?=[\s.,:;)!]|$)", text, re.IGNORECASE) is not None
-    follows = rf"(?=[.,:;)!\]}}]|\s*$|\s*[-–—]\s|\s+{_AFTER_LETTER_WORD})" if stated else r"(?=[.,:;)!\]}]|\s*$|\s*[-–—]\s)"
+    follows = rf"(?=[.,:;)!\]}}]|[ \t]*(?:\n|\Z)|\s*[-–—]\s|\s+{_AFTER_LETTER_WORD})" if stated else r"(?=[.,:;)!\]}]|[ \t]*(?:\n|\Z)|\s*[-–—]\s)"
     return re.match(rf"{lead}{re.escape(option)}{follows}", text, re.IGNORECASE) is not None
 
 
@@ -123,20 +134,32 @@ def _only(text: str, options: tuple[str, ...], *, stated: bool = False) -> str |
     named = {*_named(text, options, stated=stated)}
     if len(named) == 1:
         return named.pop()
+    affirmed = {*_named(text, options, affirmed=True)} if len(named) > 1 else set()
+    if len(affirmed) == 1:
+        return affirmed.pop()
     if len(named) > 1 and (marks := list(_CONCLUDES.finditer(text))):
         concluded = {*_named(text[marks[-1].end() :], options, stated=True)}
         return concluded.pop() if len(concluded) == 1 else None
     return None
 
 
-def _named(text: str, options: tuple[str, ...], *, stated: bool = False) -> Iterator[str]:
-    """Options where they are named and not refused, in order."""
+def _named(
+    text: str, options: tuple[str, ...], *, stated: bool = False, affirmed: bool = False
+) -> Iterator[str]:
+    """Options where they are named and not refused, in order; `affirmed` where they are said to be right."""
     for match in _pattern(options).finditer(text):
         option = next(each for each in options if each.casefold() == match["option"].casefold())
-        if len(option) == 1 and not _is_letter(match, text, stated):
+        if len(option) == 1 and not _is_letter(match, text, stated) or _is_article(match, text):
+            continue
+        if affirmed and not _AFFIRMED_AFTER.match(text, match.end()):
             continue
         if not _is_refused(text, match):
             yield option
+
+
+def _is_article(match: re.Match[str], text: str) -> bool:
+    """Whether a "no" is that of "no doubt"."""
+    return match["option"].casefold() == "no" and re.match(r"\s+[a-z]", text[match.end() :]) is not None
 
 
 def _is_refused(text: str, match: re.Match[str]) -> bool:

@@ -45,9 +45,12 @@ _GOES_ON = re.compile(
     re.IGNORECASE,
 )
 _LISTS = re.compile(r"[,;]|\band\b")
-_NOT = re.compile(r"\b(?:not|instead of|rather than|never|than)\s+(?:an? |the )?\S?\Z", re.IGNORECASE)
+_NOT = re.compile(r"\b(?:not|instead of|rather than|never)\s+(?:an? |the )?\S?\Z", re.IGNORECASE)
+_THAN = re.compile(r"\bthan\s+(?:an? |the )?\S?\Z", re.IGNORECASE)
 _OR = re.compile(r"(?:\s*[^\s.;=]{1,12})?\s*,?\s*\b(?:or|oder)\s+(?:maybe |perhaps |even |possibly )?", re.IGNORECASE)
 _TO = re.compile(r"\s*[%°]?\s*(?:-|to|through)\s*")
+_AND = re.compile(r"\s*\S{0,8}\s*\band\s+\S{0,3}")
+_BETWEEN = re.compile(r"\bbetween\s+\S{0,3}\Z", re.IGNORECASE)
 _TURNED_INTO = re.compile(r"\b(?:from|round\w*)\s+\S{0,3}\Z", re.IGNORECASE)
 _GOES_BACK = 40
 _SMALL = 10
@@ -192,7 +195,7 @@ def _reasons_cut(sentence: str) -> list[str]:
 
 def _counts(sentence: str, number: Numeral, every: list[Numeral]) -> bool:
     before = sentence[max(0, number.start - _GOES_BACK) : number.start]
-    if _NOT.search(before):
+    if _NOT.search(before) or len(every) > 1 and _THAN.search(before):
         return False
     small = number.spelled and abs(number.value) < _SMALL and any(not each.spelled for each in every)
     return not small or _IS.search(before) is not None
@@ -204,6 +207,8 @@ def _chosen(sentence: str, found: list[Numeral], first: bool) -> int:
         after = next((at for at, each in enumerate(found) if each.start >= mark.end()), None)
         if after is not None and not _GOES_ON.match(sentence, found[after].end):
             return after
+        if after and not sentence[found[after - 1].end : mark.start()].strip():  # "42 = 6 × 7"
+            return after - 1
     told = [at for at, each in enumerate(found) if _is_told(sentence, each)]
     if first:
         return told[0] if told else 0
@@ -222,6 +227,8 @@ def _is_hedged(sentence: str, one: Numeral, other: Numeral) -> bool:
     if one.value == other.value or len(between) > _GOES_BACK:
         return False
     if _OR.fullmatch(between):
+        return True
+    if _AND.fullmatch(between) and _BETWEEN.search(sentence[: one.start]):
         return True
     is_range = _TO.fullmatch(between) is not None and one.value < other.value
     return is_range and not _TURNED_INTO.search(sentence[: one.start])

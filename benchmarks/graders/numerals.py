@@ -19,7 +19,7 @@ _SCALES = {
     **dict.fromkeys(("billion", "billions", "bn"), 1e9),
     **dict.fromkeys(("trillion", "trillions", "兆", "조"), 1e12),
 }
-_ATTACHED = {"k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
+_ATTACHED = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "B": 1e9, "T": 1e12}
 _PARTS = {"hal": 2, "thi": 3, "qua": 4, "fou": 4, "fif": 5, "six": 6, "sev": 7, "eig": 8, "nin": 9, "ten": 10}
 _CURRENCY = rf"(?:(?:US|CA|AU|HK)?[$€£¥₹₽₩₺₪₫฿]|(?:USD|EUR|GBP|CHF|JPY|INR)(?![{_LETTER}])|Rs\.?)"
 _INTEGER = r"\d[\d,]*(?:\.\d+)?"
@@ -37,7 +37,7 @@ _NUMBER = re.compile(
     rf"(?:\s?/\s?(?P<divisor>{_INTEGER})(?!\d))?"
     rf"(?:[ -]?{WORD}(?P<scale>10{{2,}}){WORD_END}"
     rf"|[ -]?(?P<named>{'|'.join(sorted(_SCALES, key=len, reverse=True))})(?![{_LETTER}])"
-    rf"|(?P<attached>[kKMBT])(?![{_LETTER}\d/]))?"
+    rf"|(?P<attached>[kKMBT]|(?(currency)m|(?!)))(?![{_LETTER}\d/]))?"
     rf"(?:[ -]{WORD}(?P<part>\d+){WORD_END}(?:rd|th)s?\b|[ -](?P<named_part>hal(?:f|ves)|quarters?)\b)?"
     rf"(?P<and_half>\s+and\s+(?:a|one)\s+half\b)?"
     rf"(?P<percent>\s?%|\s?(?:percent|per\s?cent|pct)\b)?"

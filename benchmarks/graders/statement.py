@@ -13,7 +13,7 @@ _STATED = re.compile(
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _CORRECTION = re.compile(
     r"(?:^|[.,;:!?…(\n–—-])\s*(?:oh|hmm|but|no|or)?,?\s*"
-    r"(?:wait\b|actually,|no(?=\s*[,:;.!–—-])|correction\b|scratch that|sorry\b|oops\b|i mean\b|rather\b|make that\b)",
+    r"(?P<by>wait\b|actually,|no(?=\s*[,:;.!–—-])|correction\b|scratch that|sorry\b|oops\b|i mean\b|rather\b|make that\b)",
     re.IGNORECASE | re.MULTILINE,
 )
 _MAY_CORRECT = re.compile(r"wait|ctual|correct|scratch|sorry|oops|mean|rather|make that|\bno\b", re.IGNORECASE)
@@ -51,11 +51,16 @@ def stated(text: str) -> tuple[str, str] | None:
     return None if mark is None else (text[: mark.start()], text[mark.end() :])
 
 
-def corrections(text: str) -> list[str]:
-    """What follows each "wait, no:", the last first."""
+def corrections(text: str, *, no: bool = True) -> list[str]:
+    """What follows each "wait, no:", the last first.
+
+    Args:
+        no: Whether "no" alone is one; not where it may be the answer.
+    """
     if not _MAY_CORRECT.search(text):
         return []
-    return [text[mark.end() :] for mark in reversed(list(_CORRECTION.finditer(text)))]
+    marks = [mark for mark in _CORRECTION.finditer(text) if no or mark["by"].lower() != "no"]
+    return [text[mark.end() :] for mark in reversed(marks)]
 
 
 def without_afterthoughts(text: str) -> list[str]:
