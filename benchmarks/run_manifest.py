@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.config import Config
+from benchmarks.graders import VERSION
 from benchmarks.machine_state import describe_machine
 from benchmarks.runs import SCHEMA_VERSION
 from data.suites import Suite
@@ -43,6 +44,7 @@ def new_manifest(run_id: str, config: Config, suites: Sequence[Suite]) -> dict[s
         "suites": {suite.name: {"sha256": suite.sha256, "prompts": len(suite.prompts)} for suite in suites},
         "models": {},
         "policies": POLICIES,
+        "graders_version": VERSION,
         "llama_cpp": _llama_cpp(config.engine),
         "machine": describe_machine(),
         "git": _git(),
