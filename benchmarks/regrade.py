@@ -1,10 +1,10 @@
 """Grade the stored answers of runs anew, with the graders of today; no model is asked.
 
-    python -m benchmarks.regrade RUN…             rewrites grades and reasons, and notes the graders' version in run.json
+    python -m benchmarks.regrade RUN…             rewrites grades and reasons; run.json notes the graders' version
     python -m benchmarks.regrade RUN… --dry-run   only says what would change
 
-Every answer whose grade is another is listed. Answers of a suite that is not as it was when the run was made keep theirs.
-Run it twice and the second time nothing changes.
+Every answer whose grade is another is listed. Answers of a suite that is not as it was when the run was made keep their
+grades. Run it twice and the second time nothing changes.
 """
 
 import argparse

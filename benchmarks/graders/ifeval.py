@@ -1,7 +1,7 @@
 """IFEval's instructions: checks of form that code can make (Zhou et al. 2023, arXiv:2311.07911), strict, all at once.
 
 Every check says what the reference implementation says (lm-evaluation-harness 0.4.13), on the 3,000 pairs of
-`tests/benchmarks/ifeval_pairs.json`; `scripts/ifeval_reference.py` makes them anew. It differs on purpose in three ways:
+`tests/benchmarks/ifeval_pairs.json`; `make peers` makes them anew. It differs on purpose in three ways:
 
 - Keywords, forbidden words and section names are texts; in the reference they are regular expressions, so that "C++"
   ends it and others could run for ever.

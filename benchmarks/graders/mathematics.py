@@ -6,7 +6,9 @@ import re
 
 from benchmarks.graders import bounded
 
-_MATHEMATICS = re.compile(r"\\(?:d?frac|tfrac|sqrt|pi|binom|log|ln|exp|sin|cos|tan|pm|infty)\b|[√π∞]|\bsqrt\s*\(|\d!(?!\w)|\d\^")
+_MATHEMATICS = re.compile(
+    r"\\(?:d?frac|tfrac|sqrt|pi|binom|log|ln|exp|sin|cos|tan|pm|infty)\b|[√π∞]|\bsqrt\s*\(|\d!(?!\w)|\d\^"
+)
 _LATEX = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (

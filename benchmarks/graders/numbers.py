@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.graders.final import Final, final_number, first_number
 from benchmarks.graders.grade import Grade, GraderError, right, shown, wrong
-from benchmarks.graders.numerals import Numeral, numerals
+from benchmarks.graders.numerals import Numeral, is_small_word, numerals
 from benchmarks.graders.typography import plain
 
 _MAX_QUANTITIES = 5
@@ -17,9 +17,9 @@ _YEARS = (1000, 2100)
 def numeric(answer: str, *, value: float, tolerance: float = 1e-9, take: str = "final") -> Grade:
     r"""The number that a person would take for the answer, however it is written.
 
-    That is the one in a box or after the last "the answer is", else the last result written, so that a model may show its
-    work but cannot win by listing candidates: "41 or 42" and "40 to 42" are wrong, as is an answer without a number. A
-    percentage is right as the number before the sign and as a hundredth of it.
+    That is the one in a box or after the last "the answer is", else the last result written, so that a model may show
+    its work but cannot win by listing candidates: "41 or 42" and "40 to 42" are wrong, as is an answer without a
+    number. A percentage is right as the number before the sign and as a hundredth of it.
 
     Args:
         value: The right number; where it may be a year, the years and days of dates count as numbers.
@@ -55,7 +55,8 @@ def sequence(answer: str, *, items: Sequence[float]) -> Grade:
     for item in items:
         _check_number("an item", item)
     text = plain(answer[:_MAX_CHARACTERS])
-    found = numerals(text, lists=True)
+    every = numerals(text, lists=True)
+    found = [each for each in every if not is_small_word(each)] or every
     stated = [each.value for each in found]
     results = [each.value for each in found if text[: each.start].rstrip().endswith("=")]
     wanted = [float(item) for item in items]

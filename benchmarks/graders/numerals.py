@@ -26,11 +26,12 @@ _INTEGER = r"\d[\d,]*(?:\.\d+)?"
 _NUMBER = re.compile(
     rf"(?=[-+.\d{WORD}$€£¥₹₽₩₺₪₫฿mMnNhHACEGHIJRU])"  # nothing else begins a number: most of the time is saved here
     rf"(?:(?<![{_LETTER}\d.^])|(?<=\d[xX]))(?<![A-Za-z]_)(?<!\^-)(?<!\d[,'])"
-    rf"(?P<minus>\b(?:[Mm]inus|[Nn]egative|MINUS|NEGATIVE)\s+)?"
+    rf"(?P<minus>(?:[Mm]inus|[Nn]egative|MINUS|NEGATIVE)\s+)?"
     rf"(?P<sign>(?<!\d[ )])(?<![\d)}}%])[-+])?(?:(?P<currency>{_CURRENCY}\s?)(?P<sign2>-)?)?"
-    rf"(?:(?P<halved>\b[Hh]alf\s+an?\s+)?{WORD}(?P<word>-?[\d.]+){WORD_END}"
+    rf"(?:(?P<halved>[Hh]alf\s+an?\s+)?{WORD}(?P<word>-?[\d.]+){WORD_END}"
     rf"|(?:(?P<whole>\d{{1,6}})[ ](?=\d+\s?/\s?\d))?"
-    rf"(?P<body>(?<!\d[ ])(?:\d{{1,2}}(?:[ ]\d{{3}})+|\d{{3}}[ ]\d{{3}})(?![ .]?\d)(?:,\d+)?(?!,?\d)|\d+(?:[,'_.{THIN}]\d+)*|\.\d+))"
+    rf"(?P<body>(?<!\d[ ])(?:\d{{1,2}}(?:[ ]\d{{3}})+|\d{{3}}[ ]\d{{3}})(?![ .]?\d)(?:,\d+)?(?!,?\d)"
+    rf"|\d+(?:[,'_.{THIN}]\d+)*|\.\d+))"
     rf"(?:[eE](?P<exponent>[-+]?\d{{1,6}})(?![{_LETTER}\d]))?"
     rf"(?:\s?\^\s?\(?(?P<power>[-+]?\d{{1,6}}))?"
     rf"(?:\s?[×xX]\s?10\s?\^\s?\(?(?P<ten>[-+]?\d{{1,6}}))?"
@@ -54,6 +55,7 @@ _OTHER_GROUPS = re.compile(rf"\d{{1,3}}([ '_{THIN}])\d{{3}}(?:\1\d{{3}})*(?:[.,]
 _BEFORE_SUBTRACTION = re.compile(rf"[\d{WORD_END})%](?:(?!\b(?:is|are|be|equals|makes|gives|leaves)\b)[^.,;:=\n])*\Z")
 _BEFORE_DEBIT = re.compile(r"(?:\A|\b(?:is|was|are|were|of)|[=:])\s*\Z")
 _WIDEST_LOOK_BACK = 60
+_SMALL = 10
 
 
 class Numeral(NamedTuple):
@@ -76,8 +78,9 @@ class Numeral(NamedTuple):
 def numerals(text: str, *, lists: bool = False) -> list[Numeral]:
     """Every number of a text that `typography.plain` has made plain, in order.
 
-    Read are signs and their words, currency, thousands in groups, fractions, powers of ten, e-notation, scale words, number
-    words, and a decimal comma where it can be nothing else. What is no number, such as 1.2.3 and 1/0, is left out.
+    Read are signs and their words, currency, thousands in groups, fractions, powers of ten, e-notation, scale words,
+    number words, and a decimal comma where it can be nothing else. What is no number, such as 1.2.3 and 1/0, is left
+    out.
 
     Args:
         lists: Commas and spaces part the items of a list: "13,21" is two numbers.
@@ -89,6 +92,11 @@ def numerals(text: str, *, lists: bool = False) -> list[Numeral]:
 def values(text: str, *, lists: bool = False) -> list[float]:
     """Values of all numbers of a text as people write it."""
     return [each.value for each in numerals(plain(text), lists=lists)]
+
+
+def is_small_word(number: Numeral) -> bool:
+    """Whether it may be a pronoun ("the two", "this one"): beside digits it is no number unless something "is" it."""
+    return number.spelled and abs(number.value) < _SMALL
 
 
 def _numerals(match: re.Match[str], text: str, lists: bool) -> list[Numeral]:
@@ -112,7 +120,7 @@ def _numerals(match: re.Match[str], text: str, lists: bool) -> list[Numeral]:
 
 def _magnitudes(body: str, lists: bool) -> list[float]:
     """What digits and marks between them say: one number, several of a list, or none."""
-    if body.isdigit() or body.count(".") == 1 and body.replace(".", "").isdigit():
+    if body.isdigit() or (body.count(".") == 1 and body.replace(".", "").isdigit()):
         return [float(body)]
     if _ENGLISH_GROUPS.fullmatch(body):
         return [float(body.replace(",", ""))]
@@ -147,7 +155,9 @@ def _worked_out(magnitude: float, match: re.Match[str]) -> float | None:
     if match["named_part"]:
         value /= _PARTS[match["named_part"][:3]]
     value = value / 2 if match["halved"] else value + 0.5 if match["and_half"] else value
-    scale = float(match["scale"] or 1) * _SCALES.get(match["named"] or "", 1) * _ATTACHED.get(match["attached"] or "", 1)
+    scale = (
+        float(match["scale"] or 1) * _SCALES.get(match["named"] or "", 1) * _ATTACHED.get(match["attached"] or "", 1)
+    )
     return value * scale
 
 

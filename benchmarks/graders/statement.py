@@ -1,6 +1,7 @@
 """Where an answer is stated: in a box, after "the answer is", in a correction; and where it has ended."""
 
 import re
+from collections import deque
 
 _STATED = re.compile(
     r"\b(?:answers?|final (?:result|value|total|number)|correct (?:option|choice|letter|one))\b"
@@ -13,27 +14,30 @@ _STATED = re.compile(
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _CORRECTION = re.compile(
     r"(?:^|[.,;:!?…(\n–—-])\s*(?:oh|hmm|but|no|or)?,?\s*"
-    r"(?P<by>wait\b|actually,|no(?=\s*[,:;.!–—-])|correction\b|scratch that|sorry\b|oops\b|i mean\b|rather\b|make that\b)",
+    r"(?P<by>wait\b|actually,|no(?=\s*[,:;.!–—-])|correction\b|scratch that|sorry\b|oops\b|i mean\b|rather\b|"
+    r"make that\b)",
     re.IGNORECASE | re.MULTILINE,
 )
 _MAY_CORRECT = re.compile(r"wait|ctual|correct|scratch|sorry|oops|mean|rather|make that|\bno\b", re.IGNORECASE)
 _AFTERWARDS = re.compile(
-    r"^[ \t>#*_-]*(?:explanation|reasoning|reason|notes?|check|verification|why|proof|sources?|references?|date|"
-    r"updated|justification|confidence)\b[^\n]{0,20}?[:.]"
-    r"|(?:^|(?<=[.!?]\s))(?:this is because|that is because|because|here(?:'s| is) (?:why|how)|let me explain|note that|"
-    r"for example|i hope)\b",
+    r"^[ \t>#*_-]*(?:explanation|reasoning|reason|notes?|check|verification|why|proof|sources?|references?|"
+    r"date|updated|justification|confidence)\b[^\n]{0,20}?[:.]"
+    r"|(?:^|(?<=[.!?]\s))(?:this is because|that is because|because|here(?:'s| is) (?:why|how)|let me explain|"
+    r"note that|for example|i hope)\b",
     re.IGNORECASE | re.MULTILINE,
 )
+
+
+def _last_of(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    last = deque(pattern.finditer(text), maxlen=1)
+    return last[0] if last else None
 
 
 def boxed(text: str) -> str | None:
     r"""What the last `\boxed{…}` holds; to the line's end where it was cut off."""
     if "boxed" not in text and "fbox" not in text:
         return None
-    box = None
-    for box in _BOX.finditer(text):
-        pass
-    if box is None:
+    if (box := _last_of(_BOX, text)) is None:
         return None
     depth = 1
     for brace in re.compile(r"(?<!\\)[{}]").finditer(text, box.end()):
@@ -45,9 +49,7 @@ def boxed(text: str) -> str | None:
 
 def stated(text: str) -> tuple[str, str] | None:
     """What stands before the last "the answer is" and what follows; None where nothing states the answer so."""
-    mark = None
-    for mark in _STATED.finditer(text):
-        pass
+    mark = _last_of(_STATED, text)
     return None if mark is None else (text[: mark.start()], text[mark.end() :])
 
 

@@ -44,9 +44,7 @@ _SPELLED = re.compile(
     r"fift|hundred|thousand|[mb]illion)",
     re.IGNORECASE,
 )
-_COMMA_WITHIN = re.compile(
-    r"\b(thousand|[mb]illion),(?=\s+(?:[a-z]+[\s-]+){1,4}(?:hundred|thousand)\b)", re.IGNORECASE
-)
+_COMMA_WITHIN = re.compile(r"\b(thousand|[mb]illion),(?=\s+(?:[a-z]+[\s-]+){1,4}(?:hundred|thousand)\b)", re.IGNORECASE)
 _FOUND_WORD = re.compile(r"-?\d+(?:\.\d+)?")
 
 

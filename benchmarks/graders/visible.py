@@ -69,9 +69,9 @@ def _parted(text: str) -> Visible:
     for mark in marks:
         before = text[position : mark.start()]
         if mark["opening"]:
-            if not (thinking or mark.end() <= last_close or _begins_a_line(text, mark.start())):
+            if not (thinking or mark.end() <= last_close or _ends_on_a_new_line([*shown[-2:], before])):
                 continue
-            (hidden if thinking else shown).append(before)
+            _keep(before, hidden if thinking else shown)
             thinking = True
         elif mark["closing"]:
             if not thinking and mark[0].lower() == _BARE_CLOSING:
@@ -79,13 +79,18 @@ def _parted(text: str) -> Visible:
             hidden.extend([before] if thinking else [*shown, before])
             shown, thinking = (shown, False) if thinking else ([], False)
         else:
-            (hidden if thinking else shown).append(before)
+            _keep(before, hidden if thinking else shown)
         position = mark.end()
-    (hidden if thinking else shown).append(text[position:])
+    _keep(text[position:], hidden if thinking else shown)
     return Visible(answer="".join(shown).strip(), thinking="\n".join(map(str.strip, hidden)).strip())
 
 
-def _begins_a_line(text: str, position: int) -> bool:
-    start = max(0, position - _LONGEST_INDENT)
-    _, newline, indent = text[start:position].rpartition("\n")
-    return not indent.strip() and bool(newline or start == 0)
+def _keep(piece: str, pieces: list[str]) -> None:
+    if piece:
+        pieces.append(piece)
+
+
+def _ends_on_a_new_line(pieces: list[str]) -> bool:
+    """Whether nothing but spaces stands on the last line so far."""
+    end = "".join(piece[-_LONGEST_INDENT:] for piece in pieces)
+    return not end.rpartition("\n")[2].strip()
