@@ -35,6 +35,11 @@ _SAME = {
 _SMALL_DIGITS = re.compile("[⁰¹²³⁴-⁹⁺⁻¼-¾⅐-⅞]")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
 _MIXED = re.compile("(?<=\\d)(?=[¼-¾⅐-⅞])")
+_TOUCHING = re.compile(
+    "(?<=[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])(?=-?[A-Za-z])"
+)
+"""Between a script without spaces and a Latin word."""
+
 _ASCII_DIGITS = "0123456789"
 _HIDDEN_DIGITS = "\ue000\ue001\ue002\ue003\ue004\ue005\ue006\ue007\ue008\ue009"
 _HIDE = str.maketrans(_ASCII_DIGITS, _HIDDEN_DIGITS)
@@ -73,7 +78,7 @@ _TABLE = _Table({ord(each): plain for plain, all_of_them in _SAME.items() for ea
 def plain(text: str) -> str:
     """The text with its numbers in ASCII and LaTeX's writing undone; commands that remain are mathematics."""
     if not text.isascii():
-        text = _exponents_and_fractions(text).translate(_TABLE)
+        text = _TOUCHING.sub(" ", _exponents_and_fractions(text).translate(_TABLE))
     if "\\" in text or "{" in text:
         text = _without_latex(text)
     if "*" in text:
