@@ -7,7 +7,7 @@ from typing import NamedTuple
 from benchmarks.graders.mathematics import is_mathematics, worked_out
 from benchmarks.graders.numerals import Numeral, is_small_word, numerals
 from benchmarks.graders.statement import boxed, corrections, stated, without_afterthoughts
-from benchmarks.graders.typography import plain
+from benchmarks.graders.typography import WORD, plain
 
 MAX_CHARACTERS = 16_000
 """Of the answer's end that are searched; a final answer is not further up."""
@@ -27,11 +27,14 @@ _BESIDE = re.compile(
     re.IGNORECASE,
 )
 _MAY_BE_BESIDE = re.compile(r"[\[(]|\d:\d|http")
+_DIGITS = re.compile(rf"(?<![{WORD}\d.-])\d")
+_MAY_HAVE_NUMBER = re.compile(r"\d|[Hh]alf|[Qq]uarter")
 _YEAR = re.compile(r"(?:19|20)\d\d")
-_SENTENCE_END = re.compile(r"(?<!\bapprox)(?<!\bca)(?<!\bno)[.!?。](?=\s|$)\s*|\n+", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?。](?<!\bapprox.)(?<!\bca.)(?<!\b[Nn]o.)(?=\s|$)\s*|\n+")
 _REASON = re.compile(
     r"[,;(]?\s*\b(?:because|since|given that|due to)\b"
-    r"|[,;(]\s*(?:as|for|which means|so that|where|when|if|with)\b|\s\(",
+    r"|[,;(]\s*(?:as|for|which means|so that|where|when|if|with)\b"
+    r"|(?<![-+×x*/÷^=<>(])\s\(",
     re.IGNORECASE,
 )
 _RESULT = re.compile(r"[=≈≅]|\b(?:equals|(?:is )?equal to|which is|makes|gives|yields|comes to)\b", re.IGNORECASE)
@@ -55,6 +58,7 @@ _AND = re.compile(r"\s*\S{0,8}\s*\band\s+\S{0,3}")
 _BETWEEN = re.compile(r"\bbetween\s+\S{0,3}\Z", re.IGNORECASE)
 _TURNED_INTO = re.compile(r"\b(?:from|round\w*)\s+\S{0,3}\Z", re.IGNORECASE)
 _GOES_BACK = 40
+_SHORT = 160
 
 
 class Final(NamedTuple):
@@ -90,13 +94,8 @@ def final_number(answer: str, *, dates: bool = False) -> Final:
     if (box := boxed(text)) is not None and (found := _of_part(box)):
         return found
     prepared = plain(text)
-    found_numbers = numerals(prepared)
-    if len(found_numbers) == 1 and "\\" not in prepared:
-        return _single(prepared, found_numbers[0])
-    if not found_numbers and not is_mathematics(prepared):
-        return Final(None)
-    if found_numbers and _ends_an_equation(prepared, found_numbers[-1]):
-        return Final(found_numbers[-1].value, found_numbers[-1].percent)
+    if len(prepared) <= _SHORT and (found := _of_short(prepared)):
+        return found
     return _stated(prepared, dates) or _last(prepared, dates) or Final(None)
 
 
@@ -106,6 +105,16 @@ def _of_part(text: str) -> Final | None:
     if is_mathematics(prepared) and (value := worked_out(prepared)) is not None:
         return Final(value, prepared.rstrip().endswith("%"))
     return _of_sentence(prepared, first=False)
+
+
+def _of_short(text: str) -> Final | None:
+    """Where no rule is needed: of a text with one number, or none, or one that ends on "= 42"."""
+    found = numerals(text)
+    if not found:
+        return None if is_mathematics(text) else Final(None)
+    if len(found) == 1 and "\\" not in text:
+        return _single(text, found[0])
+    return Final(found[-1].value, found[-1].percent) if _ends_an_equation(text, found[-1]) else None
 
 
 def _single(text: str, number: Numeral) -> Final:
@@ -137,10 +146,10 @@ def _last(text: str, dates: bool) -> Final | None:
     """The number that a text ends on, without what is beside it or comes after."""
     steps: list[Callable[[str], list[str]]] = [corrections, without_afterthoughts, _without_beside]
     for step in [*steps, *([] if dates else [_without_dates])]:
-        text = next((each for each in step(text) if numerals(each)), text)
+        text = next((each for each in step(text) if _MAY_HAVE_NUMBER.search(each)), text)
     if "\n" in text and (found := _of_first_line(text)):
         return found
-    digits = _has_digits(text)
+    digits = _DIGITS.search(text) is not None
     for sentence in reversed(_SENTENCE_END.split(text)):
         if found := _of_sentence(sentence, first=False, digits=digits):
             return found
@@ -170,10 +179,6 @@ _HAS_RESULT = re.compile(r"[=≈]\s*[-$]?\d")
 _CONCLUDES = re.compile(r"\b(?:so|therefore|thus|hence|total|result|final|answer|altogether|left)\b", re.IGNORECASE)
 
 
-def _has_digits(text: str) -> bool:
-    return any(not each.spelled for each in numerals(text))
-
-
 def _of_sentence(sentence: str, *, first: bool, digits: bool = False) -> Final | None:
     """Of one sentence: its result, else what something "is", else its first or last number; None if it has none.
 
@@ -182,7 +187,9 @@ def _of_sentence(sentence: str, *, first: bool, digits: bool = False) -> Final |
     """
     if "\\" in sentence and is_mathematics(sentence) and (value := worked_out(sentence)) is not None:
         return Final(value)
-    sentence = next((part for part in _reasons_cut(sentence) if numerals(part)), sentence)
+    if (every := numerals(sentence)) and _ends_an_equation(sentence, every[-1]):
+        return Final(every[-1].value, every[-1].percent)
+    sentence = next((part for part in _reasons_cut(sentence) if _MAY_HAVE_NUMBER.search(part)), sentence)
     if not first and (clauses := _SO.split(sentence))[1:]:
         sentence = next((clause for clause in reversed(clauses) if numerals(clause)), sentence)
     every = numerals(sentence)

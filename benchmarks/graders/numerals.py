@@ -100,6 +100,8 @@ def is_small_word(number: Numeral) -> bool:
 
 
 def _numerals(match: re.Match[str], text: str, lists: bool) -> list[Numeral]:
+    if match[0].isdigit():  # most are no more than that
+        return [Numeral(float(match[0]), match.start(), match.end())]
     if match["word"] and _ORDINAL.match(text, match.end()):  # "third" is no number, "two thirds" is
         return []
     magnitudes = [float(match["word"])] if match["word"] else _magnitudes(match["body"], lists)

@@ -18,7 +18,11 @@ _CORRECTION = re.compile(
     r"make that\b)",
     re.IGNORECASE | re.MULTILINE,
 )
-_MAY_CORRECT = re.compile(r"wait|ctual|correct|scratch|sorry|oops|mean|rather|make that|\bno\b", re.IGNORECASE)
+_STATING = "answer final correct 答 정답 #### antwort ponse respuesta risposta resposta ответ".split()
+_CORRECTING = "wait actually, correction scratch sorry oops mean rather".split()
+_CORRECTING += ["make that", "no,", "no:", "no;", "no.", "no!", "no ", "no–", "no—"]
+_EXPLAINING = "because explanation reason note check verif why proof source refer date just confid here hope".split()
+_EXPLAINING += ["let me", "example"]
 _AFTERWARDS = re.compile(
     r"^[ \t>#*_-]*(?:explanation|reasoning|reason|notes?|check|verification|why|proof|sources?|references?|"
     r"date|updated|justification|confidence)\b[^\n]{0,20}?[:.]"
@@ -49,7 +53,7 @@ def boxed(text: str) -> str | None:
 
 def stated(text: str) -> tuple[str, str] | None:
     """What stands before the last "the answer is" and what follows; None where nothing states the answer so."""
-    mark = _last_of(_STATED, text)
+    mark = _last_of(_STATED, text) if _has_any(_STATING, text) else None
     return None if mark is None else (text[: mark.start()], text[mark.end() :])
 
 
@@ -59,7 +63,7 @@ def corrections(text: str, *, no: bool = True) -> list[str]:
     Args:
         no: Whether "no" alone is one; not where it may be the answer.
     """
-    if not _MAY_CORRECT.search(text):
+    if not _has_any(_CORRECTING, text):
         return []
     marks = [mark for mark in _CORRECTION.finditer(text) if no or mark["by"].lower() != "no"]
     return [text[mark.end() :] for mark in reversed(marks)]
@@ -67,7 +71,15 @@ def corrections(text: str, *, no: bool = True) -> list[str]:
 
 def without_afterthoughts(text: str) -> list[str]:
     """The text up to each "Explanation:" or "This is because", the shortest first."""
+    if not _has_any(_EXPLAINING, text):
+        return []
     return [text[: mark.start()] for mark in _AFTERWARDS.finditer(text) if mark.start()]
+
+
+def _has_any(words: list[str], text: str) -> bool:
+    """Whether one of the words is there at all: most texts have none, and finding that out is cheap."""
+    lowered = text.lower()
+    return any(word in lowered for word in words)
 
 
 def unwrapped(text: str) -> str:

@@ -40,6 +40,7 @@ _TOUCHING = re.compile(
 )
 """Between a script without spaces and a Latin word."""
 
+_RUN_OF_SPACES = re.compile(r"[^\S\n]{2,}")
 _ASCII_DIGITS = "0123456789"
 _HIDDEN_DIGITS = "\ue000\ue001\ue002\ue003\ue004\ue005\ue006\ue007\ue008\ue009"
 _HIDE = str.maketrans(_ASCII_DIGITS, _HIDDEN_DIGITS)
@@ -83,6 +84,8 @@ def plain(text: str) -> str:
         text = _without_latex(text)
     if "*" in text:
         text = _without_emphasis(text)
+    if "   " in text or "\t\t" in text:
+        text = _RUN_OF_SPACES.sub(" ", text)
     return _with_digits(text) if _SPELLED.search(text) else text
 
 
