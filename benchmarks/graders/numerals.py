@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from benchmarks.graders.typography import THIN, WORD, WORD_END, plain
+from benchmarks.graders.typography import THIN, WORD, WORD_END
 
 _LETTER = "A-Za-z\u00aa\u00b5\u00ba-\u00d6\u00d8-\u00f6\u00f8-\u02af\u0370-\u0dff\u10a0-\u177f\u1e00-\u1fff"
 """Of scripts that put spaces between words: a digit after one is a part of a name, such as H2."""
@@ -20,7 +20,7 @@ _SCALES = {
     **dict.fromkeys(("trillion", "trillions", "兆", "조"), 1e12),
 }
 _ATTACHED = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "B": 1e9, "T": 1e12}
-_PARTS = {"hal": 2, "thi": 3, "qua": 4, "fou": 4, "fif": 5, "six": 6, "sev": 7, "eig": 8, "nin": 9, "ten": 10}
+_PARTS = {"hal": 2, "qua": 4}
 _CURRENCY = rf"(?:(?:US|CA|AU|HK)?[$€£¥₹₽₩₺₪₫฿]|(?:USD|EUR|GBP|CHF|JPY|INR)(?![{_LETTER}])|Rs\.?)"
 _INTEGER = r"\d[\d,]*(?:\.\d+)?"
 _NUMBER = re.compile(
@@ -87,11 +87,6 @@ def numerals(text: str, *, lists: bool = False) -> list[Numeral]:
     """
     found = [each for match in _NUMBER.finditer(text) for each in _numerals(match, text, lists)]
     return found or [_half(match) for match in _HALF.finditer(text)]
-
-
-def values(text: str, *, lists: bool = False) -> list[float]:
-    """Values of all numbers of a text as people write it."""
-    return [each.value for each in numerals(plain(text), lists=lists)]
 
 
 def is_small_word(number: Numeral) -> bool:
