@@ -44,6 +44,7 @@ _IS = re.compile(
     r"(?:about |only |exactly |approximately |roughly |now |still |a total of |the number |then )*\Z",
     re.IGNORECASE,
 )
+_IS_THE = re.compile(r"\s+(?:is|was|are|were)\s+the\b", re.IGNORECASE)
 _GOES_ON = re.compile(
     r"\s*(?:[-+×x*/÷^=<>(]|(?:\S+\s+)?(?:times|plus|minus|of|more|less|fewer|divided|multiplied|by|added|over|squared|"
     r"cubed|than|groups?|older|younger|and|or|to)\b)",
@@ -224,6 +225,8 @@ def _chosen(sentence: str, found: list[Numeral], first: bool) -> int:
             return after
         if after and not sentence[found[after - 1].end : mark.start()].strip():  # "42 = 6 × 7"
             return after - 1
+    if _IS_THE.match(sentence, found[0].end) and not sentence[: found[0].start].strip():  # "4 is the sum of 2 and 2"
+        return 0
     told = [at for at, each in enumerate(found) if _is_told(sentence, each)]
     if first:
         return told[0] if told else 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.graders.final import Final, final_number, first_number
 from benchmarks.graders.grade import Grade, GraderError, right, shown, wrong
-from benchmarks.graders.numerals import Numeral, is_small_word, numerals
+from benchmarks.graders.numerals import LETTER, Numeral, is_small_word, numerals
 from benchmarks.graders.typography import plain
 
 _MAX_QUANTITIES = 5
@@ -96,7 +96,7 @@ def quantity(answer: str, *, value: float, units: Mapping[str, float], tolerance
 def _quantities(text: str, units: Mapping[str, float]) -> set[float]:
     """Every number with a unit after it, converted."""
     longest_first = "|".join(sorted(map(re.escape, units), key=len, reverse=True))
-    unit = re.compile(rf"[\s-]*({longest_first})(?![^\W_])", re.IGNORECASE)
+    unit = re.compile(rf"[\s-]*({longest_first})(?![{LETTER}\d])", re.IGNORECASE)
     found = set()
     for each in numerals(text):
         if match := unit.match(text, _unit_start(text, each)):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from benchmarks.graders.typography import THIN, WORD, WORD_END
 
-_LETTER = "A-Za-z\u00aa\u00b5\u00ba-\u00d6\u00d8-\u00f6\u00f8-\u02af\u0370-\u0dff\u10a0-\u177f\u1e00-\u1fff"
+LETTER = "A-Za-z\u00aa\u00b5\u00ba-\u00d6\u00d8-\u00f6\u00f8-\u02af\u0370-\u0dff\u10a0-\u177f\u1e00-\u1fff"
 """Of scripts that put spaces between words: a digit after one is a part of a name, such as H2."""
 
 _SCALES = {
@@ -21,24 +21,24 @@ _SCALES = {
 }
 _ATTACHED = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "B": 1e9, "T": 1e12}
 _PARTS = {"hal": 2, "qua": 4}
-_CURRENCY = rf"(?:(?:US|CA|AU|HK)?[$€£¥₹₽₩₺₪₫฿]|(?:USD|EUR|GBP|CHF|JPY|INR)(?![{_LETTER}])|Rs\.?)"
+_CURRENCY = rf"(?:(?:US|CA|AU|HK)?[$€£¥₹₽₩₺₪₫฿]|(?:USD|EUR|GBP|CHF|JPY|INR)(?![{LETTER}])|Rs\.?)"
 _INTEGER = r"\d[\d,]*(?:\.\d+)?"
 _NUMBER = re.compile(
     rf"(?=[-+.\d{WORD}$€£¥₹₽₩₺₪₫฿mMnNhHACEGHIJRU])"  # nothing else begins a number: most of the time is saved here
-    rf"(?:(?<![{_LETTER}\d.^])|(?<=\d[xX]))(?<![A-Za-z]_)(?<!\^-)(?<!\d[,'])"
+    rf"(?:(?<![{LETTER}\d.^])|(?<=\d[xX]))(?<![A-Za-z]_)(?<!\^-)(?<!\d[,'])"
     rf"(?P<minus>(?:[Mm]inus|[Nn]egative|MINUS|NEGATIVE)\s+)?"
     rf"(?P<sign>(?<!\d[ )])(?<![\d)}}%])[-+])?(?:(?P<currency>{_CURRENCY}\s?)(?P<sign2>-)?)?"
     rf"(?:(?P<halved>[Hh]alf\s+an?\s+)?{WORD}(?P<word>-?[\d.]+){WORD_END}"
     rf"|(?:(?P<whole>\d{{1,6}})[ ](?=\d+\s?/\s?\d))?"
     rf"(?P<body>(?<!\d[ ])(?:\d{{1,2}}(?:[ ]\d{{3}})+|\d{{3}}[ ]\d{{3}})(?![ .]?\d)(?:,\d+)?(?!,?\d)"
     rf"|\d+(?:[,'_.{THIN}]\d+)*|\.\d+))"
-    rf"(?:[eE](?P<exponent>[-+]?\d{{1,6}})(?![{_LETTER}\d]))?"
+    rf"(?:[eE](?P<exponent>[-+]?\d{{1,6}})(?![{LETTER}\d]))?"
     rf"(?:\s?\^\s?\(?(?P<power>[-+]?\d{{1,6}}))?"
     rf"(?:\s?[×xX]\s?10\s?\^\s?\(?(?P<ten>[-+]?\d{{1,6}}))?"
     rf"(?:\s?/\s?(?P<divisor>{_INTEGER})(?!\d))?"
     rf"(?:[ -]?{WORD}(?P<scale>10{{2,}}){WORD_END}"
-    rf"|[ -]?(?P<named>{'|'.join(sorted(_SCALES, key=len, reverse=True))})(?![{_LETTER}])"
-    rf"|(?P<attached>[kKMBT]|(?(currency)m|(?!)))(?![{_LETTER}\d/]))?"
+    rf"|[ -]?(?P<named>{'|'.join(sorted(_SCALES, key=len, reverse=True))})(?![{LETTER}])"
+    rf"|(?P<attached>[kKMBT]|(?(currency)m|(?!)))(?![{LETTER}\d/]))?"
     rf"(?:[ -]{WORD}(?P<part>\d+){WORD_END}(?:rd|th)s?\b|[ -](?P<named_part>hal(?:f|ves)|quarters?)\b)?"
     rf"(?P<and_half>\s+and\s+(?:a|one)\s+half\b)?"
     rf"(?P<percent>\s?%|\s?(?:percent|per\s?cent|pct)\b)?"

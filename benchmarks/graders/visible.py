@@ -14,7 +14,7 @@ _CLOSING = (
     rf"</{_TAG}>|<\|end_of_(?:thought|thinking)\|>|\[/THINK\]|◁/think▷|<unused95>|<channel\|>|assistantfinal"
     r"|(?:<\|start\|>assistant)?<\|channel\|>\s*final[^<\n]{0,80}<\|message\|>"
 )
-_DROPPED = r"<\|(?:end|return|start)\|>(?:assistant)?"
+_DROPPED = r"<\|(?:end|return|start)\|>(?:assistant)?|</?(?:final_)?answer>"
 _MARK = re.compile(
     rf"(?P<opening>{_OPENING})|(?P<closing>{_CLOSING})|(?P<dropped>{_DROPPED})", re.IGNORECASE | re.DOTALL
 )
