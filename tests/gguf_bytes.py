@@ -32,6 +32,8 @@ LLAMA: dict[str, Value] = {
     "llama.embedding_length": 576,
     "llama.attention.head_count": 9,
     "llama.attention.head_count_kv": 3,
+    "tokenizer.ggml.model": "llama",
+    "tokenizer.ggml.tokens": ["<unk>", "<s>", "</s>"],
     "tokenizer.chat_template": "{{ messages }}",
 }
 

@@ -174,7 +174,8 @@ def read_header(path: Path, keep: Collection[str] = (), *, whole_bytes: int | No
     expected = max((tensor.position + tensor.size_bytes for tensor in tensors), default=data_start)
     if expected > size:
         raise GGUFError(
-            f"truncated, or still being written: its header promises {expected:,} bytes, the file has {size:,}"
+            f"truncated: its header promises {expected:,} bytes, the file has {size:,}; get it again, or wait until it "
+            "is written"
         )
     return GGUFHeader(
         version=version,

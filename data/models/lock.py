@@ -56,8 +56,9 @@ def read_pin(entry: ModelEntry, registry: Registry) -> Pin | None:
 
 
 def write_pin(entry: ModelEntry, registry: Registry, pin: Pin) -> None:
+    found = {name: value for name, value in asdict(pin).items() if value != ()}
     with _exclusive():
-        _write_all({**_read_all(), _key(entry, registry): {"id": entry.id, **asdict(pin)}})
+        _write_all({**_read_all(), _key(entry, registry): {"id": entry.id, **found}})
 
 
 def forget_pins(model_id: str) -> None:

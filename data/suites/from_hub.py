@@ -91,8 +91,8 @@ def _load(name: str, suite: HubSuite) -> Iterable[Mapping[str, Any]]:
         raise SuiteError(
             f"suite {name} comes from the Hub through 'datasets', which is not installed here: pip install {_DATASETS}"
         ) from None
-    check_access()
     try:
+        check_access()
         found: Iterable[Mapping[str, Any]] = datasets.load_dataset(suite.repo, suite.config, split=suite.split)
     except Exception as error:  # the library raises many kinds, its dependencies' too
         reason = " ".join(str(error).split())[:200] or type(error).__name__
