@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8501
 TEST = .venv-test/bin/python -m
 
-.PHONY: app screenshots setup setup-train setup-test llama-bench test check format
+.PHONY: app screenshots setup setup-train setup-test llama-bench peers test check format
 
 app: setup
 	@.venv/bin/python -m app.serve --port $(PORT)
@@ -19,6 +19,12 @@ setup-test:
 
 llama-bench: setup
 	@$(PYTHON) scripts/build_llama.py --llama-bench
+
+peers:
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-peers.txt
+	@.venv-peers/bin/python scripts/ifeval_reference.py
+	@git diff --stat --exit-code tests/benchmarks/graders/ifeval_pairs.json
 
 test: setup-test
 	$(TEST) pytest

@@ -9,7 +9,7 @@ import streamlit as st
 from app import runtime
 from benchmarks.analysis.changes import compare_runs
 from benchmarks.analysis.claims import claims
-from benchmarks.analysis.filters import Choice, narrowed
+from benchmarks.analysis.filters import Filters, narrowed
 from benchmarks.analysis.points import joined_points
 from benchmarks.analysis.verdict import verdict
 from benchmarks.analysis.waterfall import waterfall
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.analysis.changes import Changes
     from benchmarks.analysis.claims import Claim
     from benchmarks.analysis.verdict import Verdict
-    from benchmarks.analysis.waterfall import Step
+    from benchmarks.analysis.waterfall import WaterfallStep
     from benchmarks.statistics.factorial import Factorial
 
 State = tuple[Any, ...]
@@ -44,7 +44,7 @@ def _runs_as_of(state: State, where: tuple[str, ...]) -> Found:
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def points_of(state: State, choice: Choice, axis: str, _runs: Sequence[Run]) -> "pd.DataFrame":
+def points_of(state: State, choice: Filters, axis: str, _runs: Sequence[Run]) -> "pd.DataFrame":
     return joined_points(narrowed(_runs, choice), machine=choice.machine, axis=axis)
 
 
@@ -69,7 +69,7 @@ def factorial_of(state: State, suite: str | None, _runs: Sequence[Run]) -> "tupl
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def waterfall_of(state: State, model: str, suite: str | None, _runs: Sequence[Run]) -> "list[Step] | str":
+def waterfall_of(state: State, model: str, suite: str | None, _runs: Sequence[Run]) -> "list[WaterfallStep] | str":
     try:
         return waterfall(_runs, model, runtime.registry(), suite=suite)
     except (RunError, RegistryError) as error:

@@ -10,7 +10,6 @@ from benchmarks.runs.read import AGAIN, CONDITIONS
 from data.errors import TradeoffError
 from data.records import build, read_toml
 
-RUNNABLE_CONDITIONS = ("timed-cold", "warm", "batched")
 ENGINES = ("llama_cpp", "scripted")
 
 
@@ -91,11 +90,10 @@ class Config:
                 raise ConfigError(f"{name} has {twice[0]!r} twice")
         if alone := [id_ for id_ in self.models if original(id_) not in self.models]:
             raise ConfigError(f"models has {alone[0]!r} without {original(alone[0])!r}; an A/A arm needs both")
-        for name, known in (("conditions", RUNNABLE_CONDITIONS), ("engine", ENGINES)):
+        for name, known in (("conditions", CONDITIONS), ("engine", ENGINES)):
             for value in self.conditions if name == "conditions" else (self.engine,):
                 if value not in known:
-                    later = " yet" if value in CONDITIONS else ""
-                    raise ConfigError(f"{name}: {value!r} cannot be run{later}; known: {', '.join(known)}")
+                    raise ConfigError(f"{name}: {value!r} cannot be run; known: {', '.join(known)}")
         if not self.name or not all(letter.isalnum() or letter in "-_." for letter in self.name) or self.name[0] == ".":
             raise ConfigError(f"name is {self.name!r}; use letters, digits, '-', '_' and '.': it names a directory")
         self._check_ranges()

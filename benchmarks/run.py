@@ -59,7 +59,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run(options: argparse.Namespace) -> "Run":
     from benchmarks.config import load_config
     from benchmarks.graders import check_suite
-    from benchmarks.measure.models import find_subjects
+    from benchmarks.measure.models import find_models
     from benchmarks.runs.read import read_run
     from data.suites.prompts import load_suite
 
@@ -70,10 +70,10 @@ def _run(options: argparse.Namespace) -> "Run":
     for suite in suites:
         check_suite(suite)
     earlier = _run_to_go_on_with(options.out, config, suites) if options.resume else None
-    subjects = find_subjects(config, say)
+    models = find_models(config, say)
     from benchmarks.measure.execute import execute
 
-    directory = execute(config, suites, subjects, out=options.out, earlier=earlier, progress_to=sys.stderr)
+    directory = execute(config, suites, models, out=options.out, earlier=earlier, progress_to=sys.stderr)
     return read_run(directory)
 
 

@@ -156,15 +156,32 @@ def _record_path(path: Path) -> Path:
     return cache_dir() / "checksums" / f"{name}.json"
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a small text file in one step; readers see the old or the new one."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace a file in one step: readers see the old or the new one, also after a loss of power.
+
+    Raises:
+        OSError: It cannot be written; the old one stays.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
+        sync_directory(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_directory(path: Path) -> None:
+    """Have the names in a directory on the disk, not in memory alone."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 # Left over for everything else on the disk.

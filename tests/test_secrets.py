@@ -22,7 +22,7 @@ from tests.gguf_bytes import model_bytes
 from tests.hub import Account, Hub, Repo
 from tests.training.published_runs import finished_run
 from training.checkpoints.base_model import resolve
-from training.config import CONFIGS_DIR, Base, Source, TrainingError, load_config
+from training.config import CONFIGS_DIR, Base, RowSource, TrainingError, load_config
 from training.publish import main as publish
 from training.rows.sources import read_source
 
@@ -196,7 +196,7 @@ def test_a_setting_that_an_error_would_quote_is_refused_everywhere(
     with pytest.raises(TrainingError, match=message):
         resolve(Base(source="hub", name="alice/base"))
     with pytest.raises((ModelError, TrainingError), match=message):
-        read_source("rows", Source(kind="hub", name="alice/rows"), load_config(CONFIGS_DIR / "tiny.toml"))
+        read_source("rows", RowSource(kind="hub", name="alice/rows"), load_config(CONFIGS_DIR / "tiny.toml"))
     backup = VoteBackup(VoteStore(tmp_path / "votes.sqlite"), "alice/votes", TOKEN)
     assert not backup._attempt(backup.restore) and message in (backup.problem or "")
     assert told().count(message) >= 3 and TOKEN not in told() + (backup.problem or "") and hub.requests == []

@@ -94,7 +94,7 @@ class Optimization:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class RowSource:
     """Where rows come from: one table under `[data.sources]`.
 
     Attributes:
@@ -152,7 +152,7 @@ class Data:
         path: Reads the only source from this local file instead.
     """
 
-    sources: Mapping[str, Source]
+    sources: Mapping[str, RowSource]
     template: Literal["base", "llama-3.1"] = "base"
     held_out: tuple[str, ...] = ()
     validation_rows: int = 200

@@ -36,8 +36,8 @@ def _command(options: argparse.Namespace) -> int:
     from benchmarks.config import Config as BenchmarkConfig
     from benchmarks.config import ConfigError
     from benchmarks.engine.contract import EngineError, LoadOptions
-    from benchmarks.engine.worker import WorkerEngine
-    from benchmarks.measure.models import find_subjects
+    from benchmarks.engine.worker_engine import WorkerEngine
+    from benchmarks.measure.models import find_models
     from data.errors import ModelError
     from training.parity.forgetting import REPLY_TOKENS, SEQUENCES, held_out, retained, table
     from training.rows.build import prepare
@@ -46,21 +46,21 @@ def _command(options: argparse.Namespace) -> int:
     if options.asked not in config.data.sources:
         raise TrainingError(f"--asked is {options.asked!r}; the sources are {', '.join(config.data.sources)}")
     try:
-        subjects = find_subjects(BenchmarkConfig(name="forgetting", models=options.models, suites=("-",)), say)
+        models = find_models(BenchmarkConfig(name="forgetting", models=options.models, suites=("-",)), say)
     except (ConfigError, ModelError) as error:
         raise TrainingError(str(error)) from None
     rows = held_out(prepare(config, runs=options.runs), options.rows)
     found = []
-    for subject in subjects:
-        if subject.path is None:
-            raise TrainingError(f"{subject.id}: {subject.error}")
+    for model in models:
+        if model.path is None:
+            raise TrainingError(f"{model.id}: {model.error}")
         load = LoadOptions(context_tokens=config.training.max_length + REPLY_TOKENS + 64, sequences=SEQUENCES)
         try:
-            engine = WorkerEngine(subject.path, load)
+            engine = WorkerEngine(model.path, load)
         except EngineError as error:
-            raise TrainingError(f"{subject.id} cannot be loaded: {error}") from None
+            raise TrainingError(f"{model.id} cannot be loaded: {error}") from None
         try:
-            found.append(retained(subject.id, subject.sha256, engine, rows, asked=options.asked))
+            found.append(retained(model.id, model.sha256, engine, rows, asked=options.asked))
         finally:
             engine.close()
         if options.json:

@@ -8,8 +8,9 @@ import streamlit as st
 from app import runtime
 from app.results.jobs import Job, JobError
 from app.views.say import say_error, say_quietly
+from benchmarks.analysis.points import model_points
 from benchmarks.charts.frame import colour_of
-from benchmarks.charts.scatter import model_points, scatter
+from benchmarks.charts.scatter import scatter
 from benchmarks.runs.read import RunError, read_run
 from data.models.fetch import local_path
 from data.models.registry import load_registry

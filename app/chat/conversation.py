@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from app.chat.lanes import Lane, LaneRequest
 from app.chat.shares import Receipt
-from benchmarks.engine.contract import Message, Request, Sampling
+from benchmarks.engine.contract import Request, Sampling
+from data.message import Message
 
 REPORT_PROMPTS = (
     "Continue the fibonnaci sequence: 1, 1, 2, 3, 5, 8,",

@@ -11,10 +11,11 @@ from app.views.charts import show_chart, show_selectable
 from app.views.samples import show_method, show_samples
 from app.views.say import say_quietly
 from benchmarks.analysis.depth import depth_points
-from benchmarks.analysis.filters import Choice, options
+from benchmarks.analysis.filters import Filters, options
+from benchmarks.analysis.points import AXES
 from benchmarks.charts.effects import factorial_chart, factorial_words
 from benchmarks.charts.frame import colour_of
-from benchmarks.charts.scatter import AXES, scatter
+from benchmarks.charts.scatter import scatter
 from benchmarks.charts.speed import depth_chart
 from benchmarks.runs.read import Run
 
@@ -57,7 +58,7 @@ def show_overview(state: State, runs: tuple[Run, ...]) -> None:
     show_depth(runs)
 
 
-def show_filters(runs: tuple[Run, ...]) -> Choice:
+def show_filters(runs: tuple[Run, ...]) -> Filters:
     popover = st.popover("Filter", icon=":material/filter_alt:", key="filter", on_change="rerun")
     if popover.open:
         possible = options(runs)
@@ -66,7 +67,7 @@ def show_filters(runs: tuple[Run, ...]) -> Choice:
                 st.pills(title, possible[name], selection_mode="multi", key=f"filter_{name}", persist_state="session")
             st.pills("Speeds from (newest first)", possible["machine"], key="filter_machine", persist_state="session")
     chosen = {name: tuple(st.session_state.get(f"filter_{name}") or ()) for name in FILTERS}
-    return Choice(**chosen, machine=st.session_state.get("filter_machine"))
+    return Filters(**chosen, machine=st.session_state.get("filter_machine"))
 
 
 def show_points_table(points: Any) -> None:

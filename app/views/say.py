@@ -17,9 +17,5 @@ def say_info(text: str) -> None:
     st.info(inert_markdown(text), icon=":material/info:")
 
 
-def say_success(text: str) -> None:
-    st.success(inert_markdown(text))
-
-
 def say_quietly(text: str) -> None:
     st.caption(inert_markdown(text))

@@ -8,7 +8,7 @@ from benchmarks.runs.read import Row, Run
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class Filters:
     """What to keep; empty keeps all. Timings of fixed shapes belong to no suite, and stay.
 
     Attributes:
@@ -31,9 +31,9 @@ _FACTS = {"quantizations": "quantization", "ranks": "rank", "sizes": "size"}
 
 
 def options(runs: Iterable[Run]) -> dict[str, list[str]]:
-    """What each field of a `Choice` can be, given these runs; machines newest first, the rest by name."""
+    """What each field of a `Filters` can be, given these runs; machines newest first, the rest by name."""
     runs = list(runs)
-    found: dict[str, set[str]] = {field.name: set() for field in fields(Choice)}
+    found: dict[str, set[str]] = {field.name: set() for field in fields(Filters)}
     for run in runs:
         for row in run.rows:
             if row.is_answer:
@@ -45,7 +45,7 @@ def options(runs: Iterable[Run]) -> dict[str, list[str]]:
     return {name: sorted(values) for name, values in found.items()} | {"machine": machines(runs)}
 
 
-def narrowed(runs: Sequence[Run], choice: Choice) -> list[Run]:
+def narrowed(runs: Sequence[Run], choice: Filters) -> list[Run]:
     """The runs with only the rows that were chosen; those without any are left out."""
     if not choice.any:
         return list(runs)
@@ -58,13 +58,13 @@ def narrowed(runs: Sequence[Run], choice: Choice) -> list[Run]:
     return kept
 
 
-def _asked(row: Row, choice: Choice) -> bool:
+def _asked(row: Row, choice: Filters) -> bool:
     if not row.is_answer:
         return True
     return (not choice.suites or row.suite in choice.suites) and (not choice.kinds or row.kind in choice.kinds)
 
 
-def _wanted(facts: Mapping[str, object], choice: Choice) -> bool:
+def _wanted(facts: Mapping[str, object], choice: Filters) -> bool:
     return all(not (wanted := getattr(choice, name)) or _fact(facts, key) in wanted for name, key in _FACTS.items())
 
 

@@ -26,7 +26,7 @@ class Link:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class WaterfallStep:
     """One link with what it changed; None where it was not measured.
 
     Attributes:
@@ -66,7 +66,7 @@ def chain(model: str, registry: Registry, *, measured: Sequence[str] | None = No
 
 def waterfall(
     runs: Run | Sequence[Run], model: str, registry: Registry, *, suite: str | None = None, condition: str | None = None
-) -> list[Step]:
+) -> list[WaterfallStep]:
     """What each step on the way to `model` changed.
 
     Args:
@@ -94,13 +94,13 @@ def _step(
     changes: Sequence[PairComparison | None],
     sizes: Mapping[str, int | None],
     runs: Sequence[Run],
-) -> Step:
+) -> WaterfallStep:
     link, before = links[place], links[place - 1] if place else None
     change = changes[place - 1] if place else None
     first = changes[0] if changes else None
     share = change.share_a if change else first.share_b if first and not place else None
     size, earlier = sizes.get(link.model), sizes.get(before.model) if before else None
-    return Step(
+    return WaterfallStep(
         link=link,
         share_correct=share,
         change=change,

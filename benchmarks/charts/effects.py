@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.analysis.waterfall import Step
+from benchmarks.analysis.waterfall import WaterfallStep
 from benchmarks.charts.frame import PALETTE, ends, framed
 from benchmarks.statistics.factorial import Factorial
 from benchmarks.statistics.stats import Interval, wilson
@@ -56,7 +56,7 @@ def factorial_words(effects: Factorial) -> str:
     )
 
 
-def waterfall_chart(steps: Sequence[Step]) -> "alt.HConcatChart":
+def waterfall_chart(steps: Sequence[WaterfallStep]) -> "alt.HConcatChart":
     """Quality, size and speed along the steps from a base to a model, one row a step.
 
     Raises:
@@ -88,7 +88,7 @@ def waterfall_chart(steps: Sequence[Step]) -> "alt.HConcatChart":
     )
 
 
-def waterfall_words(steps: Sequence[Step]) -> str:
+def waterfall_words(steps: Sequence[WaterfallStep]) -> str:
     """The steps in words: what changed quality, and by how much."""
     parts = []
     for step in steps:
@@ -98,7 +98,7 @@ def waterfall_words(steps: Sequence[Step]) -> str:
     return "From the base to the model: " + "; ".join(parts) + "."
 
 
-def _row(number: int, step: Step) -> dict[str, object]:
+def _row(number: int, step: WaterfallStep) -> dict[str, object]:
     change = step.change
     tone = UNSURE if change is None or not change.separable else BETTER if change.difference > 0 else WORSE
     size = step.size_change_bytes

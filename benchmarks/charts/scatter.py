@@ -3,15 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from benchmarks.analysis.points import AXES, COLUMNS, joined_points, model_points
+from benchmarks.analysis.points import AXES
 from benchmarks.charts.frame import FRONTIER_COLOUR, colour_of
 from benchmarks.statistics.frontier import frontier
 
 if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
-
-__all__ = ["AXES", "COLUMNS", "QUALITY_TITLE", "SPEED_TITLE", "joined_points", "model_points", "scatter"]
 
 SPEED_TITLE = AXES["decode_tok_per_s"].title
 QUALITY_TITLE = "Graded quality (share correct)"

@@ -19,8 +19,9 @@ from jinja2.nodes import Filter, Name, Node, Scope, Test
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from benchmarks.engine.contract import EngineError, Message, TemplateSwitch
+from benchmarks.engine.contract import EngineError, TemplateSwitch
 from benchmarks.engine.typed_text import ControlTokens, Rendered, render_typed
+from data.message import Message
 
 # Llama-3's template prints today's date: pinned, or the same prompt changes from day to day.
 PINNED_DATE = datetime.datetime(2024, 7, 26)

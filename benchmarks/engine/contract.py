@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from data.errors import TradeoffError
+from data.message import Message
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
-Role = Literal["system", "user", "assistant"]
 TemplateSwitch = bool | int | float | str
 
 DEFAULT_CONTEXT_TOKENS = 4096
@@ -25,12 +25,6 @@ MAX_STOPS, MAX_STOP_CHARACTERS = 16, 200
 
 class EngineError(TradeoffError):
     """A request or a model that cannot be served; the message is one line and says what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Message:
-    role: Role
-    content: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,14 +137,12 @@ class Started:
 
     Attributes:
         prompt_sha256: Of the rendered prompt's UTF-8 text, or of its token ids where there is no text.
-        rendered_prompt: The text given to the tokenizer; empty for `prompt_tokens`.
     """
 
     id: int
     prompt_tokens: int
     cached_tokens: int
     prompt_sha256: str
-    rendered_prompt: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +223,21 @@ class Engine(Protocol):
 
     @property
     def info(self) -> ModelInfo: ...
+
+    @property
+    def pid(self) -> int | None:
+        """The process that it runs in, where that is its own; None within this one."""
+        return None
+
+    @property
+    def death(self) -> str | None:
+        """What ended its process, in one line; None while it lives."""
+        return None
+
+    @property
+    def peak_rss_bytes(self) -> int | None:
+        """Its process's highest resident memory so far; None within this one, which holds more than the model."""
+        return None
 
     def submit(self, request: Request) -> int:
         """Admit a request and return its id. Nothing is computed yet.

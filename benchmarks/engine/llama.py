@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.engine.contract import (
+    Engine,
     EngineError,
     Event,
     FinishReason,
@@ -28,7 +29,7 @@ from benchmarks.engine.load_memory import refuse_if_too_large
 from benchmarks.engine.machine import usable_threads
 from benchmarks.engine.prompt_tokens import PromptReader
 from benchmarks.engine.reply_text import ReplyText
-from benchmarks.engine.slots import Reply, Slot, choose_slot, common_prefix
+from benchmarks.engine.slots import GrowingReply, Slot, choose_slot, common_prefix
 from data.files import model_files
 from data.gguf.facts import why_no_text
 from data.gguf.header import GGUFError
@@ -44,7 +45,7 @@ _WORTH_COPYING = 8
 """Tokens; copying a sequence's cache takes about as long as reading a few."""
 
 
-class LlamaEngine:
+class LlamaEngine(Engine):
     """See the module docstring; implements `benchmarks.engine.contract.Engine`. `cancel` may be called from any thread.
 
     Raises:
@@ -66,9 +67,9 @@ class LlamaEngine:
         template = self._prompts.template
         self._slots = [Slot(index=i) for i in range(options.sequences)]
         self._bulk = options.bulk
-        self._queue: deque[Reply] = deque()
+        self._queue: deque[GrowingReply] = deque()
         self._next_id = 1
-        self._prefilling: Reply | None = None
+        self._prefilling: GrowingReply | None = None
         self._prefill_tok_per_s: float | None = None
         self._info = ModelInfo(
             description=self._model.description,
@@ -99,7 +100,7 @@ class LlamaEngine:
                 f"the prompt has {len(prompt):,} tokens, the context holds {self._info.context_tokens:,}; "
                 "shorten the prompt or start a new chat"
             )
-        reply = Reply(
+        reply = GrowingReply(
             id=self._next_id,
             request=request,
             rendered=rendered,
@@ -261,7 +262,7 @@ class LlamaEngine:
         wanted = (self._prefill_tok_per_s or 64.0) * min(budget_s, 60.0)
         return max(_SMALLEST_CHUNK, min(self._model.batch_tokens, math.floor(wanted / 16) * 16))
 
-    def _accept(self, slot: Slot, reply: Reply, token: int) -> list[Event]:
+    def _accept(self, slot: Slot, reply: GrowingReply, token: int) -> list[Event]:
         """Take a drawn token into the reply, and end the reply where it is due."""
         sampling = reply.request.sampling
         if self._model.is_end(token) and not sampling.ignore_eos:
@@ -289,7 +290,7 @@ class LlamaEngine:
                 events += self._finish(slot, slot.reply, "cancelled")
         return events
 
-    def _finish(self, slot: Slot | None, reply: Reply, reason: FinishReason) -> list[Event]:
+    def _finish(self, slot: Slot | None, reply: GrowingReply, reason: FinishReason) -> list[Event]:
         events: list[Event] = []
         if rest := reply.text.finish():
             events.append(reply.delta(rest))

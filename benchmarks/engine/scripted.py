@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from benchmarks.engine.contract import (
     Delta,
+    Engine,
     EngineError,
     Event,
     Finished,
@@ -54,7 +55,7 @@ class _Reply:
     stopped: FinishReason | None = field(default=None)
 
 
-class ScriptedEngine:
+class ScriptedEngine(Engine):
     """See the module docstring; implements `benchmarks.engine.contract.Engine`."""
 
     def __init__(self, path: Path, options: LoadOptions) -> None:
@@ -160,7 +161,6 @@ class ScriptedEngine:
             prompt_tokens=len(reply.prompt),
             cached_tokens=reply.cached,
             prompt_sha256=hashlib.sha256(rendered.encode(errors="replace")).hexdigest(),
-            rendered_prompt=rendered,
         )
 
     def _advance(self, request_id: int, reply: _Reply, *, batch: int) -> list[Event]:

@@ -20,11 +20,11 @@ class Slot:
     index: int
     tokens: list[int] = field(default_factory=list)
     used_at: float = 0.0
-    reply: "Reply | None" = None
+    reply: "GrowingReply | None" = None
 
 
 @dataclass(kw_only=True)
-class Reply:
+class GrowingReply:
     id: int
     request: Request
     rendered: str
@@ -49,7 +49,6 @@ class Reply:
             prompt_tokens=len(self.prompt),
             cached_tokens=cached_tokens,
             prompt_sha256=hashlib.sha256(fingerprint.encode(errors="replace")).hexdigest(),
-            rendered_prompt=self.rendered,
         )
 
     def delta(self, text: str) -> Delta:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
-from benchmarks.engine.contract import EngineError, Message
+from benchmarks.engine.contract import EngineError
+from data.message import Message
 from data.records import whole_characters
 
 Render = Callable[[Sequence[Message]], Sequence[str]]

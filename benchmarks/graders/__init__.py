@@ -1,21 +1,27 @@
 """Deterministic graders: pure functions of an answer, looked up by name and configured in the suite, not in code.
 
 A configuration is an object with the grader's name and its options: `{"name": "numeric", "value": 42}`.
-A new grader is one function and one line in `GRADERS`.
+A new grader is one function and one line in `GRADERS`. Each is given the visible answer: no thinking trace, NFC.
 """
 
+import functools
 import inspect
-import types
-import typing
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
-from benchmarks.graders import form, ifeval, numbers, structure, words
-from benchmarks.graders.grade import Grade, Grader, GraderError
+from benchmarks.graders import choice, form, ifeval, numbers, structure, words
+from benchmarks.graders.grade import Grade, Grader, GraderError, shown
+from benchmarks.graders.visible import Visible, visible
+from data.records import did_you_mean, fits
 from data.suites.prompts import Prompt, Suite
 
-__all__ = ["GRADERS", "Grade", "Grader", "GraderError", "check_suite", "grade"]
+__all__ = ["GRADERS", "VERSION", "Grade", "Grader", "GraderError", "Visible", "check_suite", "grade", "visible"]
+
+VERSION = 2
+"""Of what graders say: one more whenever an answer may be graded otherwise than before. Runs note it in `run.json`.
+
+2: the visible answer alone, and the final answer in it, in every writing of numbers and letters.
+"""
 
 
 def all_of(answer: str, *, graders: Sequence[Mapping[str, Any]]) -> Grade:
@@ -30,9 +36,17 @@ def all_of(answer: str, *, graders: Sequence[Mapping[str, Any]]) -> Grade:
     return Grade(value=1.0, reason="; ".join(dict.fromkeys(each.reason for each in grades)))
 
 
-GRADERS: dict[str, Grader] = {
+def _of_visible(grader: Grader) -> Grader:
+    @functools.wraps(grader)
+    def graded(answer: str, **options: Any) -> Grade:
+        return grader(visible(answer).answer, **options)
+
+    return graded
+
+
+_ALL: dict[str, Grader] = {
     "all": all_of,
-    "choice": words.choice,
+    "choice": choice.choice,
     "contains": structure.contains,
     "exact": words.exact,
     "format": form.form,
@@ -45,26 +59,47 @@ GRADERS: dict[str, Grader] = {
     "regex": structure.regex,
     "sequence": numbers.sequence,
 }
+GRADERS: dict[str, Grader] = {name: _of_visible(grader) for name, grader in _ALL.items()}
 
 
 def grade(prompt: Prompt, answer: str) -> Grade:
     """Grade one answer with the prompt's grader; run `check_suite` first. Repeating the question is wrong."""
-    if words.normalised(answer) == words.normalised(prompt.text):
+    said = visible(answer).answer
+    if len(said) < 2 * len(prompt.text) + 99 and words.normalised(said) == _question(prompt.text):
         return Grade(value=0.0, reason="repeats the question")
-    return _call(prompt.grader, answer)
+    return _call(prompt.grader, said)
+
+
+@functools.lru_cache(maxsize=4096)
+def _question(text: str) -> str:
+    return words.normalised(text)
 
 
 def check_suite(suite: Suite) -> None:
     """Find every mistake in the graders' configuration before any work is done.
 
     Raises:
-        GraderError: An unknown grader or option, a missing one, or a value that makes no sense; names suite and prompt.
+        GraderError: An unknown grader or option, a missing one, a value that makes no sense, or an example answer that
+            is not graded as the suite says; names suite and prompt.
     """
     for prompt in suite.prompts:
         try:
             _call(prompt.grader, "")  # graders check their options whatever the answer
+            _check_example(prompt, "right", prompt.right, 1.0)
+            _check_example(prompt, "wrong", prompt.wrong, 0.0)
         except GraderError as error:
             raise GraderError(f"suite {suite.name}, prompt {prompt.id!r}: {error}") from None
+
+
+def _check_example(prompt: Prompt, name: str, example: str | None, expected: float) -> None:
+    if example is None:
+        return
+    found = grade(prompt, example)
+    if found.value not in (expected, None):
+        raise GraderError(
+            f"its example {name!r} is graded {'wrong' if expected else 'right'} ({shown(found.reason, 200)}); "
+            "correct the grader's options or the example"
+        )
 
 
 def _call(config: Mapping[str, Any], answer: str) -> Grade:
@@ -74,19 +109,19 @@ def _call(config: Mapping[str, Any], answer: str) -> Grade:
     grader = GRADERS.get(config["name"])
     if grader is None:
         raise GraderError(
-            f"unknown grader {config['name']!r}; known: {', '.join(GRADERS)}{_hint(config['name'], GRADERS)}"
+            f"unknown grader {config['name']!r}; known: {', '.join(GRADERS)}{did_you_mean(config['name'], GRADERS)}"
         )
     _check_options(config["name"], grader, options)
     return grader(answer, **options)
 
 
 def _check_options(name: str, grader: Callable[..., Grade], options: Mapping[str, Any]) -> None:
-    parameters = {key: value for key, value in inspect.signature(grader).parameters.items() if key != "answer"}
+    parameters = _parameters(grader)
     for key, value in options.items():
         if key not in parameters:
             known = ", ".join(parameters)
-            raise GraderError(f"grader {name!r}: unknown option {key!r}; known: {known}{_hint(key, parameters)}")
-        if not _fits(value, parameters[key].annotation):
+            raise GraderError(f"grader {name!r}: unknown option {key!r}; known: {known}{did_you_mean(key, parameters)}")
+        if not fits(value, parameters[key].annotation):
             wanted = inspect.formatannotation(parameters[key].annotation).replace("collections.abc.", "")
             raise GraderError(f"grader {name!r}: option {key} is {value!r}; expected {wanted}")
     for key, parameter in parameters.items():
@@ -94,22 +129,6 @@ def _check_options(name: str, grader: Callable[..., Grade], options: Mapping[str
             raise GraderError(f"grader {name!r}: option {key!r} is missing")
 
 
-def _hint(name: str, known: Mapping[str, Any]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _fits(value: object, annotation: Any) -> bool:
-    """Whether a JSON value is of an annotated type; enough for the annotations that graders use."""
-    if annotation is Any:
-        return True
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (types.UnionType, typing.Union):
-        return any(_fits(value, argument) for argument in arguments)
-    if origin is Sequence:
-        return isinstance(value, list | tuple) and all(_fits(item, arguments[0]) for item in value)
-    if origin is Mapping:
-        return isinstance(value, dict) and all(_fits(item, arguments[1]) for item in value.values())
-    if annotation in (int, float):
-        return isinstance(value, int | float if annotation is float else int) and not isinstance(value, bool)
-    return isinstance(value, annotation)
+@functools.cache
+def _parameters(grader: Callable[..., Grade]) -> dict[str, inspect.Parameter]:
+    return {key: value for key, value in inspect.signature(grader).parameters.items() if key != "answer"}

@@ -7,8 +7,9 @@ from benchmarks.graders.grade import Grade, GraderError, right, shown, wrong
 from benchmarks.graders.words import body, mentions
 
 _BULLET = re.compile(r"^\s*(?:[-*•+]|\d{1,2}[.)])\s+\S", re.MULTILINE)
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)*]*(?=\s|$)")
-_ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|e\.g|i\.e|etc)\.", re.IGNORECASE)
+_LIST_MARK = re.compile(r"^\s*(?:\(?(?:\d{1,2}|[A-Za-z])[.)]|[-*•+])\s+", re.MULTILINE)
+_UNIT_AT_END = re.compile(r"(\d\s?[a-zµ]{1,3})\.(?=\s+[A-Z])")
+"""A full stop after "3.5 m", which the splitter takes for an abbreviation."""
 
 Count = int | Sequence[int]
 
@@ -19,13 +20,18 @@ def word_count(text: str) -> int:
 
 
 def sentence_count(text: str) -> int:
-    """Ends of sentences, plus an unfinished last one. A line that ends without a mark ends a sentence too."""
-    return sum(_sentences_in(line) for line in _ABBREVIATION.sub("abbr", text).splitlines() if word_count(line))
+    """Ends of sentences, plus an unfinished last one. A line that ends without a mark ends a sentence too.
+
+    Marks of lists are none, abbreviations and initials neither: the splitter is sentencex's.
+    """
+    return sum(_sentences_in(line) for line in _LIST_MARK.sub("", text).splitlines() if word_count(line))
 
 
 def _sentences_in(line: str) -> int:
-    pieces = [piece for piece in _SENTENCE_END.split(line) if word_count(piece)]
-    return max(1, len(pieces))
+    import sentencex
+
+    ended = _UNIT_AT_END.sub(r"\1!", line.replace("**", ""))
+    return max(1, sum(1 for sentence in sentencex.segment("en", ended) if word_count(sentence)))
 
 
 def line_count(text: str) -> int:

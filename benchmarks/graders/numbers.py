@@ -4,43 +4,25 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+from benchmarks.graders.final import Final, final_number, first_number
 from benchmarks.graders.grade import Grade, GraderError, right, shown, wrong
+from benchmarks.graders.numerals import LETTER, Numeral, is_small_word, numerals
+from benchmarks.graders.typography import plain
 
-_UNSIGNED = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
-_NUMBER = re.compile(
-    rf"(?<![\w.])(?P<number>(?:(?<![\d)])-)?{_UNSIGNED}|(?<!\d)-?\.\d+)(?:\s*/\s*(?P<divisor>\d+))?(?!\d)"
-)
-_STATED = re.compile(r"\banswer\b(?:\s+is|\s*[:=])+(?:(?![-−]?\.?\d)\W)*", re.IGNORECASE)
-_RESULT = re.compile(rf"=\s*(-?{_UNSIGNED})")
 _MAX_QUANTITIES = 5
-
-_UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
-_UNITS += "seventeen eighteen nineteen".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_WORD_VALUES = {word: value for value, word in enumerate(_UNITS)} | {
-    word: 10 * value for value, word in enumerate(_TENS, start=2)
-}
-_NUMBER_WORDS = re.compile(
-    rf"\b(?:(?:{'|'.join(_TENS)})[- ](?:{'|'.join(_UNITS[1:10])})|{'|'.join([*_TENS, *reversed(_UNITS)])})\b",
-    re.IGNORECASE,
-)
-
-
-def numbers(text: str) -> list[float]:
-    """Numbers as they appear: 1,083 is one, 3/4 is 0.75; where there are no digits, words up to ninety-nine count."""
-    plain = text.replace("−", "-").replace("*", " ").replace("$", " ").replace("\\", " ")
-    found = [_value(match["number"], match["divisor"]) for match in _NUMBER.finditer(plain)]
-    return found or [_spelled(match[0]) for match in _NUMBER_WORDS.finditer(text)]
+_MAX_CHARACTERS = 16_000
+_YEARS = (1000, 2100)
 
 
 def numeric(answer: str, *, value: float, tolerance: float = 1e-9, take: str = "final") -> Grade:
-    """The number that the answer ends on.
+    r"""The number that a person would take for the answer, however it is written.
 
-    That is the number after the last "the answer is", else the last number written, so that a model may show its work
-    but cannot win by listing candidates. An answer without a number is wrong, not ungradable.
+    That is the one in a box or after the last "the answer is", else the last result written, so that a model may show
+    its work but cannot win by listing candidates: "41 or 42" and "40 to 42" are wrong, as is an answer without a
+    number. A percentage is right as the number before the sign and as a hundredth of it.
 
     Args:
-        value: The right number.
+        value: The right number; where it may be a year, the years and days of dates count as numbers.
         tolerance: Largest accepted absolute difference.
         take: "final" as above, or "first" for questions whose answer is followed by further numbers.
     """
@@ -48,15 +30,19 @@ def numeric(answer: str, *, value: float, tolerance: float = 1e-9, take: str = "
     _check_tolerance(tolerance)
     if take not in ("final", "first"):
         raise GraderError(f"take is {take!r}; known: final, first")
-    stated = _STATED.split(answer)
-    after = numbers(stated[-1]) if len(stated) > 1 else []
-    found = numbers(answer)
-    if not found:
-        return wrong("states no number")
-    given = found[0] if take == "first" else after[0] if after else found[-1]
-    if math.isclose(given, value, rel_tol=1e-9, abs_tol=tolerance):
-        return right(f"says {given:g}")
-    return wrong(f"says {given:g}, not {value:g}")
+    is_year = _YEARS[0] <= value <= _YEARS[1]
+    given = first_number(answer) if take == "first" else final_number(answer, dates=is_year)
+    if given.value is None:
+        return wrong(given.instead)
+    if _is_right(given, value, tolerance):
+        return right(f"says {_written(given.value)}")
+    return wrong(f"says {_written(given.value)}, not {_written(value)}")
+
+
+def _is_right(given: Final, value: float, tolerance: float) -> bool:
+    assert given.value is not None
+    meant = (given.value, given.value / 100) if given.percent else (given.value,)
+    return any(math.isclose(each, value, rel_tol=1e-9, abs_tol=tolerance) for each in meant)
 
 
 def sequence(answer: str, *, items: Sequence[float]) -> Grade:
@@ -66,17 +52,20 @@ def sequence(answer: str, *, items: Sequence[float]) -> Grade:
     """
     if len(items) < 2:
         raise GraderError(f"items has {len(items)}; a sequence needs at least 2 numbers")
-    stated = numbers(answer)
-    results = [_value(match[1], None) for match in _RESULT.finditer(answer)]
+    for item in items:
+        _check_number("an item", item)
+    text = plain(answer[:_MAX_CHARACTERS])
+    every = numerals(text, lists=True)
+    found = [each for each in every if not is_small_word(each)] or every
+    stated = [each.value for each in found]
+    results = [each.value for each in found if text[: each.start].rstrip().endswith("=")]
     wanted = [float(item) for item in items]
-    written = ", ".join(f"{item:g}" for item in wanted)
+    written = ", ".join(map(_written, wanted))
     if _runs_in(wanted, stated) or _runs_in(wanted, results):
         return right(f"continues {written}")
     if not stated:
         return wrong("states no number")
-    return wrong(
-        f"does not continue {written}; its numbers end on {shown(', '.join(f'{item:g}' for item in stated[-6:]))}"
-    )
+    return wrong(f"does not continue {written}; its numbers end on {shown(', '.join(map(_written, stated[-6:])))}")
 
 
 def quantity(answer: str, *, value: float, units: Mapping[str, float], tolerance: float) -> Grade:
@@ -93,30 +82,36 @@ def quantity(answer: str, *, value: float, units: Mapping[str, float], tolerance
     _check_tolerance(tolerance)
     if not units or any(not isinstance(factor, int | float) or factor <= 0 for factor in units.values()):
         raise GraderError("units must map each spelling to a positive factor")
-    spellings = {unit.casefold(): factor for unit, factor in units.items()}
-    longest_first = sorted(map(re.escape, spellings), key=len, reverse=True)
-    pattern = rf"(?<![\w.])({_UNSIGNED})[\s-]*({'|'.join(longest_first)})(?!\w)"
-    found = {
-        _value(number, None) * spellings[unit.casefold()]
-        for number, unit in re.findall(pattern, answer.replace("*", ""), re.IGNORECASE)
-    }
-    listed = ", ".join(f"{item:g}" for item in sorted(found))
+    found = _quantities(plain(answer[:_MAX_CHARACTERS]), {unit.casefold(): factor for unit, factor in units.items()})
+    listed = ", ".join(map(_written, sorted(found)))
     if not found:
         return wrong(f"states no quantity in {', '.join(units)}")
     if len(found) > _MAX_QUANTITIES:
         return wrong(f"states {len(found)} different quantities: {shown(listed)}")
     if any(math.isclose(item, value, rel_tol=0, abs_tol=tolerance * abs(value)) for item in found):
         return right(f"states {listed}")
-    return wrong(f"states {listed}, not {value:g}")
+    return wrong(f"states {listed}, not {_written(value)}")
 
 
-def _value(number: str, divisor: str | None) -> float:
-    value = float(number.replace(",", ""))
-    return value / float(divisor) if divisor and float(divisor) else value
+def _quantities(text: str, units: Mapping[str, float]) -> set[float]:
+    """Every number with a unit after it, converted."""
+    longest_first = "|".join(sorted(map(re.escape, units), key=len, reverse=True))
+    unit = re.compile(rf"[\s-]*({longest_first})(?![{LETTER}\d])", re.IGNORECASE)
+    found = set()
+    for each in numerals(text):
+        if match := unit.match(text, _unit_start(text, each)):
+            found.add(each.value * units[match[1].casefold()])
+    return found
 
 
-def _spelled(words: str) -> float:
-    return float(sum(_WORD_VALUES[word] for word in re.split(r"[- ]", words.casefold())))
+def _unit_start(text: str, number: Numeral) -> int:
+    """Where its unit may begin: a percent sign is read as a part of the number, and is a unit too."""
+    return text.rfind("%", number.start, number.end) if number.percent and text[number.end - 1] == "%" else number.end
+
+
+def _written(number: float) -> str:
+    """A number for a reason: whole ones in full, others with six digits."""
+    return f"{number:.0f}" if abs(number) < 1e15 and number == round(number) else f"{number:g}"
 
 
 def _runs_in(wanted: list[float], found: list[float]) -> bool:
@@ -125,7 +120,11 @@ def _runs_in(wanted: list[float], found: list[float]) -> bool:
 
 
 def _check_number(name: str, value: float) -> None:
-    if not math.isfinite(value):
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        raise GraderError(f"{name} has more than 308 digits; expected a smaller number") from None
+    if not finite:
         raise GraderError(f"{name} is {value}; expected a finite number")
 
 

@@ -2,28 +2,29 @@
 
 import json
 import re
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from benchmarks.graders import bounded
 from benchmarks.graders.grade import MAX_ANSWER_CHARACTERS, Grade, GraderError, right, shown, wrong
 from benchmarks.graders.words import body, normalised
 
-_REGEX_CHILD = Path(__file__).with_name("regex_child.py")
-_REGEX_TIME_LIMIT_S = 2.0
+_OPENS_JSON = re.compile(r"""\{\s*(?:["'}\[{]|\w+\s*:)|\[""")
+"""A brace that cannot be JSON, broken JSON included, is prose: "a { opens it"."""
+
+_ASIDE = re.compile(r"\[\s*\d{0,3}(?:\s*,\s*\d{1,3})*\s*\]|\{\s*\}")
+"""A reference such as [1], or empty brackets: JSON only where there is no other."""
 
 
 def json_schema(answer: str, *, schema: Mapping[str, Any], only: bool = False) -> Grade:
-    """The first JSON object or array in the answer satisfies the schema.
+    """The first JSON object or array in the answer, of the type that the schema names, satisfies it.
 
     Text around it is allowed unless `only` is set; a code fence always is. An answer without JSON is wrong. Schemas
     have no `pattern` here (an untrusted pattern can run for ever: use `regex`) and no references.
     """
     _check_schema(schema)
     text = body(answer)[:MAX_ANSWER_CHARACTERS]
-    found = _first_json(text)
+    found = _first_json(text, schema.get("type"))
     if found is None:
         return wrong("contains no valid JSON object or array")
     value, rest = found
@@ -52,8 +53,23 @@ def _check_schema(schema: Mapping[str, Any]) -> None:
         raise GraderError(f"schema is not a JSON schema ({error.message})") from None
 
 
-def _first_json(text: str) -> tuple[Any, str] | None:
-    """The first object or array that parses, and the text around it; never a part of one that does not."""
+def _first_json(text: str, kind: object) -> tuple[Any, str] | None:
+    """The first object or array that parses, and the text around it; never a part of one that does not.
+
+    One of another kind than the schema's counts only where there is none of its kind.
+    """
+    found = list(_every_json(text))
+    right_kind = {"object": dict, "array": list}.get(str(kind), (dict, list))
+    for start, end, value in [
+        *(each for each in found if isinstance(each[2], right_kind) and not _ASIDE.fullmatch(text, each[0], each[1])),
+        *(each for each in found if isinstance(each[2], right_kind)),
+        *found,
+    ]:
+        return value, text[:start] + text[end:]
+    return None
+
+
+def _every_json(text: str) -> Iterator[tuple[int, int, Any]]:
     decoder = json.JSONDecoder(parse_constant=_refuse_constant)
     start = _next_bracket(text, 0)
     while start is not None:
@@ -62,12 +78,12 @@ def _first_json(text: str) -> tuple[Any, str] | None:
         except (ValueError, RecursionError):
             start = _next_bracket(text, _closing(text, start))
         else:
-            return value, text[:start] + text[end:]
-    return None
+            yield start, end, value
+            start = _next_bracket(text, end)
 
 
 def _next_bracket(text: str, position: int) -> int | None:
-    match = re.compile(r"[{\[]").search(text, position)
+    match = _OPENS_JSON.search(text, position)
     return match.start() if match else None
 
 
@@ -89,24 +105,21 @@ def regex(answer: str, *, pattern: str, whole: bool = False, ignore_case: bool =
     """A pattern found in the answer, or matching the whole of it.
 
     A pattern can take longer than the universe on 40 characters, and Python's `re` cannot be interrupted from another
-    thread; so it runs in a process of its own (about 20 ms) for two seconds at most. Out of time is ungradable.
+    thread; so it runs in a process of its own (see `bounded`) for two seconds at most. Out of time is ungradable.
     """
     flags = re.IGNORECASE if ignore_case else re.NOFLAG
     try:
         re.compile(pattern, flags)
     except (re.error, RecursionError, OverflowError) as error:
         raise GraderError(f"pattern {shown(pattern)} is not a regular expression ({error})") from None
-    question = {"pattern": pattern, "flags": int(flags), "whole": whole, "text": answer.strip()[:MAX_ANSWER_CHARACTERS]}
-    command = [sys.executable, "-I", "-S", str(_REGEX_CHILD)]
+    text = answer.strip()[:MAX_ANSWER_CHARACTERS]
     try:
-        child = subprocess.run(
-            command, input=json.dumps(question), capture_output=True, text=True, timeout=_REGEX_TIME_LIMIT_S, check=True
-        )
-    except subprocess.TimeoutExpired:
-        return Grade(value=None, reason=f"pattern {shown(pattern)} took longer than {_REGEX_TIME_LIMIT_S:g} s")
-    except subprocess.CalledProcessError as error:
-        return Grade(value=None, reason=f"pattern {shown(pattern)} failed ({shown(error.stderr[-200:])})")
-    return right("matches the pattern") if json.loads(child.stdout) else wrong(f"does not match {shown(pattern)}")
+        matches = bounded.ask({"task": "regex", "pattern": pattern, "flags": int(flags), "whole": whole, "text": text})
+    except bounded.OutOfTime:
+        return Grade(value=None, reason=f"pattern {shown(pattern)} took longer than {bounded.TIME_LIMIT_S:g} s")
+    except bounded.BoundedError as error:
+        return Grade(value=None, reason=f"pattern {shown(pattern)} failed ({shown(str(error))})")
+    return right("matches the pattern") if matches else wrong(f"does not match {shown(pattern)}")
 
 
 def contains(answer: str, *, texts: Sequence[str], case: bool = True) -> Grade:

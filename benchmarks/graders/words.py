@@ -1,15 +1,22 @@
-"""Graders that look for words: exact, keywords, choice, order."""
+"""Graders that look for words: exact, keywords, order."""
 
+import functools
 import re
+import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 from benchmarks.graders.grade import Grade, GraderError, right, shown, wrong
+from benchmarks.graders.statement import boxed, unwrapped
 
 _LEAD_IN = re.compile(r"\A[^\n]{0,200}:[*_ ]*\n+(?=\s*\S)")
 _FENCE = re.compile(r"\A```\w*\n(.*?)\n?```\Z", re.DOTALL)
 _EMPHASIS = re.compile(r"\*\*|__|(?<!\w)[*_`](?=\S)|(?<=\S)[*_`](?!\w)")
 _QUOTES = ("''", '""', "“”", "‘’", "«»")
-_STATED = re.compile(r"\banswer\b(?:\s+is|\s*[:=])+\s*", re.IGNORECASE)
+_STATED = re.compile(r"\banswer\b(?:\s+is|\s*[:=])+\s*|答案(?:是|为|為|[:：])\s*", re.IGNORECASE)
+_PLAIN_MARKS = str.maketrans("’‘“”−–。！？，：．", "''\"\"--.!?,:.")
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+"""Scripts without spaces between words, and Hangul, whose words take particles."""
 
 
 def body(answer: str) -> str:
@@ -23,8 +30,9 @@ def body(answer: str) -> str:
 
 
 def normalised(text: str, *, case: bool = False) -> str:
-    """Text for comparing: one space between words, plain quotes, no markdown emphasis, no closing full stop."""
-    plain = _EMPHASIS.sub("", text).translate(str.maketrans("’‘“”−–", "''\"\"--"))
+    """Text for comparing: NFC, one space between words, plain marks, no markdown emphasis, no closing full stop."""
+    plain = text if text.isascii() else unicodedata.normalize("NFC", text).translate(_PLAIN_MARKS)
+    plain = _EMPHASIS.sub("", plain)
     plain = " ".join(plain.split()).strip(" \"'").rstrip(".!").strip(" \"'")
     return plain if case else plain.casefold()
 
@@ -46,16 +54,49 @@ def exact(answer: str, *, answers: Sequence[str], case: bool = False, where: str
     text = body(answer)
     if where == "last line":
         text = text.splitlines()[-1] if text else ""
-    found = {normalised(candidate, case=case) for candidate in (text, _STATED.split(text)[-1], answer)}
+    box = boxed(answer)
+    candidates = [text, _STATED.split(text)[-1], answer, *([unwrapped(box)] if box is not None else [])]
+    found = {normalised(candidate, case=case) for candidate in candidates}
     if found & {normalised(accepted, case=case) for accepted in answers}:
         return right(f"says {shown(text)}")
     return wrong(f"says {shown(text)}, not {shown(answers[0])}")
 
 
 def mentions(text: str, word: str) -> int:
-    """How often a word or phrase occurs, whole words only, whatever the case and spacing."""
-    pattern = r"\s+".join(re.escape(part) for part in normalised(word).split())
-    return len(re.findall(rf"(?<!\w){pattern}(?!\w)", _EMPHASIS.sub("", text).replace("’", "'"), re.IGNORECASE))
+    """How often a word or phrase occurs, whole words only, whatever the case and spacing.
+
+    Where a script puts no spaces between words, a word ends where its script does, and any of its characters may begin
+    or end one: "Paris" and "法国" are in "法国的首都是Paris。". Korean words may have a particle after them.
+    """
+    text = _EMPHASIS.sub("", text).replace("’", "'")
+    return sum(1 for _ in _word_pattern(word, text.isascii()).finditer(text))
+
+
+@functools.lru_cache(maxsize=4096)
+def _word_pattern(word: str, ascii_text: bool) -> Any:
+    parts = normalised(word).split()
+    if ascii_text:
+        phrase = r"\s+".join(map(re.escape, parts))
+        return re.compile(rf"(?<!\w){phrase}(?!\w)", re.IGNORECASE)
+    import regex  # knows scripts, which re does not; slower, so only where there are any
+
+    phrase = r"\s+".join(map(regex.escape, parts))
+    before, after = _boundary(word[:1]), _boundary(word[-1:], after=True)
+    return regex.compile(rf"{before}{phrase}{after}", regex.IGNORECASE | regex.V1)
+
+
+def _boundary(edge: str, *, after: bool = False) -> str:
+    """What must not stand beside a word's first or last character."""
+    import regex
+
+    look = "!" if after else "<!"
+    if regex.match(r"[\p{Katakana}ー]", edge):
+        return rf"(?{look}[\p{{Katakana}}ー])"
+    if regex.match(r"\p{Hangul}", edge):
+        return "" if after else r"(?<!\p{Hangul})"
+    if regex.match(rf"[{_UNSPACED}]", edge):
+        return ""
+    return rf"(?{look}[\w--[{_UNSPACED}]])"
 
 
 def keywords(
@@ -88,48 +129,6 @@ def keywords(
     if not answer.strip():
         return wrong("is empty")
     return right("contains what it must, and nothing that it must not")
-
-
-def choice(answer: str, *, options: Sequence[str], answer_is: str) -> Grade:
-    """One of a few options, such as yes and no, or A to D.
-
-    Read as the answer, in this order: what follows "the answer is"; an option that opens the answer; the only option
-    named anywhere, unless after a "not". An answer that names several, or none, is wrong: naming all buys nothing.
-    """
-    if answer_is not in options:
-        raise GraderError(f"answer_is {answer_is!r} is not among the options {', '.join(options)}")
-    if len({option.casefold() for option in options}) < max(2, len(options)):
-        raise GraderError("options needs at least two different texts")
-    text = normalised(body(answer))
-    stated = _STATED.split(text)[-1]
-    first_clause = re.split(r"[.,;:\n]", stated, maxsplit=1)[0]
-    hedged = sum(_names(first_clause, option) for option in options) > 1
-    opening = [option for option in options if _opens(stated, option) and not hedged]
-    named = [option for option in options if _names(text, option)]
-    chosen = max(opening, key=len) if opening else named[0] if len(named) == 1 else None
-    if (
-        chosen
-        and not opening
-        and re.search(rf"\b(?:not|never|\w+n't)\b[^.!?]*\b{re.escape(normalised(chosen))}\b", text)
-    ):
-        return wrong(f"names {chosen!r} after a 'not'")
-    if chosen is None:
-        return wrong(f"names {' and '.join(named) if named else 'none'} of the options")
-    return (right if chosen == answer_is else wrong)(f"chose {chosen!r}")
-
-
-def _opens(text: str, option: str) -> bool:
-    """Whether the text begins with the option, also as "(B)" or "B)". After a lone "A" comes a mark, not a word."""
-    ending = r"(?=[\s.,:;)!]|$)" if len(option) > 1 else r"(?=[.,:;)!]|\s*$)"
-    return re.match(rf"\W*{re.escape(normalised(option))}{ending}", text) is not None
-
-
-def _names(text: str, option: str) -> bool:
-    """Whether the option occurs; a letter only as "B)" or "option B", for "a" is also an article."""
-    if len(option) > 1:
-        return mentions(text, option) > 0
-    letter = re.escape(option.casefold())
-    return re.search(rf"(?<!\w)(?:(?:option|choice|letter) {letter}(?!\w)|{letter}\))", text) is not None
 
 
 def order(answer: str, *, items: Sequence[str]) -> Grade:

@@ -16,12 +16,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine.contract import EngineError, Finished, LoadOptions, Message, Request, Sampling
+from benchmarks.engine.ask import ask_all
+from benchmarks.engine.contract import EngineError, LoadOptions, Request, Sampling
 from benchmarks.engine.machine import usable_threads
-from benchmarks.engine.worker import WorkerEngine, worker_environment
+from benchmarks.engine.worker import worker_environment
+from benchmarks.engine.worker_engine import WorkerEngine
 from data.errors import SuiteError
+from data.message import Message
 from data.paths import ROOT
-from data.suites.prompts import Prompt, Suite, Turn, balanced
+from data.suites.prompts import Prompt, Suite, balanced
 from data.tables import markdown
 
 REPLY_TOKENS = 128
@@ -85,7 +88,7 @@ def measure(model: str, path: Path, rounds: Sequence[Sequence[Prompt]], options:
     load = LoadOptions(context_tokens=CONTEXT_TOKENS, sequences=options.sequences, threads=threads, bulk=True)
     engine = WorkerEngine(path, load)
     try:
-        with Reference(path, threads) as reference:
+        with ReferenceProcess(path, threads) as reference:
             return _take_turns(model, path, engine, reference, rounds, options, threads)
     finally:
         engine.close()
@@ -95,12 +98,12 @@ def _take_turns(
     model: str,
     path: Path,
     engine: WorkerEngine,
-    reference: "Reference",
+    reference: "ReferenceProcess",
     rounds: Sequence[Sequence[Prompt]],
     options: argparse.Namespace,
     threads: int,
 ) -> Answers:
-    hello = replace(rounds[0][0], messages=(Turn(role="user", content="Hello."),))
+    hello = replace(rounds[0][0], messages=(Message(role="user", content="Hello."),))
     quality_pass(engine, [hello] * options.sequences), reference.complete([hello])  # warm-up of both
     ours: list[Pass] = []
     alone: list[Pass] = []
@@ -129,15 +132,8 @@ def quality_pass(engine: WorkerEngine, prompts: Sequence[Prompt]) -> Pass:
     """
     sampling = Sampling(max_tokens=REPLY_TOKENS, ignore_eos=True)
     started = time.perf_counter()
-    for prompt in prompts:
-        messages = tuple(Message(role=turn.role, content=turn.content) for turn in prompt.messages)
-        engine.submit(Request(messages=messages, sampling=sampling))
-    ends: list[Finished] = []
-    while engine.busy:
-        ends += [event for event in engine.step(60) if isinstance(event, Finished)]
+    ends = ask_all(engine, [Request(messages=prompt.messages, sampling=sampling) for prompt in prompts])
     seconds = time.perf_counter() - started
-    if failed := [end.error for end in ends if end.reason == "error"]:
-        raise EngineError(str(failed[0]))
     return Pass(
         seconds=seconds,
         prompt_tokens=sum(end.timings.prompt_tokens for end in ends),
@@ -146,7 +142,7 @@ def quality_pass(engine: WorkerEngine, prompts: Sequence[Prompt]) -> Pass:
     )
 
 
-class Reference:
+class ReferenceProcess:
     """A process with `Llama` in it; see `scripts/reference_completion.py`."""
 
     def __init__(self, path: Path, threads: int) -> None:
@@ -179,7 +175,7 @@ class Reference:
             raise EngineError(f"llama-cpp-python's Llama ended with exit code {self._process.wait()} on this model")
         return Pass(**json.loads(line))
 
-    def __enter__(self) -> "Reference":
+    def __enter__(self) -> "ReferenceProcess":
         return self
 
     def __exit__(self, *_: object) -> None:

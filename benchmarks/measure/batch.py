@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from benchmarks.config import Config
+from benchmarks.engine.ask import Reply
 from benchmarks.engine.contract import EngineError, Finished, Started
-from benchmarks.measure.machine_state import Snapshot, noise_between, snapshot
-from benchmarks.measure.sample import MAX_RESTARTS, ModelUnderTest, Reply, request_for, row_of
-from benchmarks.measure.schedule import Sample
+from benchmarks.measure.machine_state import Counters, noise_between, read_counters
+from benchmarks.measure.models import MAX_RESTARTS, ModelUnderTest
+from benchmarks.measure.sample import request_for, row_of
+from benchmarks.measure.schedule import Trial
 from benchmarks.runs.read import Row
 
 _STEP_S = 0.5
@@ -24,14 +26,14 @@ _STEP_S = 0.5
 class _Pending:
     """A sample on its way."""
 
-    sample: Sample
-    before: Snapshot
+    sample: Trial
+    before: Counters
     started_at: datetime
     started: Started | None = None
 
 
 def measure_batched(
-    samples: Sequence[Sample], model: ModelUnderTest, config: Config, *, stop: threading.Event | None = None
+    samples: Sequence[Trial], model: ModelUnderTest, config: Config, *, stop: threading.Event | None = None
 ) -> Iterator[Row]:
     """Make a model's samples, at most `config.batch_sequences` at a time; rows come in the order of their ends.
 
@@ -41,7 +43,7 @@ def measure_batched(
     Args:
         stop: Once it is set, no further row comes; looked at every half second.
     """
-    waiting, suspects = deque(samples), deque[Sample]()
+    waiting, suspects = deque(samples), deque[Trial]()
     pending: dict[int, _Pending] = {}
     model.patience = MAX_RESTARTS + config.batch_sequences  # every prompt in flight may be a deadly one
     while (waiting or suspects or pending) and not (stop and stop.is_set()):
@@ -51,7 +53,7 @@ def measure_batched(
         if not pending:
             model.revive()
         while waiting and len(pending) < config.batch_sequences and not suspects:
-            one = _Pending(sample=waiting.popleft(), before=snapshot(model.pid), started_at=datetime.now(UTC))
+            one = _Pending(sample=waiting.popleft(), before=read_counters(model.pid), started_at=datetime.now(UTC))
             if model.engine is None:
                 yield _row(one, model, Reply(error=model.error or "the model is not loaded"))
                 continue
@@ -78,12 +80,12 @@ def measure_batched(
                 yield _row(one, model, reply)
 
 
-def _ask_alone(sample: Sample, model: ModelUnderTest, config: Config) -> Row:
+def _ask_alone(sample: Trial, model: ModelUnderTest, config: Config) -> Row:
     model.revive()
-    one = _Pending(sample=sample, before=snapshot(model.pid), started_at=datetime.now(UTC))
+    one = _Pending(sample=sample, before=read_counters(model.pid), started_at=datetime.now(UTC))
     size = model.engine.info.vocabulary_size if model.engine else 1
     return _row(one, model, model.ask(request_for(sample, config, size)))
 
 
 def _row(one: _Pending, model: ModelUnderTest, reply: Reply) -> Row:
-    return row_of(one.sample, model, reply, noise_between(one.before, snapshot(model.pid)), one.started_at)
+    return row_of(one.sample, model, reply, noise_between(one.before, read_counters(model.pid)), one.started_at)

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,10 +14,10 @@ from benchmarks.config import Config, ConfigError, original
 from benchmarks.engine.machine import usable_threads
 from benchmarks.measure.batch import measure_batched
 from benchmarks.measure.manifest import UNKNOWN_SHA256, differences, new_manifest, now
-from benchmarks.measure.models import Subject, model_facts, under_test
+from benchmarks.measure.models import ModelUnderTest, with_engine
 from benchmarks.measure.progress import RunProgress
-from benchmarks.measure.sample import ModelUnderTest, measure, request_for
-from benchmarks.measure.schedule import Sample, schedule
+from benchmarks.measure.sample import measure, request_for
+from benchmarks.measure.schedule import Trial, schedule
 from benchmarks.runs.read import AGAIN, DEPTH, FIXED_SHAPE, Key, Row, RunError, read_run, sample_key
 from benchmarks.runs.write import RunWriter, write_manifest
 from data.suites.prompts import Suite
@@ -26,7 +26,7 @@ from data.suites.prompts import Suite
 def execute(
     config: Config,
     suites: Sequence[Suite],
-    subjects: Sequence[Subject],
+    models: Sequence[ModelUnderTest],
     *,
     out: Path,
     earlier: Path | None = None,
@@ -44,18 +44,18 @@ def execute(
         ConfigError: Two models are one file, two suites have one name, or a kind is not in any suite.
         RunError: The disk is full, or the earlier run differs in what it measures.
     """
-    _check_distinct(config, suites, subjects)
-    config = dataclasses.replace(config, models=tuple(subject.id for subject in subjects))
+    _check_distinct(config, suites, models)
+    config = dataclasses.replace(config, models=tuple(model.id for model in models))
     directory = earlier or _new_directory(out, config.name)
-    models = {subject.id: under_test(subject, config) for subject in subjects}
+    by_id = {model.id: model for model in models}
     manifest = new_manifest(directory.name, config, suites)
-    manifest["models"] = {subject.id: model_facts(subject, models[subject.id]) for subject in subjects}
+    manifest["models"] = {model.id: model.described() for model in models}
     with RunWriter(directory) as writer:
         done: set[Key] = set()
         failed: set[Key] = set()
         if earlier:
             manifest, done, failed = _continued(earlier, manifest, suites)
-        asked = {_key(sample, models[sample.model]): sample for sample in schedule(config, suites)}
+        asked = {_key(sample, by_id[sample.model]): sample for sample in schedule(config, suites)}
         _check_asked(directory, (done | failed) - asked.keys())
         write_manifest(directory, manifest)
         samples = [sample for key, sample in asked.items() if key not in done]
@@ -64,15 +64,15 @@ def execute(
         single = [sample for sample in samples if sample.condition != "batched"]
         batched = [sample for sample in samples if sample.condition == "batched"]
         try:
-            _make(single, models, config, record, subjects)
-            for model in models.values():
+            _make(single, by_id, config, record)
+            for model in models:
                 model.close()
-            _make_batched(batched, subjects, config, record)
+            _make_batched(batched, models, config, record)
         finally:
             progress.end()
-            for model in models.values():
+            for model in models:
                 model.close()
-            _note_models(manifest, subjects, models)
+            _note_models(manifest, models)
             with contextlib.suppress(RunError):  # a full disk has been reported by the writer
                 write_manifest(directory, manifest)
         manifest["finished_at"] = now()
@@ -80,14 +80,14 @@ def execute(
     return directory
 
 
-def _check_distinct(config: Config, suites: Sequence[Suite], subjects: Sequence[Subject]) -> None:
+def _check_distinct(config: Config, suites: Sequence[Suite], models: Sequence[ModelUnderTest]) -> None:
     """Samples are told apart by the model's sha256 and the suite's name."""
     by_sha256: dict[str, str] = {}
-    for subject in subjects:
-        other = by_sha256.setdefault(subject.sha256, original(subject.id))
-        if other != original(subject.id):
+    for model in models:
+        other = by_sha256.setdefault(model.sha256, original(model.id))
+        if other != original(model.id):
             raise ConfigError(
-                f"models: {other!r} and {subject.id!r} are the same file; leave one out, or write {other + AGAIN!r}"
+                f"models: {other!r} and {model.id!r} are the same file; leave one out, or write {other + AGAIN!r}"
             )
     names = [suite.name for suite in suites]
     if twice := [name for name in names if names.count(name) > 1]:
@@ -127,11 +127,10 @@ class _Record:
 
 
 def _make(
-    samples: Sequence[Sample],
+    samples: Sequence[Trial],
     models: dict[str, ModelUnderTest],
     config: Config,
     record: _Record,
-    subjects: Sequence[Subject],
 ) -> None:
     for model in models.values():
         first = next((sample for sample in samples if sample.model == model.id), None)
@@ -140,7 +139,7 @@ def _make(
         _load(model, config, record)
         for _ in range(config.warmups if model.engine else 0):
             model.ask(request_for(first, config, model.engine.info.vocabulary_size if model.engine else 1))
-    _note_models(record.manifest, subjects, models)
+    _note_models(record.manifest, models.values())
     write_manifest(record.writer.directory, record.manifest)
     for sample in samples:
         record.add(measure(sample, models[sample.model], config))
@@ -156,13 +155,13 @@ def _load(model: ModelUnderTest, config: Config, record: _Record) -> None:
             record.progress.say(f"{model.id}: its chat template has no switch {', '.join(without)}; it has: {has}")
 
 
-def _make_batched(samples: Sequence[Sample], subjects: Sequence[Subject], config: Config, record: _Record) -> None:
+def _make_batched(samples: Sequence[Trial], models: Sequence[ModelUnderTest], config: Config, record: _Record) -> None:
     """`config.jobs` models at a time, no more: several sequences' KV caches are large."""
     with ThreadPoolExecutor(max_workers=config.jobs) as threads:
         jobs = [
-            threads.submit(_make_one_batched, mine, subject, config, record)
-            for subject in subjects
-            if (mine := [sample for sample in samples if sample.model == subject.id])
+            threads.submit(_make_one_batched, mine, model, config, record)
+            for model in models
+            if (mine := [sample for sample in samples if sample.model == model.id])
         ]
         try:
             for job in as_completed(jobs):
@@ -173,18 +172,18 @@ def _make_batched(samples: Sequence[Sample], subjects: Sequence[Subject], config
             raise
 
 
-def _make_one_batched(samples: Sequence[Sample], subject: Subject, config: Config, record: _Record) -> None:
+def _make_one_batched(samples: Sequence[Trial], model: ModelUnderTest, config: Config, record: _Record) -> None:
     threads = config.threads or max(1, usable_threads() // config.jobs)  # more than there are collapse: they spin
-    model = under_test(subject, dataclasses.replace(config, threads=threads), sequences=config.batch_sequences)
+    model = with_engine(model, dataclasses.replace(config, threads=threads), sequences=config.batch_sequences)
     _load(model, config, record)
     try:
         for row in measure_batched(samples, model, config, stop=record.stop):
             record.add(row)
     finally:
-        info = model_facts(subject, model)
+        info = model.described()
         model.close()
         with record.lock:
-            facts = record.manifest["models"][subject.id]
+            facts = record.manifest["models"][model.id]
             missing = (key for key in info if facts.get(key) is None and key != "peak_rss_bytes")
             facts |= {key: info[key] for key in missing}
 
@@ -215,7 +214,7 @@ def _continued(
     return old, {row.key for row in known} - failed, failed
 
 
-def _key(sample: Sample, model: ModelUnderTest) -> Key:
+def _key(sample: Trial, model: ModelUnderTest) -> Key:
     return sample_key(
         sample.model,
         model.sha256,
@@ -227,10 +226,10 @@ def _key(sample: Sample, model: ModelUnderTest) -> Key:
     )
 
 
-def _note_models(manifest: dict[str, Any], subjects: Sequence[Subject], models: dict[str, ModelUnderTest]) -> None:
+def _note_models(manifest: dict[str, Any], models: Iterable[ModelUnderTest]) -> None:
     """Bring the manifest's models up to date; what an earlier session knew and this one does not, stays."""
-    for subject in subjects:
-        before, fresh = manifest["models"].get(subject.id, {}), model_facts(subject, models[subject.id])
+    for model in models:
+        before, fresh = manifest["models"].get(model.id, {}), model.described()
         peaks = [facts["peak_rss_bytes"] for facts in (before, fresh) if facts.get("peak_rss_bytes") is not None]
         kept = {key: value for key, value in fresh.items() if value is not None}
-        manifest["models"][subject.id] = {**fresh, **before, **kept, "peak_rss_bytes": max(peaks, default=None)}
+        manifest["models"][model.id] = {**fresh, **before, **kept, "peak_rss_bytes": max(peaks, default=None)}

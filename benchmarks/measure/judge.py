@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from benchmarks.config import Config, ConfigError
-from benchmarks.engine.contract import Message, Request, Sampling
-from benchmarks.measure.models import Subject, find_subjects, under_test
-from benchmarks.measure.sample import ModelUnderTest
+from benchmarks.engine.contract import Request, Sampling
+from benchmarks.measure.models import ModelUnderTest, find_models
 from benchmarks.runs.read import Run, read_run
 from benchmarks.statistics.preference import Ask, JudgeReport, judge_run
 from data.command import say
 from data.errors import TradeoffError
+from data.message import Message
 from data.suites.prompts import Prompt, load_suite
 
 _CONTEXT_TOKENS = 4096
@@ -39,14 +39,13 @@ def judge_by_model(
         config = Config(name="judge", models=(judge,), suites=("-",), engine=engine, context_tokens=_CONTEXT_TOKENS)
     except ConfigError as error:
         raise JudgeError(str(error)) from None
-    (subject,) = find_subjects(config, say)
-    _check_apart(subject, run, (a, b))
-    model = under_test(subject, config)
+    (model,) = find_models(config, say)
+    _check_apart(model, run, (a, b))
     model.load()
     if model.engine is None:
-        raise JudgeError(f"the judge {subject.id} cannot be loaded: {model.error}")
+        raise JudgeError(f"the judge {model.id} cannot be loaded: {model.error}")
     try:
-        return judge_run(run, a, b, questions, _asking(model), judge=subject.id, limit=limit)
+        return judge_run(run, a, b, questions, _asking(model), judge=model.id, limit=limit)
     finally:
         model.close()
 
@@ -83,7 +82,7 @@ def _conversation(prompt: Prompt) -> str:
     return "\n\n".join(f"{turn.role.capitalize()}: {turn.content}" for turn in prompt.messages)
 
 
-def _check_apart(judge: Subject, run: Run, judged: tuple[str, str]) -> None:
+def _check_apart(judge: ModelUnderTest, run: Run, judged: tuple[str, str]) -> None:
     for model in judged:
         rows = run.by_model.get(model)
         if rows and (model == judge.id or rows[0].model_sha256 == judge.sha256):

@@ -19,7 +19,7 @@ _PACKAGES = ("llama-cpp-python", "numpy", "scipy", "pandas", "altair", "jsonsche
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snapshot:
+class Counters:
     """Counters at one moment; None where the system does not have them.
 
     Attributes:
@@ -47,11 +47,11 @@ class Noise:
     load_1m: float | None
 
 
-def snapshot(pid: int | None = None, *, proc: Path = _PROC, cgroup: Path = _CGROUP) -> Snapshot:
+def read_counters(pid: int | None = None, *, proc: Path = _PROC, cgroup: Path = _CGROUP) -> Counters:
     """Read the counters now, and those of the threads of one process."""
     ticks = _cpu_ticks(proc / "stat")
     run_ns, wait_ns = _thread_times(proc / str(pid)) if pid else (None, None)
-    return Snapshot(
+    return Counters(
         steal_ticks=ticks[7] if len(ticks) > 7 else None,
         total_ticks=sum(ticks[:8]) if ticks else None,  # guest time is inside user time already
         throttled=_throttled(cgroup),
@@ -61,7 +61,7 @@ def snapshot(pid: int | None = None, *, proc: Path = _PROC, cgroup: Path = _CGRO
     )
 
 
-def noise_between(before: Snapshot, after: Snapshot) -> Noise:
+def noise_between(before: Counters, after: Counters) -> Noise:
     """What was stolen, throttled and waited for between two snapshots; the load is the first one's."""
     stolen = _gain(before.steal_ticks, after.steal_ticks)
     ran, waited = _gain(before.run_ns, after.run_ns), _gain(before.wait_ns, after.wait_ns)

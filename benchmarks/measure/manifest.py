@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.config import Config
+from benchmarks.graders import VERSION
 from benchmarks.measure.machine_state import describe_machine
 from benchmarks.runs.read import SCHEMA_VERSION
 from data.llama_library import LLAMA_CPP_PYTHON_VERSION, VARIANTS, UnsupportedCPU, library_dir
@@ -44,6 +45,7 @@ def new_manifest(run_id: str, config: Config, suites: Sequence[Suite]) -> dict[s
         "suites": {suite.name: {"sha256": suite.sha256, "prompts": len(suite.prompts)} for suite in suites},
         "models": {},
         "policies": POLICIES,
+        "graders_version": VERSION,
         "llama_cpp": _llama_cpp(config.engine),
         "machine": describe_machine(),
         "git": _git(),

@@ -2,122 +2,25 @@
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from benchmarks.config import Config
-from benchmarks.engine.contract import Engine, EngineError, Finished, Message, Request, Sampling, Started, Timings
+from benchmarks.engine.ask import Reply
+from benchmarks.engine.contract import Request, Sampling, Timings
 from benchmarks.graders import grade
-from benchmarks.measure.machine_state import Noise, Snapshot, noise_between, snapshot
-from benchmarks.measure.schedule import Sample
+from benchmarks.measure.machine_state import Counters, Noise, noise_between, read_counters
+from benchmarks.measure.models import ModelUnderTest
+from benchmarks.measure.schedule import Trial
 from benchmarks.runs.read import Row
 
-MAX_RESTARTS = 2
 COLD, WARM = "timed-cold", "warm"
-_STEP_S = 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """How a request went; `error` is one line where there is no answer."""
-
-    started: Started | None = None
-    finished: Finished | None = None
-    error: str | None = None
-
-
-@dataclass(kw_only=True)
-class ModelUnderTest:
-    """A model and the engine that serves it. A worker that dies is started again, unless it dies again and again.
-
-    Attributes:
-        open_engine: Loads the model; None where the file could not be had, and `error` says why.
-        restarts: Of the whole run.
-        patience: So many restarts without an answer in between, and the model is given up.
-    """
-
-    id: str
-    sha256: str
-    open_engine: Callable[[], Engine] | None
-    error: str | None = None
-    engine: Engine | None = None
-    peak_rss_bytes: int | None = None
-    restarts: int = field(default=0)
-    patience: int = MAX_RESTARTS
-    _in_vain: int = field(default=0, init=False)
-
-    def load(self) -> None:
-        """Open the engine; a model that cannot load keeps the reason in `error`."""
-        if self.open_engine is None:
-            return
-        try:
-            self.engine, self.error = self.open_engine(), None
-        except EngineError as error:
-            self.error = str(error)
-
-    def ask(self, request: Request) -> Reply:
-        """Run one request to its end, alone."""
-        self.revive()
-        if self.engine is None:
-            return Reply(error=self.error or "the model is not loaded")
-        reply = self._ask(self.engine, request)
-        self.note_answer(reply)
-        return reply
-
-    def _ask(self, engine: Engine, request: Request) -> Reply:
-        started = None
-        try:
-            request_id = engine.submit(request)
-            while True:
-                for event in engine.step(_STEP_S):
-                    if event.id != request_id:
-                        continue
-                    if isinstance(event, Started):
-                        started = event
-                    elif isinstance(event, Finished):
-                        return Reply(started=started, finished=event, error=event.error)
-        except EngineError as error:
-            return Reply(started=started, error=str(error))
-
-    def note_memory(self) -> None:
-        """Keep the highest memory that the worker reports; engines within this process have none of their own."""
-        now = getattr(self.engine, "peak_rss_bytes", None)
-        self.peak_rss_bytes = max((known for known in (now, self.peak_rss_bytes) if known is not None), default=None)
-
-    @property
-    def pid(self) -> int | None:
-        return getattr(self.engine, "pid", None)
-
-    def close(self) -> None:
-        if self.engine is not None:
-            self.note_memory()
-            self.engine.close()
-            self.engine = None
-
-    def note_answer(self, reply: Reply) -> None:
-        """An answer shows that the worker lives: what killed it before was the prompt."""
-        if reply.error is None:
-            self._in_vain = 0
-
-    @property
-    def dead(self) -> bool:
-        """Whether the engine's worker has ended by itself."""
-        return getattr(self.engine, "death", None) is not None
-
-    def revive(self) -> None:
-        """Open the engine again where its worker has died; a model that is given up stays dead."""
-        if not self.dead or self._in_vain >= self.patience:
-            return
-        self.restarts += 1
-        self._in_vain += 1
-        self.close()
-        self.load()
-
-
-def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request:
+def request_for(sample: Trial, config: Config, vocabulary_size: int) -> Request:
     """The request of one sample; under "timed-cold" the whole prompt is read again."""
     limits = [limit for limit in (config.max_tokens, sample.prompt.max_tokens if sample.prompt else 0) if limit]
     if sample.prompt is None:
@@ -125,7 +28,7 @@ def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request
         tokens = np.random.default_rng(sample.seed).integers(0, vocabulary_size, max(1, read))
         timed = Sampling(max_tokens=written + 1, seed=sample.seed, ignore_eos=True)
         return Request(prompt_tokens=tuple(tokens.tolist()), sampling=timed, cold=True)
-    messages = tuple(Message(role=turn.role, content=turn.content) for turn in sample.prompt.messages)
+    messages = sample.prompt.messages
     sampling = Sampling(
         temperature=config.temperature, max_tokens=min(limits), seed=sample.seed, template_switches=config.switches
     )
@@ -133,7 +36,7 @@ def request_for(sample: Sample, config: Config, vocabulary_size: int) -> Request
 
 
 def measure(
-    sample: Sample, model: ModelUnderTest, config: Config, *, look: Callable[[int | None], Snapshot] = snapshot
+    sample: Trial, model: ModelUnderTest, config: Config, *, look: Callable[[int | None], Counters] = read_counters
 ) -> Row:
     """Make one sample. What goes wrong is in the row's `error`; nothing is raised."""
     pid = model.pid
@@ -145,13 +48,13 @@ def measure(
     return row_of(sample, model, reply, noise_between(before, look(pid)), started_at)
 
 
-def _primer(sample: Sample, config: Config) -> Request:
+def _primer(sample: Trial, config: Config) -> Request:
     """Brings the prompt into the cache, and nothing else."""
     request = request_for(sample, config, 1)
     return replace(request, sampling=replace(request.sampling, max_tokens=1), cold=True)
 
 
-def row_of(sample: Sample, model: ModelUnderTest, reply: Reply, noise: Noise, started_at: datetime) -> Row:
+def row_of(sample: Trial, model: ModelUnderTest, reply: Reply, noise: Noise, started_at: datetime) -> Row:
     """The graded row of a reply."""
     row: dict[str, Any] = {
         "model": model.id,
@@ -166,10 +69,10 @@ def row_of(sample: Sample, model: ModelUnderTest, reply: Reply, noise: Noise, st
         "started_at": started_at.isoformat(timespec="milliseconds"),
         "pid": model.pid,
     }
-    return Row(**row, **_answer(reply, sample), **_noise(noise))
+    return Row(**row, **_answer(reply, sample), **dataclasses.asdict(noise))
 
 
-def _answer(reply: Reply, sample: Sample) -> dict[str, Any]:
+def _answer(reply: Reply, sample: Trial) -> dict[str, Any]:
     found: dict[str, Any] = {"error": reply.error}
     if reply.started:
         found |= {"prompt_sha256": reply.started.prompt_sha256, "prompt_tokens": reply.started.prompt_tokens}
@@ -200,7 +103,7 @@ def _answer(reply: Reply, sample: Sample) -> dict[str, Any]:
     return found
 
 
-def _wrong_cache(sample: Sample, timings: Timings) -> str | None:
+def _wrong_cache(sample: Trial, timings: Timings) -> str | None:
     """What is wrong with what the engine had in its cache; None where it is as the condition says."""
     computed, all_tokens = timings.prefill_tokens, timings.prompt_tokens
     if computed is None or sample.condition not in (COLD, WARM):
@@ -209,7 +112,3 @@ def _wrong_cache(sample: Sample, timings: Timings) -> str | None:
         return None
     wanted = "warm" if sample.condition == WARM else "cold"
     return f"not {wanted}: {computed} of {all_tokens} prompt tokens were computed; this is a fault of the engine"
-
-
-def _noise(noise: Noise) -> dict[str, Any]:
-    return dataclasses.asdict(noise)

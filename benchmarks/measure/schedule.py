@@ -14,7 +14,7 @@ from data.suites.prompts import Prompt, Suite, balanced
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
+class Trial:
     """One answer to make.
 
     Attributes:
@@ -32,12 +32,12 @@ class Sample:
     shape: tuple[int, int] | None = None
 
 
-def schedule(config: Config, suites: Sequence[Suite]) -> list[Sample]:
+def schedule(config: Config, suites: Sequence[Suite]) -> list[Trial]:
     """All samples of a run in their order; the same for the same configuration and suites."""
     rng = random.Random(config.seed)
     models = list(config.models)
     rng.shuffle(models)
-    samples: list[Sample] = []
+    samples: list[Trial] = []
     for condition, limit in _passes(config):
         for turn, question in enumerate(_questions(config, suites, rng, limit)):
             if question.prompt is None and condition != "timed-cold":
@@ -87,9 +87,9 @@ def _questions(config: Config, suites: Sequence[Suite], rng: random.Random, limi
         yield from block
 
 
-def _sample(question: _Question, model: str, condition: str, config: Config) -> Sample:
+def _sample(question: _Question, model: str, condition: str, config: Config) -> Trial:
     prompt = question.prompt
-    return Sample(
+    return Trial(
         model=model,
         suite=question.suite,
         prompt=prompt,

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine.contract import EngineError, Finished, LoadOptions, Request, Sampling, Timings
-from benchmarks.engine.worker import WorkerEngine, worker_environment
+from benchmarks.engine.ask import ask_all
+from benchmarks.engine.contract import EngineError, LoadOptions, Request, Sampling, Timings
+from benchmarks.engine.worker import worker_environment
+from benchmarks.engine.worker_engine import WorkerEngine
 from data.tables import markdown
 
 PREFILL_TOKENS = 512
@@ -110,14 +112,8 @@ def batched_tok_per_s(engine: WorkerEngine) -> float:
 
 def run_batch(engine: WorkerEngine, prompts: Sequence[tuple[int, ...]], *, max_tokens: int) -> list[Timings]:
     sampling = Sampling(max_tokens=max_tokens, ignore_eos=True)
-    for prompt in prompts:
-        engine.submit(Request(prompt_tokens=prompt, sampling=sampling, cold=True))
-    ends: list[Finished] = []
-    while engine.busy:
-        ends += [event for event in engine.step(60) if isinstance(event, Finished)]
-    if failed := [end.error for end in ends if end.reason == "error"]:
-        raise EngineError(str(failed[0]))
-    return [end.timings for end in sorted(ends, key=lambda end: end.id)]
+    requests = [Request(prompt_tokens=prompt, sampling=sampling, cold=True) for prompt in prompts]
+    return [end.timings for end in ask_all(engine, requests)]
 
 
 def run_llama_bench(llama_bench: Path, path: Path, threads: int, environment: dict[str, str], samples: Samples) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.analysis.figures import gather
-from benchmarks.analysis.filters import Choice, narrowed, options
-from benchmarks.analysis.points import placed_points
+from benchmarks.analysis.filters import Filters, narrowed, options
+from benchmarks.analysis.points import AXES, placed_points
 from benchmarks.analysis.verdict import ALL_SUITES, Verdict, verdict, verdict_figures
 from benchmarks.charts.frame import colour_of
-from benchmarks.charts.scatter import AXES, scatter
+from benchmarks.charts.scatter import scatter
 from benchmarks.reports.content import collect
 from benchmarks.reports.html import full_width, page, vega_library
 from benchmarks.reports.parts import Section
@@ -119,11 +119,11 @@ def site_data(runs: Sequence[Run]) -> Iterator[tuple[str, Any]]:
     yield "index", _index(runs, prompts, pairs, samples)
 
 
-def _prompt_choices(runs: Sequence[Run]) -> list[tuple[str, Choice]]:
+def _prompt_choices(runs: Sequence[Run]) -> list[tuple[str, Filters]]:
     possible = options(runs)
-    suites = [(f"Suite: {suite}", Choice(suites=(suite,))) for suite in possible["suites"]]
-    kinds = [(f"Kind: {kind.replace('_', ' ')}", Choice(kinds=(kind,))) for kind in possible["kinds"]]
-    return [("All prompts", Choice()), *suites, *kinds]
+    suites = [(f"Suite: {suite}", Filters(suites=(suite,))) for suite in possible["suites"]]
+    kinds = [(f"Kind: {kind.replace('_', ' ')}", Filters(kinds=(kind,))) for kind in possible["kinds"]]
+    return [("All prompts", Filters()), *suites, *kinds]
 
 
 def _overview(chosen: Sequence[Run], runs: Sequence[Run]) -> dict[str, Any]:

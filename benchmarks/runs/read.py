@@ -28,7 +28,7 @@ FIXED_SHAPE = "fixed-shape"
 DEPTH = "depth"
 """Suite of the rows, of kind `FIXED_SHAPE`, that time decoding after a context of so many tokens."""
 
-Condition = Literal["timed-cold", "warm", "batched", "shared-lane"]
+Condition = Literal["timed-cold", "warm", "batched"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 Key = tuple[str, str, str, str, str, int, int]
 

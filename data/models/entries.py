@@ -48,10 +48,10 @@ class DerivedSource:
     drop_layers: tuple[int, ...] = ()
 
 
-Source = HubSource | PyPISource | FileSource | DerivedSource
+ModelSource = HubSource | PyPISource | FileSource | DerivedSource
 
 
-SOURCES: Mapping[str, type[Source]] = MappingProxyType(
+SOURCES: Mapping[str, type[ModelSource]] = MappingProxyType(
     {"hf": HubSource, "pypi": PyPISource, "file": FileSource, "derived": DerivedSource}
 )
 
@@ -65,7 +65,6 @@ class ModelEntry:
         size: Its parameters as people say it, such as "135M" or "1B".
         rank, alpha: Of the LoRA adapter merged into it; None for an untuned model.
         quantization: As llama.cpp names it, lower case.
-        context_tokens: Longest context to offer, where it is less than the file's own.
         sha256: Of the GGUF; None where the first fetch decides (see `data/models/lock.py`).
     """
 
@@ -75,10 +74,9 @@ class ModelEntry:
     size: str
     quantization: str
     licence: str
-    source: Source
+    source: ModelSource
     rank: int | None = None
     alpha: int | None = None
-    context_tokens: int | None = None
     sha256: str | None = None
     file_size_bytes: int | None = None
     note: str | None = None

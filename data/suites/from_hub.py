@@ -36,9 +36,14 @@ def _gsm8k(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
         "prompt": f"{row['question']}\nWork it out step by step. End with: The answer is ...",
         "grader": {"name": "numeric", "value": value},
         "max_tokens": 320,
-        "right": f"{rationale.strip()}\nThe answer is {value:g}.",
-        "wrong": f"The answer is {value + 1:g}.",
+        "right": f"{rationale.strip()}\nThe answer is {_written(value)}.",
+        "wrong": f"The answer is {_written(value + 1)}.",
     }
+
+
+def _written(value: float) -> str:
+    """Every digit: "2125000", where `:g` writes "2.125e+06", and what the data set has is compared exactly."""
+    return f"{value:.0f}" if value.is_integer() else repr(value)
 
 
 def _ifeval(number: int, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from data.errors import SuiteError
+from data.message import Message, Role
 from data.paths import ROOT
 from data.records import lone_surrogate
 from data.suites.from_csv import read_csv
@@ -20,19 +21,10 @@ from data.suites.from_hub import HUB_SUITES, digest, fetch_rows
 
 PROMPTS_DIR = ROOT / "data" / "prompts"
 
-Role = Literal["system", "user", "assistant"]
 _ROLES: tuple[Role, ...] = get_args(Role)
 _REQUIRED = ("id", "kind", "grader", "max_tokens")
 _EXAMPLES = ("right", "wrong")
 _KNOWN = ("id", "kind", "prompt", "system", "messages", "grader", "max_tokens", "template", "right", "wrong")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Turn:
-    """One message of a prompt."""
-
-    role: Role
-    content: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +43,7 @@ class Prompt:
 
     id: str
     kind: str
-    messages: tuple[Turn, ...]
+    messages: tuple[Message, ...]
     grader: dict[str, Any]
     max_tokens: int
     template: str | None = None
@@ -241,10 +233,10 @@ def _text(fields: dict[str, Any], key: str, *, may_be_empty: bool = False) -> st
     return value
 
 
-def _messages(fields: dict[str, Any]) -> tuple[Turn, ...]:
+def _messages(fields: dict[str, Any]) -> tuple[Message, ...]:
     if "prompt" in fields:
-        system = (Turn(role="system", content=_text(fields, "system")),) if "system" in fields else ()
-        return (*system, Turn(role="user", content=_text(fields, "prompt")))
+        system = (Message(role="system", content=_text(fields, "system")),) if "system" in fields else ()
+        return (*system, Message(role="user", content=_text(fields, "prompt")))
     messages = fields["messages"]
     if not isinstance(messages, list) or not messages:
         raise _Malformed("messages is not a list of turns with 'role' and 'content'")
@@ -254,12 +246,12 @@ def _messages(fields: dict[str, Any]) -> tuple[Turn, ...]:
     return turns
 
 
-def _turn(message: object) -> Turn:
+def _turn(message: object) -> Message:
     if not isinstance(message, dict) or set(message) != {"role", "content"}:
         raise _Malformed("a message needs exactly 'role' and 'content'")
     if message["role"] not in _ROLES:
         raise _Malformed(f"unknown role {message['role']!r}; known: {', '.join(_ROLES)}")
-    return Turn(role=message["role"], content=_text(message, "content"))
+    return Message(role=message["role"], content=_text(message, "content"))
 
 
 def _grader(value: object) -> dict[str, Any]:

@@ -66,7 +66,6 @@ def test_every_key_can_be_set_in_the_file(tmp_path: Path) -> None:
         (MINIMAL + "temperature = 3.0", "temperature is 3.0"),
         (MINIMAL + "temperature = nan", "temperature is nan"),
         (MINIMAL + 'kinds = "facts"', "kinds is 'facts'; expected a list of texts"),
-        (MINIMAL + 'conditions = ["shared-lane"]', "'shared-lane' cannot be run yet; known: timed-cold, warm, batched"),
         (MINIMAL + "depths = [512]", "depths is [512]; they are 0 or more, and need fixed_repetitions"),
         (MINIMAL + 'depths = ["deep"]', "expected a list of whole numbers"),
         (MINIMAL + "fixed_repetitions = 1\ndepths = [4096]", "the fixed shape needs at least 4225"),

@@ -15,11 +15,11 @@ from benchmarks.engine.contract import (
     Event,
     Finished,
     LoadOptions,
-    Message,
     Request,
     Sampling,
     Started,
 )
+from data.message import Message
 
 OpenEngine = Callable[..., Engine]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions, Message, Request, Sampling
+from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions, Request, Sampling
+from data.message import Message
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ import pytest
 from benchmarks import run
 from benchmarks.config import load_config
 from benchmarks.measure import execute
-from benchmarks.measure.models import find_subjects
+from benchmarks.measure.models import ModelUnderTest, find_models
 from benchmarks.runs.read import Run, read_run
 from benchmarks.runs.write import RunWriter
 from data.paths import ROOT
@@ -398,15 +398,13 @@ def test_models_that_have_no_samples_left_are_not_loaded_again(monkeypatch: pyte
         stop_after(patch, 7, KeyboardInterrupt())
         run.main(["test.toml"])
     opened = []
-    original = execute.under_test
+    load = ModelUnderTest.load
 
-    def counting(subject: Any, settings: Any) -> Any:
-        tested = original(subject, settings)
-        opening = tested.open_engine
-        tested.open_engine = lambda: opened.append(subject.id) or opening()
-        return tested
+    def counting(model: ModelUnderTest) -> None:
+        opened.append(model.id)
+        load(model)
 
-    monkeypatch.setattr(execute, "under_test", counting)
+    monkeypatch.setattr(ModelUnderTest, "load", counting)
     assert run.main(["test.toml", "--resume"]) == 0
     assert len(opened) == 1
     assert all(facts["info"] for facts in only_run().models.values())
@@ -486,7 +484,7 @@ def test_memory_does_not_grow_with_the_number_of_prompts() -> None:
         model("fast", reply=f"{'Paris' * 20} " * 60)  # 6 kB an answer
         settings = load_config(Path("test.toml"))
         suites = [load_suite("./many.jsonl")]
-        subjects = find_subjects(settings, lambda line: None)
+        subjects = find_models(settings, lambda line: None)
         tracemalloc.start()
         execute.execute(settings, suites, subjects, out=Path("out"), progress_to=io.StringIO())
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -499,11 +497,11 @@ def test_a_gguf_can_be_named_by_its_path_and_says_what_it_is(here: Path) -> None
     Path("shape.gguf").write_bytes(
         gguf_bytes({"general.name": "Llama-3.2 1b shape, random weights", "general.file_type": 15})
     )
-    (subject,) = find_subjects(load_config(Path("test.toml")), lambda line: None)
+    (subject,) = find_models(load_config(Path("test.toml")), lambda line: None)
     assert (subject.id, subject.error, subject.facts["quantization"]) == ("shape", None, "q4_k_m")
     assert subject.facts["label"] == "shape (Llama-3.2 1b shape, random weights)"
     Path("shape.gguf").write_bytes(b"nothing")
-    (broken,) = find_subjects(load_config(Path("test.toml")), lambda line: None)
+    (broken,) = find_models(load_config(Path("test.toml")), lambda line: None)
     assert broken.path is None and broken.error is not None and "shape.gguf: cannot be read" in broken.error
 
 

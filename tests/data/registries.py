@@ -1,9 +1,11 @@
 """Registry entries for tests."""
 
-from data.models.entries import ModelEntry, Source
+from data.models.entries import ModelEntry, ModelSource
 
 
-def entry(source: Source, model_id: str = "tiny", sha256: str | None = None, size: int | None = None) -> ModelEntry:
+def entry(
+    source: ModelSource, model_id: str = "tiny", sha256: str | None = None, size: int | None = None
+) -> ModelEntry:
     return ModelEntry(
         id=model_id,
         label="Tiny",

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.engine.contract import Finished, LoadOptions, Message, Request, Sampling
-from benchmarks.engine.worker import WorkerEngine
+from benchmarks.engine.contract import Finished, LoadOptions, Request, Sampling
+from benchmarks.engine.worker_engine import WorkerEngine
+from data.message import Message
 from data.models.fetch import fetch
 from data.models.registry import read_registry
 from tests.hub import COMMIT, Account, Hub, Repo

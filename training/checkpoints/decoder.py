@@ -11,7 +11,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
+class Stretch:
     """Tokens that are given, and then tokens that the model writes, up to its end-of-turn token.
 
     Attributes:
@@ -24,7 +24,7 @@ class Turn:
     temperature: float
 
 
-Script = tuple[Turn, ...]
+Script = tuple[Stretch, ...]
 
 
 class Decoder:
@@ -154,7 +154,7 @@ class _Slot:
         self._begin(self.script[self.turn])
         return None
 
-    def _begin(self, turn: Turn) -> None:
+    def _begin(self, turn: Stretch) -> None:
         self.given, self.writing, self.temperature = list(reversed(turn.given)), [], turn.temperature
 
 

@@ -10,11 +10,9 @@ from data.command import quiet_loading
 from training.config import Config, TrainingError
 from training.fit import trl, unsloth
 
-NAMES = ("unsloth", "trl")
-
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class BackendChoice:
     """Recorded in run.json: a run by another backend is another run.
 
     Attributes:
@@ -30,11 +28,11 @@ class Choice:
     world_size: int
 
 
-def choose(config: Config, wanted: str) -> Choice:
+def choose(config: Config, wanted: str) -> BackendChoice:
     """Decide before anything heavy is imported: Unsloth must come before transformers.
 
     Args:
-        wanted: "auto", or one of `NAMES`.
+        wanted: "auto", "unsloth" or "trl".
 
     Raises:
         TrainingError: What the configuration asks for needs a GPU, or a package that is not here.
@@ -56,7 +54,7 @@ def choose(config: Config, wanted: str) -> Choice:
         raise TrainingError("training.optimizer is 'adamw_8bit', which needs bitsandbytes; install it")
     device = f"cuda:{local_rank}" if gpu else "cpu"
     name = torch.cuda.get_device_name(local_rank) if gpu else "CPU"
-    return Choice(
+    return BackendChoice(
         backend=backend,
         reason=reason,
         device=device,
@@ -66,7 +64,7 @@ def choose(config: Config, wanted: str) -> Choice:
     )
 
 
-def load(choice: Choice, checkpoint: Path, config: Config) -> Any:
+def load(choice: BackendChoice, checkpoint: Path, config: Config) -> Any:
     """The model with its adapter, by the chosen backend."""
     quiet_loading()
     load_model = unsloth.load if choice.backend == "unsloth" else trl.load

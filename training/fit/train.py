@@ -23,7 +23,7 @@ from training.rows.build import prepare
 from training.run_directory import RUNS, RunDirectory, RunRecord, differences, read_record, write_record
 
 if TYPE_CHECKING:
-    from training.fit.backends import Choice
+    from training.fit.backends import BackendChoice
     from training.rows.build import Prepared
 
 # Changing these does not change what is trained, but for rounding; the second line is the way out of a full memory.
@@ -78,7 +78,7 @@ def train(
 def _fit(
     run: RunDirectory,
     config: Config,
-    choice: "Choice",
+    choice: "BackendChoice",
     prepared: "Prepared",
     checkpoint: Path,
     resume: bool,
@@ -172,7 +172,7 @@ def _is_worthless(run: RunDirectory) -> bool:
     return read_record(run).status == "failed" and not any(run.checkpoints.glob("checkpoint-*"))
 
 
-def _check_same_backend(run: RunDirectory, earlier: RunRecord, choice: "Choice") -> None:
+def _check_same_backend(run: RunDirectory, earlier: RunRecord, choice: "BackendChoice") -> None:
     if earlier.backend != choice.backend:
         raise TrainingError(
             f"{run.path} was trained by {earlier.backend}, not {choice.backend}; resume it with "
@@ -197,7 +197,7 @@ def _check_same_material(run: RunDirectory, earlier: RunRecord, prepared: "Prepa
         )
 
 
-def _new_record(config: Config, choice: "Choice", prepared: "Prepared", path: Path, identity: str) -> RunRecord:
+def _new_record(config: Config, choice: "BackendChoice", prepared: "Prepared", path: Path, identity: str) -> RunRecord:
     return RunRecord(
         config=to_dict(config),
         status="running",

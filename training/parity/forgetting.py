@@ -5,11 +5,11 @@ the tokenizer of the configuration's base. They are asked as they ship: quantize
 others are compared with.
 """
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks.engine.ask import ask_all
 from benchmarks.engine.contract import Finished, Request, Sampling
 from data.progress import Counter
 from data.tables import markdown
@@ -96,20 +96,9 @@ def retained(model: str, sha256: str, engine: "Engine", rows: Sequence[HeldOut],
 
 
 def _replies(engine: "Engine", prompts: Sequence[tuple[int, ...]]) -> "list[Finished]":
-    waiting, ends, running = deque(prompts), [], 0
     counter = Counter("answering", total=len(prompts))
-    while waiting or running:
-        while waiting and running < SEQUENCES:
-            engine.submit(Request(prompt_tokens=waiting.popleft(), sampling=Sampling(max_tokens=REPLY_TOKENS)))
-            running += 1
-        for event in engine.step(1.0):
-            if isinstance(event, Finished):
-                if event.error:
-                    raise TrainingError(f"a reply failed: {event.error}")
-                running -= 1
-                ends.append(event)
-        counter.show(len(ends))
-    return ends
+    requests = [Request(prompt_tokens=prompt, sampling=Sampling(max_tokens=REPLY_TOKENS)) for prompt in prompts]
+    return ask_all(engine, requests, at_once=SEQUENCES, on_end=counter.show)
 
 
 def table(found: Sequence[Retained]) -> str:

@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.engine.contract import EngineError, Finished, LoadOptions, Message, Request, Sampling
-from benchmarks.engine.worker import WorkerEngine
+from benchmarks.engine.ask import ask_all
+from benchmarks.engine.contract import EngineError, LoadOptions, Request, Sampling
+from benchmarks.engine.worker_engine import WorkerEngine
 from data.command import say
 from data.files import sha256_of
 from data.gguf.header import GGUFError, read_header
 from data.gguf.lora import read_adapter
 from data.manifest import Manifest, ManifestError, read_manifest, write_manifest
+from data.message import Message
 from training.checkpoints.adapter import gguf_adapter
 from training.checkpoints.base_model import resolve
 from training.config import Config, TrainingError
@@ -237,17 +239,9 @@ def _check_replies(
 
 
 def _replies(engine: "Engine", prompts: Sequence[list[int]]) -> tuple[list[str], list[bool]]:
-    texts, stopped = [], []
-    for prompt in prompts:
-        engine.submit(Request(prompt_tokens=tuple(prompt), sampling=Sampling(max_tokens=REPLY_TOKENS)))
-        end: Finished | None = None
-        while end is None:
-            end = next((event for event in engine.step(1.0) if isinstance(event, Finished)), None)
-        if end.error:
-            raise TrainingError(f"a reply failed: {end.error}")
-        texts.append(end.text)
-        stopped.append(end.reason == "stop")
-    return texts, stopped
+    requests = [Request(prompt_tokens=tuple(each), sampling=Sampling(max_tokens=REPLY_TOKENS)) for each in prompts]
+    ends = ask_all(engine, requests, at_once=1)
+    return [end.text for end in ends], [end.reason == "stop" for end in ends]
 
 
 def _write(

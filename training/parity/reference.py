@@ -57,7 +57,7 @@ class Expected:
     scaled: bool
 
 
-class Reference:
+class ReferenceModel:
     """Base and adapter merged by peft, in float32.
 
     Args:
@@ -114,7 +114,7 @@ def expected_of(run: "RunDirectory", checkpoint: Path, data: Path, replies: int)
     import torch
 
     try:
-        reference = Reference(checkpoint, run.adapter, data / "tokenizer")
+        reference = ReferenceModel(checkpoint, run.adapter, data / "tokenizer")
         texts = _texts(data / "validation.parquet", reference.tokenizer, replies)
         rope = getattr(reference.model.config, "rope_parameters", None) or {}
         return Expected(

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
-from training.config import Source, TrainingError
+from training.config import RowSource, TrainingError
 
 Messages = list[dict[str, str]]
 
@@ -18,10 +18,9 @@ _ROLES = {
     "model": "assistant",
 }
 _PAIRS = (("prompt", "completion"), ("question", "answer"), ("instruction", "output"))
-Form = Literal["messages", "pair"]
 
 
-def form_of(columns: Sequence[str], source: Source, where: str) -> tuple[str, ...]:
+def form_of(columns: Sequence[str], source: RowSource, where: str) -> tuple[str, ...]:
     """Which columns hold the conversation: one of messages, or a question and an answer.
 
     Raises:
@@ -45,7 +44,7 @@ def form_of(columns: Sequence[str], source: Source, where: str) -> tuple[str, ..
     )
 
 
-def messages_of(row: Mapping[str, Any], form: tuple[str, ...], source: Source) -> Messages | None:
+def messages_of(row: Mapping[str, Any], form: tuple[str, ...], source: RowSource) -> Messages | None:
     """The conversation of one row; None where it is not one (empty, unknown roles, no answer at its end)."""
     turns = _listed(row.get(form[0])) if len(form) == 1 else _paired(row, form)
     if turns is None:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from benchmarks.engine.chat_template import ChatTemplate, TemplateRefusal
-from benchmarks.engine.contract import EngineError, Message, Role
+from benchmarks.engine.contract import EngineError
 from benchmarks.engine.typed_text import ControlTokens, Render, Rendered, render_typed
+from data.message import Message, Role
 from data.paths import ROOT
 from training.checkpoints.tokenizer import set_padding, splitting_name
 from training.config import TrainingError

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.engine.contract import Message
 from data.command import quiet_loading
+from data.message import Message
 from data.progress import Counter
 from training.checkpoints.base_model import resolve
-from training.checkpoints.decoder import Decoder, Turn, write_sequences
-from training.config import Base, Config, Source, TrainingError, to_dict
+from training.checkpoints.decoder import Decoder, Stretch, write_sequences
+from training.config import Base, Config, RowSource, TrainingError, to_dict
 from training.rows.conversations import form_of
 from training.rows.examples import chat_template, load_tokenizer, prompt_ids
 from training.rows.jsonl import json_rows
@@ -24,7 +24,7 @@ from training.run_directory import RUNS, fingerprint
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from training.checkpoints.decoder import Script, Turn
+    from training.checkpoints.decoder import Script, Stretch
 
 PROMPTS_PER_PART = 8_192
 _GPU_SLOTS, _CPU_SLOTS = 2_048, 8
@@ -32,7 +32,7 @@ _LONGEST_QUESTION_TOKENS = 128
 _MARK = "\ue000"
 
 
-def replay_file(name: str, source: Source, config: Config, *, runs: Path = RUNS) -> Path:
+def replay_file(name: str, source: RowSource, config: Config, *, runs: Path = RUNS) -> Path:
     """The file of a replay source, generated at the first time (minutes on a GPU, hours on a CPU).
 
     Raises:
@@ -52,7 +52,7 @@ def replay_file(name: str, source: Source, config: Config, *, runs: Path = RUNS)
 
 
 def write_parts(
-    name: str, source: Source, config: Config, *, runs: Path = RUNS, index: int = 0, of: int = 1
+    name: str, source: RowSource, config: Config, *, runs: Path = RUNS, index: int = 0, of: int = 1
 ) -> list[Path]:
     """Write every `of`-th part from `index` on that is not there yet, each whole or not at all; returns their paths.
 
@@ -89,7 +89,7 @@ def write_parts(
 class _Writer:
     """The base model, loaded once, and what its template puts around a turn."""
 
-    def __init__(self, base: Base, source: Source, config: Config) -> None:
+    def __init__(self, base: Base, source: RowSource, config: Config) -> None:
         import torch
         from transformers import AutoModelForCausalLM
 
@@ -125,11 +125,11 @@ class _Writer:
             pair = (given.get(script, texts[0] if texts else ""), texts[-1] if texts else "")
             yield pair if all(pair) and not (loops(pair[0]) or loops(pair[1]) or refuses(pair[1])) else None
 
-    def _question(self) -> "Turn":
-        return Turn(given=self.opening, max_tokens=_LONGEST_QUESTION_TOKENS, temperature=1.0)
+    def _question(self) -> "Stretch":
+        return Stretch(given=self.opening, max_tokens=_LONGEST_QUESTION_TOKENS, temperature=1.0)
 
-    def _answer(self, given: tuple[int, ...]) -> "Turn":
-        return Turn(given=given, max_tokens=self.source.max_new_tokens, temperature=self.source.temperature)
+    def _answer(self, given: tuple[int, ...]) -> "Stretch":
+        return Stretch(given=given, max_tokens=self.source.max_new_tokens, temperature=self.source.temperature)
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -139,11 +139,11 @@ class _Writer:
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
 
-def _base(source: Source, config: Config) -> Base:
+def _base(source: RowSource, config: Config) -> Base:
     return Base(source="registry", name=source.name) if source.name else config.base
 
 
-def _directory(name: str, source: Source, config: Config, runs: Path) -> Path:
+def _directory(name: str, source: RowSource, config: Config, runs: Path) -> Path:
     """Of the parts; another base, prompts or sampling is another directory."""
     how = (source.self_prompts, source.max_new_tokens, source.temperature, config.training.max_length)
     prompts = list(prompts_of(name, source))
@@ -173,7 +173,7 @@ def refuses(text: str) -> bool:
     return text.lower().startswith(("i'm sorry", "i am sorry", "sorry", "i apologize", "i can't", "i cannot"))
 
 
-def prompts_of(name: str, source: Source) -> Iterator[str]:
+def prompts_of(name: str, source: RowSource) -> Iterator[str]:
     """The questions of a source's prompt files, in order.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 from data.files import sha256_of
 from data.hub.address import host
 from data.hub.network import check_access
-from training.config import Config, Source, TrainingError
+from training.config import Config, RowSource, TrainingError
 from training.rows.conversations import Messages, form_of, messages_of
 from training.rows.jsonl import json_rows
 from training.rows.reasoning_tasks import generate, read_tasks
@@ -29,7 +29,7 @@ class Rows:
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
-def read_source(name: str, source: Source, config: Config) -> Rows:
+def read_source(name: str, source: RowSource, config: Config) -> Rows:
     """Read a source in its own order.
 
     Raises:
@@ -53,13 +53,13 @@ def read_source(name: str, source: Source, config: Config) -> Rows:
     return _converted(where, source, raw, provenance)
 
 
-def _local(source: Source, path: str) -> Source:
+def _local(source: RowSource, path: str) -> RowSource:
     from dataclasses import replace
 
     return replace(source, kind="file", path=path)
 
 
-def _converted(where: str, source: Source, raw: Iterable[Mapping[str, Any]], provenance: dict[str, Any]) -> Rows:
+def _converted(where: str, source: RowSource, raw: Iterable[Mapping[str, Any]], provenance: dict[str, Any]) -> Rows:
     conversations: list[Messages] = []
     unusable = 0
     form: tuple[str, ...] | None = None
@@ -79,7 +79,7 @@ def _converted(where: str, source: Source, raw: Iterable[Mapping[str, Any]], pro
     return Rows(conversations=conversations, unusable=unusable, provenance=provenance)
 
 
-def _from_hub(where: str, source: Source) -> tuple[Iterable[Mapping[str, Any]], dict[str, Any]]:
+def _from_hub(where: str, source: RowSource) -> tuple[Iterable[Mapping[str, Any]], dict[str, Any]]:
     from datasets import load_dataset
     from huggingface_hub import HfApi, errors
 
@@ -125,7 +125,7 @@ def _parquet_rows(where: str, path: Path) -> Iterator[Mapping[str, Any]]:
         raise TrainingError(f"{where}: {path}: not Parquet ({' '.join(str(error).split())[:200]})") from None
 
 
-def _from_reasoning_gym(where: str, source: Source) -> tuple[Iterable[Mapping[str, Any]], dict[str, Any]]:
+def _from_reasoning_gym(where: str, source: RowSource) -> tuple[Iterable[Mapping[str, Any]], dict[str, Any]]:
     from importlib.metadata import version
 
     order: dict[str, Any] = {

@@ -9,9 +9,10 @@ import pytest
 
 from app.chat.generation import LEASE_S, GenerationService, Refused
 from app.chat.lanes import Lane, LaneRequest, Snapshot
-from benchmarks.engine.contract import LoadOptions, Message, Request, Sampling
+from benchmarks.engine.contract import LoadOptions, Request, Sampling
 from benchmarks.engine.worker import Worker
 from data.errors import ModelError
+from data.message import Message
 from data.models.entries import FileSource, ModelEntry
 from data.progress import Progress
 

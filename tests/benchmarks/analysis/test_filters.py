@@ -1,5 +1,5 @@
 from benchmarks.analysis.figures import machines
-from benchmarks.analysis.filters import Choice, narrowed, options
+from benchmarks.analysis.filters import Filters, narrowed, options
 from benchmarks.runs.on_disk import load_runs
 from data.paths import ROOT
 
@@ -13,14 +13,14 @@ def test_the_possible_choices_are_what_the_runs_have() -> None:
 
 
 def test_nothing_chosen_keeps_everything_and_a_choice_only_its_rows() -> None:
-    assert narrowed(RUNS, Choice()) == list(RUNS)
-    kept = narrowed(RUNS, Choice(suites=("core",), ranks=("16",)))
+    assert narrowed(RUNS, Filters()) == list(RUNS)
+    kept = narrowed(RUNS, Filters(suites=("core",), ranks=("16",)))
     assert kept and {run.models[row.model]["rank"] for run in kept for row in run.rows} == {16}
     assert {row.suite for run in kept for row in run.rows if row.is_answer} == {"core"}
-    assert narrowed(RUNS, Choice(sizes=("none of them",))) == []
+    assert narrowed(RUNS, Filters(sizes=("none of them",))) == []
 
 
 def test_machines_are_listed_newest_first_and_choosing_one_leaves_no_row_out() -> None:
     found = options(RUNS)["machine"]
     assert len(found) > 1 and found == machines(RUNS)
-    assert narrowed(RUNS, Choice(machine=found[1])) == list(RUNS)
+    assert narrowed(RUNS, Filters(machine=found[1])) == list(RUNS)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.analysis.points import AXES, COLUMNS, joined_points, model_points
 from benchmarks.charts.frame import PALETTE, colour_of
-from benchmarks.charts.scatter import AXES, COLUMNS, QUALITY_TITLE, SPEED_TITLE, joined_points, model_points, scatter
+from benchmarks.charts.scatter import QUALITY_TITLE, SPEED_TITLE, scatter
 from benchmarks.runs.read import Row, Run, read_run
 from data.models.registry import load_registry
 from tests.benchmarks.made_runs import graded_rows, made_run

@@ -1,7 +1,8 @@
 import pytest
 
 from benchmarks.engine.chat_template import ChatTemplate
-from benchmarks.engine.contract import EngineError, Message
+from benchmarks.engine.contract import EngineError
+from data.message import Message
 
 CHAT = "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}{{ eos_token }}{% endfor %}"
 HELLO = [Message(role="user", content="Hello")]

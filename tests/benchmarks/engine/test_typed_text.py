@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.engine.chat_template import PINNED_DATE, ChatTemplate
-from benchmarks.engine.contract import EngineError, LoadOptions, Message, Request, Role
+from benchmarks.engine.contract import EngineError, LoadOptions, Request
 from benchmarks.engine.typed_text import ControlTokens
 from data.gguf.header import read_header
 from data.llama_library import source_dir
+from data.message import Message, Role
 
 TEMPLATES = source_dir() / "models" / "templates"
 FAMILIES = {

@@ -10,19 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.engine.contract import (
-    Delta,
-    EngineError,
-    Event,
-    Finished,
-    LoadOptions,
-    Message,
-    Request,
-    Sampling,
-    Started,
-)
-from benchmarks.engine.worker import Worker, WorkerEngine
+from benchmarks.engine.contract import Delta, EngineError, Event, Finished, LoadOptions, Request, Sampling, Started
+from benchmarks.engine.worker import Worker
+from benchmarks.engine.worker_engine import WorkerEngine
 from data.llama_library import VARIANTS, builds_dir, cpu_flags
+from data.message import Message
 
 FOREVER = Sampling(max_tokens=100_000, ignore_eos=True)
 

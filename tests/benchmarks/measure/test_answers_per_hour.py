@@ -73,7 +73,7 @@ def test_the_sides_take_turns_and_the_tool_follows_each_pass_at_once(
             return side("alone")
 
     monkeypatch.setattr(answers_per_hour, "WorkerEngine", lambda *_: SimpleNamespace(close=lambda: None))
-    monkeypatch.setattr(answers_per_hour, "Reference", Alone)
+    monkeypatch.setattr(answers_per_hour, "ReferenceProcess", Alone)
     monkeypatch.setattr(answers_per_hour, "quality_pass", lambda *_: side("ours"))
     monkeypatch.setattr(answers_per_hour, "batched_bench", lambda *_: side("tool"))
     there = str(tool(tmp_path, ""))

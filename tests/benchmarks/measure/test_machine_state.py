@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measure.machine_state import Snapshot, describe_machine, noise_between, snapshot
+from benchmarks.measure.machine_state import Counters, describe_machine, noise_between, read_counters
 from benchmarks.runs.read import is_noisy
 
 
@@ -20,10 +20,10 @@ def system(root: Path, *, steal: int, throttled: int, ran: int, waited: int) -> 
 
 def test_stealing_throttling_and_waiting_between_two_moments_are_found(tmp_path: Path) -> None:
     root = system(tmp_path, steal=0, throttled=2, ran=1000, waited=0)
-    before = snapshot(7, proc=root, cgroup=root)
+    before = read_counters(7, proc=root, cgroup=root)
     system(tmp_path, steal=0, throttled=5, ran=1600, waited=400)
     (root / "stat").write_text("cpu  150 0 60 870 0 0 10 10 5 0\n")
-    noise = noise_between(before, snapshot(7, proc=root, cgroup=root))
+    noise = noise_between(before, read_counters(7, proc=root, cgroup=root))
     assert noise.steal_share == pytest.approx(0.1)
     assert noise.throttled == 3
     assert noise.cpu_wait_share == pytest.approx(0.4)
@@ -31,8 +31,8 @@ def test_stealing_throttling_and_waiting_between_two_moments_are_found(tmp_path:
 
 
 def test_what_the_system_does_not_tell_is_none_and_not_0(tmp_path: Path) -> None:
-    nothing = snapshot(7, proc=tmp_path, cgroup=tmp_path)
-    assert nothing == Snapshot(
+    nothing = read_counters(7, proc=tmp_path, cgroup=tmp_path)
+    assert nothing == Counters(
         steal_ticks=None, total_ticks=None, throttled=None, run_ns=None, wait_ns=None, load_1m=None
     )
     noise = noise_between(nothing, nothing)
@@ -40,7 +40,7 @@ def test_what_the_system_does_not_tell_is_none_and_not_0(tmp_path: Path) -> None
 
 
 def test_a_sample_too_short_for_a_tick_had_nothing_stolen(tmp_path: Path) -> None:
-    now = snapshot(7, proc=system(tmp_path, steal=1, throttled=0, ran=1, waited=1), cgroup=tmp_path)
+    now = read_counters(7, proc=system(tmp_path, steal=1, throttled=0, ran=1, waited=1), cgroup=tmp_path)
     assert noise_between(now, now).steal_share == 0
 
 
@@ -55,7 +55,7 @@ def test_a_sample_is_noisy_if_something_else_took_its_time(
 
 
 def test_this_machine_can_be_watched_and_described() -> None:
-    now = snapshot(os.getpid())
+    now = read_counters(os.getpid())
     assert now.total_ticks is not None and now.total_ticks > 0
     facts = describe_machine()
     assert facts["cores"] >= facts["usable_threads"] >= 1

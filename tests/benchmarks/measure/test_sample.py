@@ -8,27 +8,29 @@ import pytest
 from benchmarks.config import Config
 from benchmarks.engine.contract import EngineError, LoadOptions
 from benchmarks.engine.scripted import ScriptedEngine
-from benchmarks.engine.worker import WorkerEngine
-from benchmarks.measure.machine_state import Snapshot
-from benchmarks.measure.sample import ModelUnderTest, measure, request_for
-from benchmarks.measure.schedule import Sample
+from benchmarks.engine.worker_engine import WorkerEngine
+from benchmarks.measure.machine_state import Counters
+from benchmarks.measure.models import ModelUnderTest
+from benchmarks.measure.sample import measure, request_for
+from benchmarks.measure.schedule import Trial
 from benchmarks.runs.read import FIXED_SHAPE
-from data.suites.prompts import Prompt, Turn
+from data.message import Message
+from data.suites.prompts import Prompt
 
 CONFIG = Config(name="x", models=("m",), suites=("core",), fixed_prefill_tokens=6, fixed_decode_tokens=4)
 PROMPT = Prompt(
     id="p1",
     kind="facts",
-    messages=(Turn(role="system", content="Be brief."), Turn(role="user", content="Capital of France?")),
+    messages=(Message(role="system", content="Be brief."), Message(role="user", content="Capital of France?")),
     grader={"name": "keywords", "all_of": ["Paris"]},
     max_tokens=6,
     right="Paris",
     wrong="Lyon",
 )
-ASKED = Sample(
+ASKED = Trial(
     model="m", suite="core", prompt=PROMPT, prompt_id="p1", kind="facts", condition="timed-cold", repetition=0, seed=1
 )
-FIXED = Sample(
+FIXED = Trial(
     model="m",
     suite=FIXED_SHAPE,
     prompt=None,
@@ -53,9 +55,9 @@ def loaded(tmp_path: Path, **facts: Any) -> ModelUnderTest:
     return model
 
 
-def moment(**changes: Any) -> Snapshot:
+def moment(**changes: Any) -> Counters:
     facts = dict.fromkeys(("steal_ticks", "total_ticks", "throttled", "run_ns", "wait_ns", "load_1m"))
-    return Snapshot(**{**facts, **changes})
+    return Counters(**{**facts, **changes})
 
 
 def test_a_sample_is_timed_graded_and_keyed(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.config import Config
-from benchmarks.measure.models import find_subjects
+from benchmarks.measure.models import find_models
 from data.errors import ModelError
 from data.hub.address import HubSource
 from data.models.__main__ import main as models_command
@@ -108,7 +108,7 @@ def test_an_added_model_is_known_to_the_registrys_command(
 
 
 def test_an_added_model_can_be_named_to_a_run(added: ModelEntry, cache: Path) -> None:
-    (subject,) = find_subjects(Config(name="own", models=(added.id,), suites=("core",)), lambda line: None)
+    (subject,) = find_models(Config(name="own", models=(added.id,), suites=("core",)), lambda line: None)
     assert isinstance(added.source, FileSource)
     assert (subject.path, subject.error, subject.facts["label"]) == (added.source.path, None, added.label)
 

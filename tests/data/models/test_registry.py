@@ -54,14 +54,10 @@ def test_shipped_derived_and_packaged_models_are_pinned_and_labels_differ() -> N
 
 
 def test_an_entry_has_all_of_its_fields(tmp_path: Path) -> None:
-    text = (
-        ENTRY
-        + f'rank = 8\nalpha = 16\ncontext_tokens = 4096\nsha256 = "{"a" * 64}"\nfile_size_bytes = 5\nnote = "n"\n'
-        + HF
-    )
+    text = ENTRY + f'rank = 8\nalpha = 16\nsha256 = "{"a" * 64}"\nfile_size_bytes = 5\nnote = "n"\n' + HF
     entry = read_registry(write(tmp_path, text))["one"]
     assert (entry.id, entry.rank, entry.alpha, entry.note) == ("one", 8, 16, "n")
-    assert (entry.context_tokens, entry.file_size_bytes) == (4096, 5)
+    assert entry.file_size_bytes == 5
     assert entry.source == HubSource(repo="a/b", file="c.gguf")
 
 

@@ -80,7 +80,7 @@ def test_a_gguf_written_from_its_own_checkpoint_is_the_same_file(gguf: Path, tmp
 @pytest.mark.parametrize("tied", [True, False])
 def test_llama_cpp_predicts_what_torch_does(tmp_path: Path, tied: bool) -> None:
     from benchmarks.engine.contract import LoadOptions
-    from benchmarks.engine.worker import WorkerEngine
+    from benchmarks.engine.worker_engine import WorkerEngine
     from tests.training.tiny_llama import write_tiny_llama
     from training.parity.checks import divergence
 

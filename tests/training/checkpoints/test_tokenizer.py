@@ -140,8 +140,9 @@ def test_a_vocabulary_without_a_token_for_padding_is_refused(tokenizer: "PreTrai
 
 @pytest.mark.slow
 def test_the_embedded_models_tokenizer_reads_as_llama_cpp_does(embedded_model: Path) -> None:
-    from benchmarks.engine.contract import LoadOptions, Message, Request
-    from benchmarks.engine.worker import WorkerEngine
+    from benchmarks.engine.contract import LoadOptions, Request
+    from benchmarks.engine.worker_engine import WorkerEngine
+    from data.message import Message
     from training.parity.gate import CONVERSATIONS
     from training.rows.examples import prompt_ids
 

@@ -5,7 +5,7 @@ import torch
 
 from training.config import CONFIGS_DIR, Config, TrainingError, load_config
 from training.fit import backends
-from training.fit.backends import Choice, choose
+from training.fit.backends import BackendChoice, choose
 
 NAMES = {"Tesla T4": False, "NVIDIA A100": True}
 
@@ -43,7 +43,7 @@ def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.usefixtures("no_gpu")
 def test_without_a_gpu_trl_trains_in_fp32_though_unsloth_is_installed() -> None:
-    assert choose(tiny(), "auto") == Choice(
+    assert choose(tiny(), "auto") == BackendChoice(
         backend="trl", reason="no GPU", device="cpu", device_name="CPU", precision="fp32", world_size=1
     )
     assert choose(tiny("training.precision=bf16"), "trl").precision == "bf16"

@@ -92,11 +92,11 @@ def test_perplexity_is_torchs_on_the_answers(exported: RunDirectory) -> None:
     import torch
     from pyarrow import parquet
 
-    from training.parity.reference import Reference
+    from training.parity.reference import ReferenceModel
 
     record = read_record(exported)
     data = Path(record.data_path)
-    reference = Reference(Path(record.base_path), exported.adapter, data / "tokenizer")
+    reference = ReferenceModel(Path(record.base_path), exported.adapter, data / "tokenizer")
     wrong: list[float] = []
     for row in parquet.read_table(data / "validation.parquet").to_pylist():
         scores = torch.from_numpy(reference.distributions(row["input_ids"]))[:-1]

@@ -2,14 +2,14 @@ from typing import Any
 
 import pytest
 
-from training.config import Source, TrainingError
+from training.config import RowSource, TrainingError
 from training.rows.conversations import form_of, messages_of
 
-FILE = Source(kind="file", path="rows.jsonl")
+FILE = RowSource(kind="file", path="rows.jsonl")
 HELLO = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
 
 
-def converted(row: dict[str, Any], source: Source = FILE) -> list[dict[str, str]] | None:
+def converted(row: dict[str, Any], source: RowSource = FILE) -> list[dict[str, str]] | None:
     return messages_of(row, form_of(list(row), source, "data.sources.rows"), source)
 
 
@@ -41,19 +41,19 @@ def test_turns_after_the_last_answer_are_left_out() -> None:
 
 
 def test_columns_can_be_named() -> None:
-    source = Source(kind="file", path="x", prompt_column="ask", answer_column="say")
+    source = RowSource(kind="file", path="x", prompt_column="ask", answer_column="say")
     assert converted({"ask": "Hi", "say": "Hello", "messages": []}, source) == HELLO
 
 
 def test_a_system_message_is_put_before_rows_that_have_none() -> None:
-    source = Source(kind="file", path="x", system="Be brief.")
+    source = RowSource(kind="file", path="x", system="Be brief.")
     system, other = ({"role": "system", "content": text} for text in ("Be brief.", "Be rude."))
     assert converted({"messages": HELLO}, source) == [system, *HELLO]
     assert converted({"messages": [other, *HELLO]}, source) == [other, *HELLO]
 
 
 def test_replacements_change_answers_alone() -> None:
-    source = Source(kind="file", path="x", replace=(("<<[^>]*>>", ""), ("#### (.*)", r"The answer is \1.")))
+    source = RowSource(kind="file", path="x", replace=(("<<[^>]*>>", ""), ("#### (.*)", r"The answer is \1.")))
     found = converted({"question": "<<1>>?", "answer": "1<<1=1>>\n#### 1"}, source)
     assert found is not None
     assert [turn["content"] for turn in found] == ["<<1>>?", "1\nThe answer is 1."]
@@ -97,6 +97,6 @@ def test_unknown_columns_are_listed_with_the_known_forms() -> None:
 
 
 def test_a_named_column_that_is_missing_is_said_with_those_that_are_there() -> None:
-    source = Source(kind="file", path="x", prompt_column="ask", answer_column="say")
+    source = RowSource(kind="file", path="x", prompt_column="ask", answer_column="say")
     with pytest.raises(TrainingError, match=r"data\.sources\.rows: no column 'say'; columns: ask, reply"):
         form_of(["ask", "reply"], source, "data.sources.rows")

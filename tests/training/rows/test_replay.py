@@ -6,13 +6,13 @@ import pytest
 from pytest import MonkeyPatch
 
 from tests.training.tiny_llama import write_tiny_llama
-from training.config import CONFIGS_DIR, Base, Config, Source, TrainingError, load_config
+from training.config import CONFIGS_DIR, Base, Config, RowSource, TrainingError, load_config
 from training.fit.layer_search import search
 from training.replay import main
 from training.rows.examples import load_tokenizer
 from training.rows.replay import around_user_turn, loops, prompts_of, refuses, replay_file, write_parts
 
-REPLAY = Source(kind="replay", self_prompts=4, max_new_tokens=8, temperature=0.0)
+REPLAY = RowSource(kind="replay", self_prompts=4, max_new_tokens=8, temperature=0.0)
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,5 @@
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -5,11 +7,13 @@ import pytest
 from benchmarks.graders.grade import GraderError
 from benchmarks.graders.ifeval import CHECKS, ifeval
 
+PAIRS = json.loads(Path(__file__).with_name("ifeval_pairs.json").read_text(encoding="utf-8"))
 CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "keywords:existence": ({"keywords": ["sea", "Salt"]}, "The sea has salt.", "The sea."),
     "keywords:forbidden_words": ({"forbidden_words": ["bad"]}, "A badger.", "How bad."),
     "keywords:frequency": ({"keyword": "go", "frequency": 2, "relation": "at least"}, "go go", "go"),
     "keywords:letter_frequency": ({"letter": "z", "let_frequency": 2, "let_relation": "at least"}, "pizza", "zoo"),
+    "language:response_language": ({"language": "de"}, "Das ist ein deutscher Satz.", "This is an English sentence."),
     "length_constraints:number_words": ({"num_words": 3, "relation": "less than"}, "Two words", "Now three words"),
     "length_constraints:number_sentences": ({"num_sentences": 2, "relation": "at least"}, "One. Two.", "One."),
     "length_constraints:number_paragraphs": ({"num_paragraphs": 2}, "One\n***\nTwo", "One\n\nTwo"),
@@ -39,8 +43,8 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         "VERY GOOD it is",
         "VERY good it is",
     ),
-    "change_case:english_capital": ({}, "LOUD!", "Loud!"),
-    "change_case:english_lowercase": ({}, "quiet.", "Quiet."),
+    "change_case:english_capital": ({}, "THIS IS A LOUD SENTENCE!", "This is a loud sentence!"),
+    "change_case:english_lowercase": ({}, "this is a quiet sentence.", "This is one."),
     "punctuation:no_comma": ({}, "None here.", "One, here."),
 }
 
@@ -57,12 +61,28 @@ def test_an_instruction_tells_an_answer_that_follows_it_from_one_that_does_not(n
     assert ifeval("", instructions=[{"id": name, **options}]).value == 0
 
 
-def test_all_instructions_must_be_followed_and_a_language_cannot_be_graded() -> None:
+def test_the_checks_say_what_the_reference_implementation_says() -> None:
+    """Made by `make peers`; the differences on purpose are in the module's docstring and not among the pairs."""
+    assert len(PAIRS["pairs"]) >= 2000
+    assert {name for _, name, _, _ in PAIRS["pairs"]} == CHECKS.keys()
+    for at, name, options, follows in PAIRS["pairs"]:
+        answer = PAIRS["answers"][at]
+        found = ifeval(answer, instructions=[{"id": name, **options}]).value == 1
+        assert found == follows, (name, options, answer)
+
+
+def test_all_instructions_must_be_followed_the_language_too() -> None:
     both = [{"id": "punctuation:no_comma"}, {"id": "change_case:english_lowercase"}]
-    assert ifeval("quiet, here", instructions=both).value == 0
+    assert ifeval("it is quiet around here", instructions=both).value == 1
+    assert ifeval("it is quiet, around here", instructions=both).value == 0
     german = [{"id": "punctuation:no_comma"}, {"id": "language:response_language", "language": "de"}]
-    assert ifeval("Guten Tag", instructions=german).value is None
-    assert ifeval("Guten Tag, Welt", instructions=german).value == 0
+    assert ifeval("Guten Tag und herzlich willkommen bei uns", instructions=german).value == 1
+    assert ifeval("Good morning and welcome to all of you", instructions=german).value == 0
+    assert ifeval("Guten Tag, herzlich willkommen bei uns", instructions=german).value == 0
+
+
+def test_a_keyword_with_special_characters_is_a_text() -> None:
+    assert ifeval("I like C++.", instructions=[{"id": "keywords:existence", "keywords": ["C++"]}]).value == 1
 
 
 @pytest.mark.parametrize(

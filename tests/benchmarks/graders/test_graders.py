@@ -273,3 +273,32 @@ def test_long_and_strange_answers_are_graded_without_an_exception() -> None:
     for answer in ("9" * 5000, "\x00\ud800", "-" * 1000, "((((" * 500, "1/0", "=" * 3000, "." * 5000):
         for prompt in {prompt.grader["name"]: prompt for _, prompt in SHIPPED}.values():
             grade(prompt, answer)
+
+
+def test_an_example_that_its_own_grader_gets_wrong_is_one_line() -> None:
+    prompt = dataclasses.replace(
+        load_suite("report").prompts[0], id="p1", grader={"name": "numeric", "value": 2_125_000}, right="2.1 million"
+    )
+    with pytest.raises(GraderError) as caught:
+        check_suite(Suite(name="mine", prompts=(prompt,), sha256=""))
+    assert str(caught.value) == (
+        "suite mine, prompt 'p1': its example 'right' is graded wrong ('says 2100000, not 2125000'); "
+        "correct the grader's options or the example"
+    )
+
+
+def test_a_number_of_a_thousand_digits_is_a_grade_or_one_line() -> None:
+    digits = "9" * 1000
+    for answer in (digits, f"The answer is {digits}.", f"1e{digits}", f"10^{digits}", f"{digits}/{digits}"):
+        assert value("numeric", answer, value=42) == 0
+    with pytest.raises(GraderError, match="value has more than 308 digits"):
+        GRADERS["numeric"]("1", value=int(digits))
+
+
+@pytest.mark.parametrize("piece", ["9", "1,", "(", "{", "**", "</think>", "\\boxed{", "not B, ", "five ", "é", '"'])
+def test_an_answer_of_a_megabyte_takes_a_moment(piece: str) -> None:
+    answer = piece * (1_000_000 // len(piece))
+    start = time.monotonic()
+    for prompt in {prompt.grader["name"]: prompt for _, prompt in SHIPPED}.values():
+        grade(prompt, answer)
+    assert time.monotonic() - start < 20
