@@ -11,7 +11,7 @@ import re
 import ssl
 from pathlib import Path
 
-from data.hub.address import HubError, check_token, host, one_line
+from data.hub.address import HubError, check_token, host
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 
@@ -61,8 +61,8 @@ def _check_proxy(name: str, value: str) -> None:
     way = "write http://HOST:PORT, or unset it"
     try:
         url = httpx.URL(value if "://" in value else f"http://{value}")
-    except httpx.InvalidURL as error:
-        raise HubError(f"{wrong}, which is no address ({one_line(error)}); {way}") from None
+    except httpx.InvalidURL:  # its text may hold a part of the password
+        raise HubError(f"{wrong}, which is no address; {way}") from None
     if url.scheme not in _SCHEMES:
         raise HubError(f"{wrong}; a proxy's scheme is one of {', '.join(_SCHEMES)}: {way}")
     if not url.host or not 0 < (url.port or 1) < 2**16:
@@ -119,4 +119,4 @@ def _check_certificates() -> None:
 
 def _shown(value: str) -> str:
     """The value without user name and password."""
-    return re.sub(r"(//|^)[^/]*.*@", r"\1***@", value)
+    return re.sub(r"(?i)^((?:\w+://)?).*@", r"\1***@", value)

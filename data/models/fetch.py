@@ -10,7 +10,7 @@ work once.
 """
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -25,8 +25,8 @@ from data.files import (
     require_space,
 )
 from data.gguf.facts import why_no_text
-from data.gguf.header import GGUFError
-from data.gguf.split import read_parts
+from data.gguf.header import GGUFError, GGUFHeader
+from data.gguf.split import read_model, read_parts
 from data.hub.address import HubSource
 from data.models.cache import cached_path, discard, empty, lock_of, model_directory, models_dir, only_one
 from data.models.derive import check_adapter, derive, refuse_split
@@ -176,7 +176,7 @@ def _accept(
 ) -> Path:
     """Check the files of a model in the cache and put them in their place; wrong ones are removed."""
     parts = _digests(entry, new, progress, cancelled)
-    got, problem = joint_sha256(parts), _problem(new)
+    got, problem = joint_sha256(parts), _problem(lambda: read_parts(new))
     if pin.sha256 and got != pin.sha256:
         wrong = [file for file, part, known in zip(new, parts, pin.parts or parts, strict=False) if part != known]
         for file in wrong or new:
@@ -211,7 +211,7 @@ def _accept_file(entry: ModelEntry, path: Path, progress: OnProgress, cancelled:
         raise ModelError(f"{entry.id}: no file at {path}")
     path = model_files(path)[0]
     try:
-        if problem := _problem(model_files(path)):
+        if problem := _problem(lambda: read_model(path)):
             raise ModelError(f"{entry.id}: {path}: {problem}")
         if entry.sha256:
             got = joint_sha256(_digests(entry, model_files(path), progress, cancelled))
@@ -222,10 +222,10 @@ def _accept_file(entry: ModelEntry, path: Path, progress: OnProgress, cancelled:
     return path
 
 
-def _problem(files: Sequence[Path]) -> str | None:
-    """Why these are not a model that can be opened and writes text, or None."""
+def _problem(read: Callable[[], GGUFHeader]) -> str | None:
+    """Why what is read is not a model that can be opened and writes text, or None."""
     try:
-        return why_no_text(read_parts(files))
+        return why_no_text(read())
     except GGUFError as error:
         return str(error)
 

@@ -80,7 +80,7 @@ def test_a_pinned_file_must_match_and_is_never_removed(cache: Path, model_file: 
     [
         (b"PK\x03\x04 a zip", "not a GGUF file: it starts with b'PK"),
         (CONTENT[:-1], "truncated: its header promises"),
-        (gguf_bytes({"split.count": 3}), "one of 3 parts of a split GGUF"),
+        (gguf_bytes({"split.count": 3}), "part 1 of 3 of a split GGUF"),
     ],
 )
 def test_a_file_that_cannot_be_opened_says_why(cache: Path, model_file: Path, content: bytes, message: str) -> None:
