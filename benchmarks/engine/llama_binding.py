@@ -37,7 +37,7 @@ _abort_when_nonzero = ctypes.cast(ctypes.CDLL(None).strlen, c.ggml_abort_callbac
 
 _errors: list[str] = []
 _SAYS_ONLY_THAT = re.compile(r"failed to (load model|initialize the context)\W*$")
-_WHERE = re.compile(r"^(\w+: )?(error loading model: )*")
+_WHERE = re.compile(r"^(\w+_\w+: |error loading model( vocabulary)?: )+")
 
 
 def _remember_error(level: int, text: bytes, _: object) -> None:
