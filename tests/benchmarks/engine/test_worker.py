@@ -94,6 +94,7 @@ def test_a_worker_that_dies_while_asked_answers_with_the_cause(worker: Worker, t
             worker.memory()
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_at_a_reply_is_ended_and_one_that_loads_is_waited_for(tmp_path: Path) -> None:
     path = script(tmp_path / "a.json", pace_s=0.01, load_s=3.0)
     with closing(Worker(patience_s=1.5)) as worker:
@@ -110,6 +111,7 @@ def test_a_worker_that_hangs_at_a_reply_is_ended_and_one_that_loads_is_waited_fo
         assert isinstance(end, Finished) and (end.reason, end.text != "") == ("error", True)
 
 
+@pytest.mark.slow
 def test_a_load_that_never_ends_is_ended(tmp_path: Path) -> None:
     path = script(tmp_path / "a.json", load_s=60.0)
     with closing(Worker(patience_s=2.0)) as worker:
