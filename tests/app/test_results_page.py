@@ -123,6 +123,7 @@ def test_the_method_page_says_to_each_claim_what_the_runs_say(committed: Path) -
     assert any("points [" in text for text in shown) and any("× as fast as" in text for text in shown)
 
 
+@pytest.mark.timing
 @pytest.mark.slow
 def test_every_page_renders_within_a_second_from_warm_with_a_hundred_runs(committed: Path) -> None:
     whole = next(committed.glob("smoke-*"))

@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -33,11 +33,6 @@ def writer(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "hf_fine": Account(name="alice", role="fineGrained"),
     }
     monkeypatch.setenv("HF_TOKEN", "hf_write")
-    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf-cache"))
-    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.chdir(tmp_path)
 
 
@@ -288,11 +283,15 @@ def test_a_repository_of_others_refuses_the_write(
 
 
 def test_no_network_and_offline_mode_are_named(
-    run: RunDirectory, hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: RunDirectory,
+    hub: Hub,
+    hub_constant: Callable[[str, object], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert "the connection to http://127.0.0.1:9 failed" in refusal(capsys, run.path, "--repo", REPO, hub=hub)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    hub_constant("HF_HUB_OFFLINE", True)
     assert "HF_HUB_OFFLINE is set; unset it" in refusal(capsys, run.path, "--repo", REPO, hub=hub)
 
 
