@@ -76,8 +76,8 @@ def _failure(requirement: str, log: str) -> str:
         return f"pip is missing from {sys.executable}; run `{sys.executable} -m ensurepip`, then fetch again"
     if "dependencies for SOCKS" in log and (proxy := socks_proxy()):
         return (
-            f"pip could not download {requirement}: {proxy}; for that pip needs the package pysocks: install it without "
-            "the proxy, or set HTTPS_PROXY to an HTTP proxy and unset this one"
+            f"pip could not download {requirement}: {proxy}, for which pip needs the package pysocks; install it "
+            "without the proxy, or set HTTPS_PROXY to an HTTP proxy and unset this one"
         )
     errors = [line for line in log.splitlines() if line.startswith("ERROR:")]
     if "Errno 28" in log:

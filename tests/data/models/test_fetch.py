@@ -133,7 +133,7 @@ def test_a_proxy_that_pip_cannot_use_is_named(index: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     message = failure(lambda: fetch(entry(WHEEL), {}))
-    assert "ALL_PROXY is 'socks5://***@127.0.0.1:9'; for that pip needs the package pysocks" in message
+    assert "ALL_PROXY is 'socks5://***@127.0.0.1:9', for which pip needs the package pysocks" in message
 
 
 def test_a_damaged_wheel_is_said(index: Path) -> None:
