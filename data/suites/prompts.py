@@ -99,7 +99,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
     except UnicodeDecodeError as error:
         raise SuiteError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
     shipped = path.parent == PROMPTS_DIR
-    rows = read_csv(text, str(path)) if path.suffix == ".csv" else _json_lines(text)
+    rows = read_csv(text, str(path)) if path.suffix.lower() == ".csv" else _json_lines(text)
     prompts = _prompts(rows, str(path), required=(*_REQUIRED, *_EXAMPLES) if shipped else _REQUIRED)
     if not prompts:
         raise SuiteError(f"{path}: no prompt in it; write one JSON object a line")
@@ -165,7 +165,7 @@ class _Malformed(Exception):
 
 
 def _locate(name: str) -> Path:
-    if name.endswith((".jsonl", ".csv")) or "/" in name:
+    if name.lower().endswith((".jsonl", ".csv")) or "/" in name:
         path = Path(name)
         if not path.is_file():
             raise SuiteError(f"{path}: no such file")

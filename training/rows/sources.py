@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from data.files import sha256_of
-from data.hub.address import check_token, host
+from data.hub.address import host
+from data.hub.network import check_access
 from training.config import Config, RowSource, TrainingError
 from training.rows.conversations import Messages, form_of, messages_of
 from training.rows.jsonl import json_rows
@@ -82,7 +83,7 @@ def _from_hub(where: str, source: RowSource) -> tuple[Iterable[Mapping[str, Any]
     from datasets import load_dataset
     from huggingface_hub import HfApi, errors
 
-    check_token()
+    check_access()
     page = f"https://huggingface.co/datasets/{source.name}"
     try:
         info = HfApi(endpoint=host()).dataset_info(source.name, revision=source.revision or None)
@@ -107,7 +108,7 @@ def _from_file(where: str, path: Path) -> tuple[Iterable[Mapping[str, Any]], dic
     if not path.is_file():
         raise TrainingError(f"{where}.path is {str(path)!r}: no such file")
     provenance = {"from": path.name, "sha256": sha256_of(path), "licence": "not stated"}
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         return _parquet_rows(where, path), provenance
     return json_rows(where, path), provenance
 
