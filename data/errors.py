@@ -12,5 +12,9 @@ class ModelError(TradeoffError):
     """A model cannot be had."""
 
 
+class NoRoomError(ModelError):
+    """The disk, or what the cache may hold, is too small for it; no other source changes that."""
+
+
 class SuiteError(TradeoffError):
     """A prompt suite cannot be read."""

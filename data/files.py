@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from data.errors import ModelError
+from data.errors import NoRoomError
 from data.paths import cache_dir
 from data.progress import FetchCancelled, IsCancelled, counted_from, never_cancelled
 
@@ -192,11 +192,11 @@ def require_space(directory: Path, needed_bytes: int, what: str) -> None:
     """Refuse work that cannot finish.
 
     Raises:
-        ModelError: Less is free; the message has both figures and the place.
+        NoRoomError: Less is free; the message has both figures and the place.
     """
     free = shutil.disk_usage(directory).free
     if needed_bytes + MARGIN_BYTES > free:
-        raise ModelError(
+        raise NoRoomError(
             f"disk full: {what} needs {size_text(needed_bytes)}, {size_text(free)} free at {directory}; "
             "make room, or set TRADEOFF_CACHE to a directory on another disk"
         )

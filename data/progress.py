@@ -22,12 +22,14 @@ class Progress:
         model_id: The entry being made, which may be the base of the one asked for.
         stage: "copy" drops layers.
         total_bytes: None where it is not known.
+        note: A line on what happened, said once, such as that another source is asked.
     """
 
     model_id: str
     stage: Stage
     done_bytes: int
     total_bytes: int | None
+    note: str | None = None
 
 
 OnProgress = Callable[[Progress], None]
@@ -69,6 +71,12 @@ class StatusLine:
     clock: Callable[[], float] = time.monotonic
     shown_s: float = float("-inf")
     _open: bool = field(init=False, default=False)
+
+    def say(self, text: str) -> None:
+        """A whole line that stays."""
+        self.stream.write(f"\r\033[K{text}\n" if self.stream.isatty() else f"{text}\n")
+        self.stream.flush()
+        self._open = False
 
     def show(self, text: str, *, at_once: bool = False) -> None:
         """Show it, unless something was shown a moment ago; `at_once` shows it whenever it comes."""

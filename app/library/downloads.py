@@ -17,11 +17,13 @@ class Download:
     Attributes:
         visitor: Who began it; another visitor cannot cancel it.
         progress: None until the first byte.
+        note: The last thing that happened on the way, such as that another source is asked.
     """
 
     model_id: str
     visitor: str
     progress: Progress | None = None
+    note: str | None = None
     problem: str | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     finished: threading.Event = field(default_factory=threading.Event)
@@ -59,6 +61,7 @@ class Downloads:
     def _run(self, download: Download) -> None:
         def note(progress: Progress) -> None:
             download.progress = progress
+            download.note = progress.note or download.note
 
         try:
             entry = get(self._registry, download.model_id)

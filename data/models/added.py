@@ -46,10 +46,8 @@ def hub_entry(repo: str, file: str, known: Mapping[str, ModelEntry], *, licence:
         raise ModelError(f"{file[:80]!r} is not a GGUF of a repository; write its path there, ending in .gguf")
     source = HubSource(repo=repo, file=file).files[0]
     for entry in known.values():
-        if isinstance(entry.source, HubSource) and (entry.source.repo, entry.source.files[0].file) == (
-            repo,
-            source.file,
-        ):
+        files = [each.files[0] for each in entry.sources if isinstance(each, HubSource)]
+        if (repo, source.file) in [(file.repo, file.file) for file in files]:
             raise _there_already(source.file, entry)
     stem = model_stem(Path(file).name)
     return ModelEntry(

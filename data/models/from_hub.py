@@ -19,6 +19,7 @@ from data.models.quota import make_room
 from data.progress import IsCancelled, OnProgress, counted_from, reporter
 
 FIRST_LOOK_BYTES = 2**20
+_PAUSES_BEFORE_A_MIRROR_S = (0.0,)
 
 
 def download_model(
@@ -43,12 +44,12 @@ def download_model(
     make_room(models_dir(), total, entry.id)
     require_space(directory, total - sum(map(download.size_of, partials)), entry.id)
     report = reporter(entry.id, "download", total or None, progress)
-    before = 0
+    before, pauses_s = 0, None if source == entry.sources[-1] else _PAUSES_BEFORE_A_MIRROR_S
     for remote, partial in zip(remotes, partials, strict=True):
         on_bytes = counted_from(before, report)
         if len(remotes) == 1:
             on_bytes = _Look(entry=entry, remote=remote, partial=partial, report=report)
-        download.download(remote, partial, on_bytes=on_bytes, cancelled=cancelled)
+        download.download(remote, partial, on_bytes=on_bytes, cancelled=cancelled, pauses_s=pauses_s)
         before += download.size_of(partial)
     return pin, partials
 

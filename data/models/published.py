@@ -114,7 +114,7 @@ def _text(source: HubSource) -> str:
 
 def _pinned(entry: ModelEntry, listed: HubSource) -> ModelEntry:
     source, repo = entry.source, listed.repo
-    if not isinstance(source, HubSource) or source.repo != repo or entry.sha256 is None:
+    if not isinstance(source, HubSource) or source.repo != repo or entry.mirrors or entry.sha256 is None:
         raise ModelError(f"{repo}: its {ENTRIES_FILE} has an entry {entry.id!r} that is not a pinned file of it")
     pinned = replace(source, revision=listed.revision)
     return replace(entry, source=pinned, note=f"Card and results: {host()}/{repo}")

