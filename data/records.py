@@ -66,6 +66,17 @@ def parse_toml(text: str, place: str, error: Error) -> dict[str, Any]:
         raise error(f"{place}: not TOML ({_in_words(problem)})") from None
 
 
+def toml_lines(values: Mapping[str, Any]) -> str:
+    """`key = value` for each value of a table, as TOML; what is None or empty is left out."""
+    return "".join(f"{key} = {_toml(value)}\n" for key, value in values.items() if value is not None and value != ())
+
+
+def _toml(value: Any) -> str:
+    """Numbers and lists of JSON are TOML's; so are its texts, once DEL is escaped."""
+    plain = str(value) if isinstance(value, Path) else value
+    return json.dumps(plain, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def set_key(values: dict[str, Any], change: str, error: Error) -> None:
     """Change one key of a TOML's tables, as `--set table.key=value` asks; a value that is no TOML is a text.
 

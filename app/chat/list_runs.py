@@ -103,7 +103,7 @@ class ListRuns:
                 if all(lane.reason == "cancelled" for lane in lanes):
                     run.problem = "stopped: the page was closed, or the comparison was"
                     return
-        except Refused as error:
+        except TradeoffError as error:
             run.problem = str(error)
         finally:
             run.finished.set()

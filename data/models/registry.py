@@ -5,7 +5,6 @@ file is an error that names the file, the entry, the key and the known ones, so 
 silently ignored setting.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
@@ -15,7 +14,7 @@ from typing import Any
 from data.gguf.types import QUANTIZATIONS
 from data.models.entries import SOURCES, DerivedSource, FileSource, ModelEntry, ModelSource, Registry, RegistryError
 from data.paths import added_models_path, registry_path
-from data.records import did_you_mean, parse_toml, read_toml
+from data.records import did_you_mean, parse_toml, read_toml, toml_lines
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -80,18 +79,8 @@ def registry_toml(entries: Iterable[ModelEntry]) -> str:
 def _entry_toml(entry: ModelEntry) -> str:
     given = {field.name: getattr(entry, field.name) for field in fields(entry) if field.name != "source"}
     source = {field.name: getattr(entry.source, field.name) for field in fields(entry.source)}
-    lines = ["[[model]]", *_lines(given), "", "[model.source]", *_lines({"kind": entry.source_kind} | source), ""]
-    return "\n".join(lines)
-
-
-def _lines(values: Mapping[str, Any]) -> list[str]:
-    return [f"{key} = {_toml_value(value)}" for key, value in values.items() if value is not None and value != ()]
-
-
-def _toml_value(value: Any) -> str:
-    """Whole numbers and lists of JSON are TOML's; so are its texts, once DEL is escaped."""
-    plain = str(value) if isinstance(value, Path) else value
-    return json.dumps(plain, ensure_ascii=False).replace("\x7f", "\\u007f")
+    head = f"[[model]]\n{toml_lines(given)}"
+    return f"{head}\n[model.source]\n{toml_lines({'kind': entry.source_kind} | source)}"
 
 
 def get(registry: Registry, model_id: str) -> ModelEntry:

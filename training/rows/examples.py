@@ -129,8 +129,6 @@ def _render(messages: Sequence[dict[str, str]], tokenizer: "PreTrainedTokenizerF
         return render_typed(turns, _vocabulary(tokenizer)[0], render, template=template)
     except TemplateRefusal as error:
         raise TrainingError(f"the chat template refuses a conversation: {error.reason}") from None
-    except EngineError as error:
-        raise TrainingError(str(error)) from None
 
 
 def _ids(rendered: Rendered, text: str, tokenizer: "PreTrainedTokenizerFast") -> list[int]:

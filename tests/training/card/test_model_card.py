@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
+from data.errors import TradeoffError
 from tests.training.published_runs import CARD, LLAMA, finished_run
 from training.card.model_card import Benchmark, model_card
 from training.card.publication import Publication, publication_of
 from training.card.publish import read_benchmark
-from training.config import TrainingError
 
 REPO = "alice/tiny-r8"
 
@@ -188,9 +188,9 @@ def test_an_unfinished_benchmark_is_called_that(publication: Publication) -> Non
 
 def test_a_benchmark_of_other_files_is_refused(publication: Publication, tmp_path: Path) -> None:
     directory = benchmark_run(tmp_path / "cpu-1", publication, "f" * 64)
-    with pytest.raises(TrainingError, match=r"measured none of these files .*, but tiny"):
+    with pytest.raises(TradeoffError, match=r"measured none of these files .*, but tiny"):
         read_benchmark(directory, publication)
-    with pytest.raises(TrainingError, match="is this a run's directory"):
+    with pytest.raises(TradeoffError, match="is this a run's directory"):
         read_benchmark(tmp_path, publication)
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.errors import TradeoffError
 from tests.training.tiny_llama import TEMPLATE
 from training.config import TrainingError
 from training.rows.conversations import Messages
@@ -100,7 +101,7 @@ def test_a_template_that_leaves_out_a_turn_cannot_be_trained_with(
     monkeypatch.setattr(
         tokenizer, "chat_template", TEMPLATE.replace("in turns %}", "in turns if turn['role'] != 'user' %}")
     )
-    with pytest.raises(TrainingError, match="leaves out what the"):
+    with pytest.raises(TradeoffError, match="leaves out what the"):
         make_example([SYSTEM, *CHAT], tokenizer)
 
 
