@@ -43,7 +43,7 @@ def _array(file: BinaryIO) -> list[Any] | None:
         found = json.loads(content) if 1 < len(content) <= MOST_BYTES else None
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, list) else None
+    return found if isinstance(found, list) and all(isinstance(each, dict) for each in found[:1]) else None
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
