@@ -29,7 +29,7 @@ def json_rows(where: str, path: Path) -> Iterator[tuple[str, Row]]:
             return
         for number, line in enumerate(_lines(file), start=1):
             if line.strip():
-                yield f"line {number}", _parsed(line)
+                yield f"line {number}", _parsed(line.strip())
 
 
 def _array(file: BinaryIO) -> list[Any] | None:
@@ -63,8 +63,13 @@ def _parsed(line: bytes) -> Row:
     except UnicodeDecodeError as error:
         return UnusableRow("not UTF-8", f"byte {error.start} of the line is not UTF-8: {line[:80]!r}")
     except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else error
-        return UnusableRow("not JSON", f"not JSON ({reason}): {line[:80]!r}")
+        return UnusableRow("not JSON", f"not JSON ({_in_words(error)}): {line[:80]!r}")
+
+
+def _in_words(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at character {error.pos + 1}"
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _checked(row: Any, *, escapes: bool = True) -> Row:

@@ -97,9 +97,9 @@ def test_a_byte_order_mark_and_a_json_array_are_read_too(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b'{"question": ', "not JSON (Expecting value: line 1 column 14 (char 13)): b'{\"question\": \\n'"),
+        (b'{"question": ', "not JSON (Expecting value at character 13): b'{\"question\":'"),
         (b"[1]", "expected an object"),
-        (b'{"question": "\xff"}', 'byte 14 of the line is not UTF-8: b\'{"question": "\\xff"}\\n\''),
+        (b'{"question": "\xff"}', 'byte 14 of the line is not UTF-8: b\'{"question": "\\xff"}\''),
         (b'{"question": "\\ud83d"}', "half a character, \\ud83d; write the whole, or leave it out"),
         (b"[" * 200_000, "not JSON (nested too deeply): b'" + "[" * 80 + "'"),
     ],
