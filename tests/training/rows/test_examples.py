@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.training.templates import NO_SYSTEM, THINKING
 from tests.training.tiny_llama import TEMPLATE
 from training.config import RowSource, TrainingError
 from training.rows.conversations import Messages, UnusableRow, conversation_of
@@ -21,18 +22,6 @@ CHAT: Messages = [
     {"role": "user", "content": "What is 1 + 1?"},
     {"role": "assistant", "content": "The answer is\n\n2."},
 ]
-
-
-# As Qwen3's: the thinking of earlier turns is left out.
-THINKING = """{{- bos_token }}{%- for turn in messages %}
-{%- set text = turn['content'] %}
-{%- if turn['role'] == 'assistant' and not loop.last and '</think>' in text %}
-{%- set text = text.split('</think>')[-1].lstrip('\\n') %}{%- endif %}
-{{- '<|start_header_id|>' + turn['role'] + '<|end_header_id|>\\n\\n' + text + '<|eot_id|>' }}{%- endfor %}
-{%- if add_generation_prompt %}{{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{%- endif %}"""
-NO_SYSTEM = (
-    "{%- if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + THINKING
-)
 
 
 def make_example(messages: Messages, tokenizer: "PreTrainedTokenizerFast") -> Example:
