@@ -6,7 +6,7 @@ FROM python:3.11-slim-bookworm AS libraries
 ENV TRADEOFF_CACHE=/home/user/cache
 WORKDIR /home/user/app
 COPY scripts/setup.py scripts/build_llama.py scripts/tile_config.h scripts/
-COPY data/llama_library.py data/paths.py data/settings.py data/
+COPY data/errors.py data/llama_library.py data/paths.py data/settings.py data/
 RUN python scripts/setup.py libraries
 
 # The Python packages; their own tests are a tenth of them and nothing needs those.
@@ -15,7 +15,7 @@ ENV TRADEOFF_CACHE=/home/user/cache
 WORKDIR /home/user/app
 COPY requirements.txt ./
 COPY scripts/setup.py scripts/
-COPY data/llama_library.py data/paths.py data/settings.py data/
+COPY data/errors.py data/llama_library.py data/paths.py data/settings.py data/
 COPY --from=libraries /home/user/cache /home/user/cache
 RUN python scripts/setup.py environment && find .venv -type d -name tests -prune -exec rm -rf {} +
 

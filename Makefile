@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8501
 TEST = .venv-test/bin/python -m
 
-.PHONY: app screenshots setup setup-train setup-test llama-bench peers test check format
+.PHONY: app screenshots setup setup-train setup-test llama-bench peers test lint check format
 
 app: setup
 	@.venv/bin/python -m app.serve --port $(PORT)
@@ -26,14 +26,18 @@ peers:
 	@.venv-peers/bin/python scripts/ifeval_reference.py
 	@git diff --stat --exit-code tests/benchmarks/graders/ifeval_pairs.json
 
+# Side by side on all cores; what asserts seconds follows alone.
 test: setup-test
-	$(TEST) pytest
+	$(TEST) pytest -n auto --dist worksteal -m "not timing"
+	$(TEST) pytest -m timing
 
-check: setup-test
+lint: setup-test
 	$(TEST) ruff format --check .
 	$(TEST) ruff check .
 	$(TEST) mypy
-	$(TEST) pytest -m "not slow" -q
+
+check: lint
+	$(TEST) pytest -n auto --dist worksteal -m "not slow" -q
 
 format: setup-test
 	$(TEST) ruff format .

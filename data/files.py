@@ -1,17 +1,89 @@
-"""Files on the disk: their SHA-256, remembered so that a second start does not read 2 GB again; writing; free space."""
+"""Files on the disk: their SHA-256, remembered so that a second start does not read 2 GB again; writing; free space.
+
+A model is one file, or all parts of a split one, `NAME-00001-of-00003.gguf` and so on, and stands for its first. The
+sha256 of a set is the SHA-256 of its parts' digests in their order, 64 lower-case hexadecimal digits each, joined
+without anything between them: it can be had from what the Hub says of each part, before any of them is here.
+"""
 
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from data.errors import ModelError
 from data.paths import cache_dir
-from data.progress import FetchCancelled, IsCancelled, never_cancelled
+from data.progress import FetchCancelled, IsCancelled, counted_from, never_cancelled
 
 _CHUNK_BYTES = 4 * 2**20
+_PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.gguf)", re.IGNORECASE | re.DOTALL | re.ASCII)
+
+
+def part_names(name: str) -> tuple[str, ...]:
+    """Names of all parts of the set that one part's name tells of, in order; for any other file its name alone."""
+    match = _PART.fullmatch(name)
+    stem, number, count, suffix = match.groups() if match else ("", "0", "0", "")
+    if not 1 <= int(number) <= int(count) or int(count) == 1:
+        return (name,)
+    return tuple(f"{stem}-{part:05}-of-{count}{suffix}" for part in range(1, int(count) + 1))
+
+
+def model_stem(name: str) -> str:
+    """A model's file name without its ending, and without the number of its part."""
+    match = _PART.fullmatch(name)
+    return match[1] if match else re.sub(r"(?i)\.gguf$", "", name)
+
+
+def is_gguf_name(name: str) -> bool:
+    """Whether a text is a GGUF's name, in any capitals, rather than an id."""
+    return name.lower().endswith(".gguf")
+
+
+def model_files(path: Path) -> list[Path]:
+    """A model's files: all parts of the set that `path` is one of, there or not, or `path` alone."""
+    return [path.with_name(name) for name in part_names(path.name)]
+
+
+def model_size_bytes(path: Path) -> int:
+    """Size of all files of a model.
+
+    Raises:
+        OSError: One of them is not there.
+    """
+    return sum(file.stat().st_size for file in model_files(path))
+
+
+def joint_sha256(digests: Iterable[str]) -> str:
+    """The sha256 of a model whose files have these; of a set, as the module says, and of a single file its own."""
+    known = list(digests)
+    return known[0] if len(known) == 1 else hashlib.sha256("".join(known).encode("ascii")).hexdigest()
+
+
+def model_sha256(path: Path) -> str:
+    """As `sha256_of`, for a model of any number of files."""
+    return joint_sha256(file_digests(model_files(path)))
+
+
+def file_digests(
+    files: Iterable[Path],
+    *,
+    on_bytes: Callable[[int], None] = lambda done: None,
+    cancelled: IsCancelled = never_cancelled,
+) -> list[str]:
+    """`sha256_of` each; `on_bytes` is called with the bytes read of all of them."""
+    before, digests = 0, []
+    for file in files:
+        digests.append(sha256_of(file, on_bytes=counted_from(before, on_bytes), cancelled=cancelled))
+        before += file.stat().st_size
+    return digests
+
+
+def remembered_model_sha256(path: Path) -> str | None:
+    """As `remembered_sha256`, for a model of any number of files."""
+    known = [remembered_sha256(file) for file in model_files(path)]
+    return None if None in known else joint_sha256(filter(None, known))
 
 
 def sha256_of(

@@ -39,6 +39,11 @@ def reporter(model_id: str, stage: Stage, total: int | None, progress: OnProgres
     return lambda done: progress(Progress(model_id=model_id, stage=stage, done_bytes=done, total_bytes=total))
 
 
+def counted_from(before: int, report: Callable[[int], None]) -> Callable[[int], None]:
+    """Reports the bytes of one file of several, of which those before it have so many."""
+    return lambda done: report(before + done)
+
+
 def ignore_progress(progress: Progress) -> None:
     """Default of `fetch`."""
 

@@ -43,7 +43,7 @@ def parse_csv(text: str, place: str, error: type[TradeoffError]) -> Table:
     for line, cells in records:
         if beyond := [cell for cell, name in zip(cells, [*columns, *[""] * len(cells)]) if not name and cell.strip()]:
             raise error(
-                f"{place}: line {line}: more cells than columns, {beyond[0][:40]!r}; "
+                f"{place}: line {line}: more cells than columns, {beyond[0].strip()[:40]!r}; "
                 f'put text that holds a {separator!r} in "quotes"'
             )
         given = dict(zip(columns, cells))

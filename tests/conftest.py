@@ -1,11 +1,21 @@
 """Fixtures for all tests. Slow ones share the real cache, so that the embedded model is fetched once a machine."""
 
-from collections.abc import Iterator
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tests.hub import Hub, serve_hub
+# huggingface_hub reads these once, when it is imported.
+HF_HOME = Path(tempfile.mkdtemp(prefix="tradeoff-hf-home-"))
+os.environ |= {"HF_HOME": str(HF_HOME), "HF_HUB_DISABLE_XET": "1"}
+# Workers of several tests share two cores: with OpenMP's usual long spinning they fall to a thirtieth.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+from tests.hub import Hub, serve_hub  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -25,19 +35,35 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def hub(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A Hub on loopback that the real client talks to, with no token and an empty cache."""
+def hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub on loopback that the real client talks to, with no token, an empty cache, and no pause between attempts."""
     from huggingface_hub import close_session
 
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    monkeypatch.delenv("HUGGING_FACE_HUB_TOKEN", raising=False)
-    monkeypatch.setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "0")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    shutil.rmtree(HF_HOME, ignore_errors=True)
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
     with serve_hub() as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
         yield server
         close_session()
+
+
+@pytest.fixture
+def datasets_hub(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """The same for `datasets`, which reads its settings once too."""
+    import datasets.config
+
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    return hub
+
+
+@pytest.fixture
+def hub_constant(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, object], None]:
+    """Set what the client read at its import, as a new process with another environment would have it."""
+    return lambda name, value: monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,15 @@
 """What the documents name exists, and the app's environment alone is enough for it."""
 
 import re
+import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from data.paths import ROOT
+from data.settings import VARIABLES
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/log.md")
 TEXT = "\n".join((ROOT / name).read_text() for name in DOCUMENTS)
@@ -47,3 +51,41 @@ def test_every_relative_link_leads_somewhere() -> None:
 
 def test_the_commands_named_are_found_at_all() -> None:
     assert {"benchmarks.run", "benchmarks.speed", "benchmarks.shapes", "data.models"} <= set(MODULES)
+
+
+def test_contributing_lists_every_variable_as_the_settings_have_it() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    table = [f"| `{each.name}` | {each.meaning} | {each.default} |" for each in VARIABLES]
+    assert [line for line in text.splitlines() if line.startswith("| `TRADEOFF_")] == table
+
+
+def test_no_variable_of_ours_is_read_past_the_settings() -> None:
+    code = [path for package in ("app", "benchmarks", "data", "training") for path in (ROOT / package).rglob("*.py")]
+    named = {name for path in code for name in re.findall(r'"(TRADEOFF_[A-Z_]+)"', path.read_text())}
+    assert named == {each.name for each in VARIABLES}
+
+
+def test_contributing_has_every_folder_on_its_map() -> None:
+    text, packages = (
+        (ROOT / "CONTRIBUTING.md").read_text(),
+        [ROOT / name for name in ("app", "benchmarks", "data", "training")],
+    )
+    folders = {path.parent for package in packages for path in package.rglob("*.py")} - set(packages)
+    assert [
+        str(folder.relative_to(ROOT)) for folder in folders if f"`{folder.name}`" not in text.replace("/", "`")
+    ] == []
+
+
+@pytest.mark.parametrize("stage", ["libraries", "environment"])
+def test_the_images_stages_copy_all_that_their_set_up_imports(stage: str, tmp_path: Path) -> None:
+    lines = (ROOT / "Dockerfile").read_text().partition(f" AS {stage}\n")[2].partition("\nFROM ")[0].splitlines()
+    for line in lines:
+        if line.startswith("COPY ") and "--from" not in line:
+            *sources, target = line.split()[1:]
+            for source in sources:
+                (tmp_path / target).mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / source, tmp_path / target)
+    done = subprocess.run(
+        [sys.executable, "-S", "scripts/setup.py", "--help"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -146,17 +146,18 @@ def circle(graph: Mapping[str, set[str]]) -> list[str]:
     return next((found for name in graph if (found := visit(name, []))), [])
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_a_folder_imports_only_what_lies_below_it(name: str) -> None:
-    module = MODULES[name]
-    folder = module.room if module.room in ALLOWED else module.room.partition("/")[0]
-    rooms = {MODULES[other].room for other in all_imports(module)}
-    assert rooms - {module.room} <= ALLOWED[folder]
+def test_a_folder_imports_only_what_lies_below_it() -> None:
+    wrong = {}
+    for name, module in MODULES.items():
+        folder = module.room if module.room in ALLOWED else module.room.partition("/")[0]
+        rooms = {MODULES[other].room for other in all_imports(module)}
+        if above := rooms - {module.room} - ALLOWED[folder]:
+            wrong[name] = above
+    assert wrong == {}
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_nothing_imports_a_command(name: str) -> None:
-    assert not all_imports(MODULES[name]) & COMMANDS
+def test_nothing_imports_a_command() -> None:
+    assert {name: found for name, module in MODULES.items() if (found := all_imports(module) & COMMANDS)} == {}
 
 
 def test_no_module_imports_itself_over_others() -> None:
@@ -177,27 +178,35 @@ def test_a_circle_that_hides_in_a_function_is_found() -> None:
     assert circle(graph) == ["data.one", "data.two", "data.three", "data.one"]
 
 
-@pytest.mark.parametrize("name", sorted(set(MODULES) - COMMANDS))
-def test_our_own_imports_stand_at_the_top(name: str) -> None:
-    functions = [
-        node for node in ast.walk(MODULES[name].tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
-    late = {other for function in functions for node in ast.walk(function) for other in imported(node)}
-    assert late <= LOADED_WHEN_OPENED
+def test_our_own_imports_stand_at_the_top() -> None:
+    late = {}
+    for name in set(MODULES) - COMMANDS:
+        nodes = [
+            node for node in ast.walk(MODULES[name].tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        found = {other for function in nodes for node in ast.walk(function) for other in imported(node)}
+        if found - LOADED_WHEN_OPENED:
+            late[name] = found
+    assert late == {}
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_heavy_libraries_stay_where_they_belong(name: str) -> None:
-    module = MODULES[name]
-    path = str(module.path.relative_to(ROOT))
-    libraries = set()
+def test_heavy_libraries_stay_where_they_belong() -> None:
+    wrong = []
+    for module in MODULES.values():
+        path, libraries = str(module.path.relative_to(ROOT)), _libraries(module)
+        wrong += [(path, each) for each, homes in CONFINED.items() if each in libraries and path not in homes]
+        wrong += [(path, "streamlit")] if "streamlit" in libraries and not path.startswith(STREAMLIT) else []
+    assert wrong == []
+
+
+def _libraries(module: Module) -> set[str]:
+    """Top-level names of everything that it imports, also inside functions."""
+    found = set()
     for node in ast.walk(module.tree):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-        libraries |= {each.partition(".")[0] for each in names}
-    for library, homes in CONFINED.items():
-        assert library not in libraries or path in homes
-    assert "streamlit" not in libraries or path.startswith(STREAMLIT)
+        found |= {each.partition(".")[0] for each in names}
+    return found
 
 
 def test_no_folder_and_no_module_is_too_large_to_find_ones_way_in() -> None:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -54,8 +53,6 @@ def signed_in(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     hub.accounts[TOKEN] = Account(name="alice")
     hub.repos["org/tiny-GGUF"] = Repo(files={"tiny-q4.gguf": model_bytes(200_000)})
     monkeypatch.setattr("data.hub.download.RETRY_PAUSES_S", (0.0,))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
     (tmp_path / "my.toml").write_text(REGISTRY)
     monkeypatch.chdir(tmp_path)
 

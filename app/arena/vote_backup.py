@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from app.arena.vote_store import COLUMNS, Vote, VotesError, VoteStore
 from data.errors import ModelError
-from data.hub.address import check_token, host
+from data.hub.address import host
+from data.hub.network import check_access
 from data.settings import VOTES_REPO
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class VoteBackup:
     def _api(self) -> "HfApi":
         from huggingface_hub import HfApi
 
-        check_token()  # its error in the client would show it on the page
+        check_access()  # its error in the client would show it on the page
         return HfApi(endpoint=host(), token=self._token)
 
     def _work(self) -> None:

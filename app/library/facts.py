@@ -9,7 +9,10 @@ from typing import Any
 
 from benchmarks.engine.chat_template import ChatTemplate
 from benchmarks.engine.contract import EngineError, LoadOptions
-from data.gguf.header import GGUFError, GGUFHeader, read_header
+from data.files import model_files, model_size_bytes
+from data.gguf.header import GGUFError, GGUFHeader
+from data.gguf.split import read_model
+from data.models.added import completed
 from data.models.entries import DerivedSource, ModelEntry, Registry
 from data.models.fetch import local_path, pin_state
 from data.paths import ROOT
@@ -33,7 +36,7 @@ class MemoryNeed:
 @functools.lru_cache(maxsize=64)
 def _header(path: Path, size: int, changed_ns: int) -> GGUFHeader | None:
     try:
-        return read_header(path)
+        return read_model(path)
     except (GGUFError, OSError):
         return None
 
@@ -43,8 +46,8 @@ def header_of(entry: ModelEntry, registry: Registry) -> GGUFHeader | None:
     path = local_path(entry, registry)
     if path is None:
         return None
-    stat = path.stat()
-    return _header(path, stat.st_size, stat.st_mtime_ns)
+    changed_ns = max(file.stat().st_mtime_ns for file in model_files(path))
+    return _header(path, model_size_bytes(path), changed_ns)
 
 
 def template_switches(entry: ModelEntry, registry: Registry) -> tuple[str, ...]:
@@ -71,7 +74,7 @@ def memory_need(entry: ModelEntry, registry: Registry, options: LoadOptions) -> 
         ancestor = registry[ancestor.source.base]
         header = header_of(ancestor, registry)
     here = local_path(entry, registry)
-    weights = here.stat().st_size if here else entry.file_size_bytes
+    weights = model_size_bytes(here) if here else entry.file_size_bytes
     if weights is None:
         return None
     cells = options.context_tokens * options.sequences
@@ -83,9 +86,11 @@ def memory_need(entry: ModelEntry, registry: Registry, options: LoadOptions) -> 
 def table(registry: Registry, options: LoadOptions, available_bytes: int) -> list[dict[str, Any]]:
     """One row an entry, for the registry's table."""
     rows = []
-    for entry in registry.values():
+    for known in registry.values():
+        header = header_of(known, registry)
+        entry = completed(known, header) if header else known
         need, here = memory_need(entry, registry, options), local_path(entry, registry)
-        size = here.stat().st_size if here else entry.file_size_bytes
+        size = model_size_bytes(here) if here else entry.file_size_bytes
         rows.append(
             {
                 "id": entry.id,

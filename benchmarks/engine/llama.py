@@ -27,10 +27,13 @@ from benchmarks.engine.contract import (
 from benchmarks.engine.llama_binding import NativeModel, system_info
 from benchmarks.engine.load_memory import refuse_if_too_large
 from benchmarks.engine.machine import usable_threads
-from benchmarks.engine.prompt_tokens import PromptReader, refuse_without_vocabulary
+from benchmarks.engine.prompt_tokens import PromptReader
 from benchmarks.engine.reply_text import ReplyText
 from benchmarks.engine.slots import GrowingReply, Slot, choose_slot, common_prefix
-from data.gguf.header import GGUFError, read_header
+from data.files import model_files
+from data.gguf.facts import why_no_text
+from data.gguf.header import GGUFError
+from data.gguf.split import read_model
 
 _SMALLEST_CHUNK = 16
 _ALONE_PREFILL_S = 30.0
@@ -46,15 +49,17 @@ class LlamaEngine(Engine):
     """See the module docstring; implements `benchmarks.engine.contract.Engine`. `cancel` may be called from any thread.
 
     Raises:
-        EngineError: Not a usable GGUF, or it would not fit in the available memory.
+        EngineError: Not a usable GGUF, no text generator, or it would not fit in the available memory.
     """
 
     def __init__(self, path: Path, options: LoadOptions) -> None:
+        path = model_files(path)[0]
         try:
-            header = read_header(path)
+            header = read_model(path)
         except (GGUFError, OSError) as error:
             raise EngineError(f"{path.name}: {error}") from None
-        refuse_without_vocabulary(path.name, header.metadata)
+        if problem := why_no_text(header):
+            raise EngineError(f"{path.name}: {problem}")
         refuse_if_too_large(path, header, options)
         threads = options.threads or usable_threads()
         self._model = NativeModel(path, options, threads=threads)

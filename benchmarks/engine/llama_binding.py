@@ -5,6 +5,7 @@ and silently reuses the KV cache, so its rates cannot be trusted.
 """
 
 import ctypes
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -35,6 +36,8 @@ _MARKER = re.compile(r"<\|\S+\|>|<｜\S+｜>")
 _abort_when_nonzero = ctypes.cast(ctypes.CDLL(None).strlen, c.ggml_abort_callback)
 
 _errors: list[str] = []
+_SAYS_ONLY_THAT = re.compile(r"failed to (load model|initialize the context)\W*$")
+_WHERE = re.compile(r"^(\w+_\w+: |error loading model( vocabulary)?: )+")
 
 
 def _remember_error(level: int, text: bytes, _: object) -> None:
@@ -56,9 +59,9 @@ class NativeModel:
         started = time.perf_counter()
         self._ctx: Any = None
         self._batch: Any = None
-        self._model = c.llama_model_load_from_file(str(path).encode(), c.llama_model_default_params())
+        self._model = c.llama_model_load_from_file(os.fsencode(path), c.llama_model_default_params())
         if not self._model:
-            raise EngineError(f"{path.name}: llama.cpp cannot load this file: {_last_error()}")
+            raise EngineError(f"{path.name}: llama.cpp cannot load this file: {_why()}")
         self._vocab = c.llama_model_get_vocab(self._model)
         trained = c.llama_model_n_ctx_train(self._model)
         self.context_tokens = min(options.context_tokens, trained) if trained > 0 else options.context_tokens
@@ -68,7 +71,7 @@ class NativeModel:
         self._ctx = self._open_context(options, threads)
         if not self._ctx:
             self.close()
-            raise EngineError(f"{path.name}: llama.cpp cannot make a context: {_last_error()}")
+            raise EngineError(f"{path.name}: llama.cpp cannot make a context: {_why()}")
         self._memory = c.llama_get_memory(self._ctx)
         self._batch = c.llama_batch_init(self.batch_tokens, 0, 1)
         self._pieces: dict[int, bytes] = {}
@@ -112,7 +115,7 @@ class NativeModel:
         self._abort[0] = b"\0"
         code = c.llama_decode(self._ctx, batch)
         if code not in (0, 2):
-            raise EngineError(f"llama.cpp failed to decode (code {code}): {_last_error()}")
+            raise EngineError(f"llama.cpp failed to decode (code {code}): {_why()}")
         return bool(code == 0)
 
     def request_abort(self) -> None:
@@ -283,5 +286,7 @@ def _links(sampling: Sampling, vocabulary_size: int) -> list[object]:
     return [*links, c.llama_sampler_init_temp(sampling.temperature), c.llama_sampler_init_dist(sampling.seed)]
 
 
-def _last_error() -> str:
-    return _errors[-1] if _errors else "no reason given"
+def _why() -> str:
+    """The last line of llama.cpp's log that gives a reason: after it come others which only say that it failed."""
+    reasons = [line for line in _errors if not _SAYS_ONLY_THAT.search(line)]
+    return _WHERE.sub("", (reasons or _errors or ["no reason given"])[-1])

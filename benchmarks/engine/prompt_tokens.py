@@ -82,17 +82,3 @@ def one_bos(tokens: list[int], *, bos: int, wanted: bool) -> list[int]:
         return tokens
     start = next((i for i, token in enumerate(tokens) if token != bos), len(tokens))
     return [bos, *tokens[start:]]
-
-
-def refuse_without_vocabulary(name: str, metadata: Mapping[str, Any]) -> None:
-    """Raises:
-    EngineError: The file has no tokens: llama.cpp loads it, and dies at the first text.
-    """
-    kind = metadata.get("tokenizer.ggml.model")
-    why = f"tokenizer.ggml.model is {kind or 'missing'}" if kind in (None, "no_vocab", "none") else ""
-    if not why and "tokenizer.ggml.tokens" not in metadata:
-        why = "tokenizer.ggml.tokens is missing"
-    if why:
-        raise EngineError(
-            f"{name}: the file has no vocabulary ({why}) and can read no text; export the model with its tokenizer"
-        )

@@ -6,10 +6,7 @@ A new grader is one function and one line in `GRADERS`. Each is given the visibl
 
 import functools
 import inspect
-import types
-import typing
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from benchmarks.graders import choice, form, ifeval, numbers, structure, words

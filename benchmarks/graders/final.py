@@ -58,6 +58,8 @@ _TO = re.compile(r"\s*[%°]?\s*(?:-|to|through)\s*")
 _AND = re.compile(r"\s*\S{0,8}\s*\band\s+\S{0,3}")
 _BETWEEN = re.compile(r"\bbetween\s+\S{0,3}\Z", re.IGNORECASE)
 _TURNED_INTO = re.compile(r"\b(?:from|round\w*)\s+\S{0,3}\Z", re.IGNORECASE)
+_WHAT_FOR = re.compile(r"[a-z]\s+(?:in|for|per|from|among|within|out of|every)\s+(?:the |these |those |all )?\Z")
+_ONE_WORD_LEFT = re.compile(r"[\s-]+[^\W\d_]+[\s.!*_$]*")
 _GOES_BACK = 40
 _SHORT = 160
 
@@ -115,6 +117,8 @@ def _of_short(text: str) -> Final | None:
         return None if is_mathematics(text) else Final(None)
     if len(found) == 1 and "\\" not in text:
         return _single(text, found[0])
+    if without_afterthoughts(text):
+        return None
     return Final(found[-1].value, found[-1].percent) if _ends_an_equation(text, found[-1]) else None
 
 
@@ -228,10 +232,17 @@ def _chosen(sentence: str, found: list[Numeral], first: bool) -> int:
     if _IS_THE.match(sentence, found[0].end) and not sentence[: found[0].start].strip():  # "4 is the sum of 2 and 2"
         return 0
     told = [at for at, each in enumerate(found) if _is_told(sentence, each)]
+    if not told and len(found) == 2 and _is_what_for(sentence, found[1]):
+        return 0
     if first:
         return told[0] if told else 0
     ends_so = told and not _LISTS.search(sentence, found[told[-1]].end, found[-1].start)
     return told[-1] if ends_so else len(found) - 1
+
+
+def _is_what_for(sentence: str, last: Numeral) -> bool:
+    """Whether a last number only says for how many, or in how long: "42 eggs for 7 cakes", "168 hours in 7 days"."""
+    return bool(_WHAT_FOR.search(sentence[: last.start]) and _ONE_WORD_LEFT.fullmatch(sentence, last.end))
 
 
 def _is_told(sentence: str, number: Numeral) -> bool:

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
 
 from benchmarks.graders.grade import Grade, GraderError, right, shown, wrong
 from benchmarks.graders.words import body, mentions
 
+_WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _BULLET = re.compile(r"^\s*(?:[-*•+]|\d{1,2}[.)])\s+\S", re.MULTILINE)
 _LIST_MARK = re.compile(r"^\s*(?:\(?(?:\d{1,2}|[A-Za-z])[.)]|[-*•+])\s+", re.MULTILINE)
 _UNIT_AT_END = re.compile(r"(\d\s?[a-zµ]{1,3})\.(?=\s+[A-Z])")
@@ -15,8 +18,19 @@ Count = int | Sequence[int]
 
 
 def word_count(text: str) -> int:
-    """Runs of letters and digits; "it's" and "well-known" are one word each."""
-    return len(re.findall(r"\w+(?:['’-]\w+)*", text))
+    """Runs of letters and digits; "it's" and "well-known" are one word each, and so is each character of a script that
+    puts no spaces between words."""
+    if text.isascii():
+        return len(_WORD.findall(text))
+    unspaced = _unspaced()
+    return len(unspaced.findall(text)) + len(_WORD.findall(unspaced.sub(" ", text)))
+
+
+@lru_cache(maxsize=1)
+def _unspaced() -> Any:
+    import regex
+
+    return regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}--\p{M}]", flags=regex.V1)
 
 
 def sentence_count(text: str) -> int:

@@ -9,6 +9,7 @@ LETTER = "A-Za-z\u00aa\u00b5\u00ba-\u00d6\u00d8-\u00f6\u00f8-\u02af\u0370-\u0dff
 """Of scripts that put spaces between words: a digit after one is a part of a name, such as H2."""
 
 _SCALES = {
+    **dict.fromkeys(("dozen", "dozens"), 12.0),
     **dict.fromkeys(("hundred", "hundreds", "百"), 1e2),
     **dict.fromkeys(("thousand", "thousands", "千", "천"), 1e3),
     **dict.fromkeys(("万", "萬", "만"), 1e4),
@@ -21,13 +22,14 @@ _SCALES = {
 }
 _ATTACHED = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "B": 1e9, "T": 1e12}
 _PARTS = {"hal": 2, "qua": 4}
+_ALONE = {"half": 0.5, "quarter": 0.25, "dozen": 12.0, "half a dozen": 6.0}
 _CURRENCY = rf"(?:(?:US|CA|AU|HK)?[$€£¥₹₽₩₺₪₫฿]|(?:USD|EUR|GBP|CHF|JPY|INR)(?![{LETTER}])|Rs\.?)"
 _INTEGER = r"\d[\d,]*(?:\.\d+)?"
 _NUMBER = re.compile(
     rf"(?=[-+.\d{WORD}$€£¥₹₽₩₺₪₫฿mMnNhHACEGHIJRU])"  # nothing else begins a number: most of the time is saved here
-    rf"(?:(?<![{LETTER}\d.^])|(?<=\d[xX]))(?<![A-Za-z]_)(?<!\^-)(?<!\d[,'])"
+    rf"(?:(?<![{LETTER}\d.^])|(?<=\d[xX]))(?<![A-Za-z]_)(?<![A-Z]{{2}}-)(?<!\b[A-Z]-)(?<!\^-)(?<!\d[,'])"
     rf"(?P<minus>(?:[Mm]inus|[Nn]egative|MINUS|NEGATIVE)\s+)?"
-    rf"(?P<sign>(?<!\d[ )])(?<![\d)}}%])[-+])?(?:(?P<currency>{_CURRENCY}\s?)(?P<sign2>-)?)?"
+    rf"(?P<sign>(?<!\d[ )])(?<![\d)}}%])(?<![A-Z]{{2}})(?<!\b[A-Z])[-+])?(?:(?P<currency>{_CURRENCY}\s?)(?P<sign2>-)?)?"
     rf"(?:(?P<halved>[Hh]alf\s+an?\s+)?{WORD}(?P<word>-?[\d.]+){WORD_END}"
     rf"|(?:(?P<whole>\d{{1,6}})[ ](?=\d+\s?/\s?\d))?"
     rf"(?P<body>(?<!\d[ ])(?:\d{{1,2}}(?:[ ]\d{{3}})+|\d{{3}}[ ]\d{{3}})(?![ .]?\d)(?:,\d+)?(?!,?\d)"
@@ -45,7 +47,7 @@ _NUMBER = re.compile(
 )
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b")
 _HALF = re.compile(
-    rf"\b(?:(?P<minus>minus|negative)\s+)?(?:(?:a|one)\s+)?(?P<part>half|quarter)"
+    rf"\b(?:(?P<minus>minus|negative)\s+)?(?:(?:a|one)\s+)?(?P<part>half a dozen|dozen|half|quarter)"
     rf"(?:\s+a\s+{WORD}(?P<scale>10{{2,}}){WORD_END})?\b",
     re.IGNORECASE,
 )
@@ -169,5 +171,5 @@ def _is_negative(match: re.Match[str], text: str) -> bool:
 
 
 def _half(match: re.Match[str]) -> Numeral:
-    value = (0.5 if match["part"].lower() == "half" else 0.25) * float(match["scale"] or 1)
+    value = _ALONE[match["part"].lower()] * float(match["scale"] or 1)
     return Numeral(-value if match["minus"] else value, match.start(), match.end(), spelled=True)

@@ -7,6 +7,7 @@ _STATED = re.compile(
     r"\b(?:answers?|final (?:result|value|total|number)|correct (?:option|choice|letter|one))\b"
     r"(?:\s+(?:to|of|for)\b[^.:=\n]{1,60}?)?"
     r"(?:\s+(?:is|was|are|would be|should be|must be|will be|equals)(?=\W)|\s*[:=])+"
+    r"|\b(?:the|my|final|our) answer,\s+(?=[^\s,]{1,14},)"
     r"|答案\s*(?:应该|應該)?(?:就)?(?:是|为|為|:|：)|答え\s*(?:は|:|：)|정답\s*(?:은|는|:|：)|####"
     r"|\b(?:antwort|r[ée]ponse|respuesta|risposta|resposta|ответ)\b(?:\s+(?:ist|est|es|è|é|lautet)\b|\s*:)+",
     re.IGNORECASE,
@@ -26,6 +27,7 @@ _EXPLAINING += ["let me", "example"]
 _AFTERWARDS = re.compile(
     r"^[ \t>#*_-]*(?:explanation|reasoning|reason|notes?|check|verification|why|proof|sources?|references?|"
     r"date|updated|justification|confidence)\b[^\n]{0,20}?[:.]"
+    r"|(?<=[.!?]\s)(?:check|checking|verification|explanation|proof|notes?|reason)\s*:"
     r"|(?:^|(?<=[.!?]\s))(?:this is because|that is because|because|here(?:'s| is) (?:why|how)|let me explain|"
     r"note that|for example|i hope)\b",
     re.IGNORECASE | re.MULTILINE,

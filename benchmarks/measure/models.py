@@ -14,9 +14,12 @@ from benchmarks.engine.worker_engine import WorkerEngine
 from benchmarks.measure.manifest import UNKNOWN_SHA256
 from benchmarks.runs.read import AGAIN
 from data.errors import ModelError
-from data.files import sha256_of
-from data.gguf.header import GGUFError, read_header
-from data.gguf.types import QUANTIZATIONS
+from data.files import is_gguf_name, model_files, model_sha256, model_size_bytes, model_stem
+from data.gguf.facts import facts_of
+from data.gguf.header import GGUFError
+from data.gguf.split import read_model
+from data.models.added import completed
+from data.models.entries import ModelEntry, Registry
 from data.models.fetch import fetch
 from data.models.registry import get, load_registry
 from data.progress import Progress
@@ -166,43 +169,42 @@ def _find(config: Config, say: Say) -> list[ModelUnderTest]:
         return [_script(Path(model)) for model in _files(config)]
 
     registry = load_registry()
-    entries = {model: get(registry, model) for model in _files(config) if not _is_path(model)}  # unknown ids fail first
+    entries = {
+        model: get(registry, model) for model in _files(config) if not is_gguf_name(model)
+    }  # unknown ids fail first
     return [
         _fetched(entries[model], registry, say) if model in entries else _file(Path(model)) for model in _files(config)
     ]
 
 
-def _is_path(model: str) -> bool:
-    return model.endswith(".gguf")
-
-
 def _file(path: Path) -> ModelUnderTest:
     """A GGUF that is in no registry, such as one of random weights; its own name is its label."""
-    facts: dict[str, Any] = {"label": path.stem, "base": "file", "size": None, "rank": None, "quantization": None}
+    path, name = model_files(path)[0], model_stem(path.name)
+    facts: dict[str, Any] = {"label": name, "base": "file", "size": None, "rank": None, "quantization": None}
     try:
-        metadata, sha256 = read_header(path).metadata, sha256_of(path)
+        said, sha256 = facts_of(read_model(path)), model_sha256(path)
     except (GGUFError, OSError) as error:
         reason = f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})"
-        return _found(id=path.stem, sha256=UNKNOWN_SHA256 + path.stem, facts=facts, error=reason)
-    facts |= {"file_size_bytes": path.stat().st_size, "quantization": _quantization(metadata.get("general.file_type"))}
-    if name := metadata.get("general.name"):
-        facts["label"] = f"{path.stem} ({name})"
-    return _found(id=path.stem, sha256=sha256, facts=facts, path=path.absolute())
+        return _found(id=name, sha256=UNKNOWN_SHA256 + name, facts=facts, error=reason)
+    facts |= {"size": said.size, "quantization": said.quantization or None, "licence": said.licence or None}
+    facts |= {"file_size_bytes": model_size_bytes(path), "label": f"{name} ({said.name})" if said.name else name}
+    return _found(id=name, sha256=sha256, facts=facts, path=path.absolute())
 
 
-def _quantization(file_type: object) -> str | None:
-    return next((name for name, (number, _) in QUANTIZATIONS.items() if number == file_type), None)
-
-
-def _fetched(entry: Any, registry: Any, say: Say) -> ModelUnderTest:
-    names = ("label", "base", "size", "rank", "quantization", "licence")
-    facts = {name: getattr(entry, name) for name in names}
+def _fetched(entry: ModelEntry, registry: Registry, say: Say) -> ModelUnderTest:
     try:
         path = fetch(entry, registry, progress=_Announcer(say))
-        sha256 = sha256_of(path)
-    except (ModelError, OSError) as error:
-        return _found(id=entry.id, sha256=entry.sha256 or UNKNOWN_SHA256 + entry.id, facts=facts, error=str(error))
-    return _found(id=entry.id, sha256=sha256, facts={**facts, "file_size_bytes": path.stat().st_size}, path=path)
+        sha256, entry = model_sha256(path), completed(entry, read_model(path))
+    except (ModelError, GGUFError, OSError) as error:
+        sha256 = entry.sha256 or UNKNOWN_SHA256 + entry.id
+        return _found(id=entry.id, sha256=sha256, facts=_facts(entry), error=str(error))
+    facts = {**_facts(entry), "file_size_bytes": model_size_bytes(path)}
+    return _found(id=entry.id, sha256=sha256, facts=facts, path=path)
+
+
+def _facts(entry: ModelEntry) -> dict[str, Any]:
+    names = ("label", "base", "size", "rank", "quantization", "licence")
+    return {name: getattr(entry, name) for name in names}
 
 
 def _script(path: Path) -> ModelUnderTest:

@@ -10,6 +10,7 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 import math
+import stat
 import struct
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -87,16 +88,16 @@ class GGUFHeader:
 
     @property
     def architecture(self) -> str:
-        return self._text("general.architecture")
+        return self.text("general.architecture")
 
     @property
     def name(self) -> str:
-        return self._text("general.name")
+        return self.text("general.name")
 
     @property
     def chat_template(self) -> str | None:
         """Jinja source of the default chat template, or None."""
-        return self._text("tokenizer.chat_template") or None
+        return self.text("tokenizer.chat_template") or None
 
     @property
     def context_length(self) -> int | None:
@@ -134,7 +135,8 @@ class GGUFHeader:
             return None
         return 2 * sum(kv_heads) * (key + value)
 
-    def _text(self, key: str) -> str:
+    def text(self, key: str) -> str:
+        """The text under a key; empty where there is none."""
         value = self.metadata.get(key)
         return value if isinstance(value, str) else ""
 
@@ -143,17 +145,21 @@ class GGUFHeader:
         return value if isinstance(value, int) and 0 < value < 2**32 else None
 
 
-def read_header(path: Path, keep: Collection[str] = ()) -> GGUFHeader:
+def read_header(path: Path, keep: Collection[str] = (), *, whole_bytes: int | None = None) -> GGUFHeader:
     """Read a GGUF's metadata and check that its tensors fit the file.
 
     Args:
         keep: Keys whose arrays are kept as tuples however long they are.
+        whole_bytes: Size of the file once it is whole, where its end is still to come.
 
     Raises:
         GGUFError: Not a GGUF, truncated, an unsupported version, or lengths that cannot be true.
         OSError: The file cannot be read.
     """
-    size = path.stat().st_size
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # to open a named pipe would wait for ever
+        raise GGUFError("not a file, but a folder or a device; a model is one file that ends in .gguf")
+    size = status.st_size if whole_bytes is None else whole_bytes
     with path.open("rb") as file:
         reader = Cursor(file, size)
         version, tensor_count, pair_count = _read_preamble(reader)
@@ -167,7 +173,10 @@ def read_header(path: Path, keep: Collection[str] = ()) -> GGUFHeader:
     tensors = tuple(replace(tensor, position=data_start + tensor.position) for tensor in described)
     expected = max((tensor.position + tensor.size_bytes for tensor in tensors), default=data_start)
     if expected > size:
-        raise GGUFError(f"truncated: its header promises {expected:,} bytes, the file has {size:,}")
+        raise GGUFError(
+            f"truncated: its header promises {expected:,} bytes, the file has {size:,}; get it again, or wait until it "
+            "is written"
+        )
     return GGUFHeader(
         version=version,
         metadata=metadata,

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from data.command import parser_of, run_command
 from data.errors import TradeoffError
-from data.gguf.header import GGUFError, read_header
+from data.gguf.header import GGUFError
+from data.gguf.split import read_model
 from data.gguf.types import QUANTIZATIONS
 from data.llama_library import use_library
 
@@ -39,7 +40,7 @@ def quantize(source: Path, target: Path, quantization: str, threads: int | None 
     if quantization not in QUANTIZATIONS:
         raise QuantizeError(f"unknown quantization {quantization!r}; known: {', '.join(QUANTIZATIONS)}")
     try:
-        read_header(source)  # llama.cpp aborts the process on some broken files
+        read_model(source)  # llama.cpp aborts the process on some broken files
     except (GGUFError, OSError) as error:
         raise QuantizeError(f"{source}: {error}") from None
     code = 1
@@ -54,7 +55,7 @@ def quantize(source: Path, target: Path, quantization: str, threads: int | None 
 
 def size_bound_bytes(source: Path, quantization: str) -> int:
     """Upper bound of the quantized file's size."""
-    header = read_header(source)
+    header = read_model(source)
     metadata_bytes = header.expected_file_size - header.tensor_bytes
     return metadata_bytes + int(header.tensor_elements * QUANTIZATIONS[quantization][1] / 8)
 

@@ -1,7 +1,8 @@
-"""Tensor types of ggml: weights per block and bytes per block, by the number that GGUF files hold.
+"""Numbers and names in GGUF files that the llama.cpp of `data/llama_library.py` knows.
 
-Copied from ggml.h of the llama.cpp that `data/llama_library.py` pins; a test compares it with the gguf package's
-table, which knows all but the newest (Q2_0, 42).
+`BLOCK_SIZES` are ggml's tensor types: weights per block and bytes per block. `QUANTIZATIONS` is what can be made here:
+llama.cpp's file type, and an upper bound of bits per weight. `FILE_TYPES` names all file types. A test compares the
+first with the gguf package's table, which knows all but the newest (Q2_0, 42); slow ones ask llama.cpp for the others.
 """
 
 BLOCK_SIZES: dict[int, tuple[int, int]] = {
@@ -53,3 +54,29 @@ QUANTIZATIONS: dict[str, tuple[int, float]] = {
     "q4_0": (2, 6.9),
     "q4_k_m": (15, 8.6),
 }
+
+FILE_TYPES: dict[int, str] = {
+    **dict(enumerate(("f32", "f16", "q4_0", "q4_1"))),
+    **dict(enumerate(("q8_0", "q5_0", "q5_1", "q2_k", "q3_k_s", "q3_k_m", "q3_k_l", "q4_k_s", "q4_k_m"), start=7)),
+    **dict(enumerate(("q5_k_s", "q5_k_m", "q6_k", "iq2_xxs", "iq2_xs", "q2_k_s", "iq3_xs", "iq3_xxs"), start=16)),
+    **dict(enumerate(("iq1_s", "iq4_nl", "iq3_s", "iq3_m", "iq2_s", "iq2_m", "iq4_xs", "iq1_m", "bf16"), start=24)),
+    **dict(enumerate(("tq1_0", "tq2_0", "mxfp4", "nvfp4", "q1_0", "q2_0"), start=36)),
+}
+GUESSED = 1024
+"""Added to a file type that was guessed from the tensors."""
+
+NO_VOCABULARY = ("no_vocab", "none")
+TOKENIZERS = frozenset("llama gpt2 bert t5 rwkv plamo2 gemma4 hybriddna whitespace".split())
+PRE_TOKENIZERS = frozenset(
+    """
+    a.x-4.0 afmoe bailingmoe bailingmoe2 bloom chameleon chatglm-bpe codeshell cohere2moe command-r dbrx deepseek-coder
+    deepseek-llm deepseek-r1-qwen deepseek-v3 default exaone exaone-moe exaone4 f2llmv2 falcon falcon-h1 falcon3 gemma4
+    gigachat glm4 glm5 gpt-2 gpt-4o gpt3-finnish granite-docling granite-embed-multi-311m granite-embed-multi-97m grok-2
+    hunyuan hunyuan-dense hy_v4 jais jais-2 jina-de jina-es jina-v1-en jina-v2-code jina-v2-de jina-v2-es jina-v5-nano
+    joyai-llm kanana2 kimi-k2 kormo laguna lfm2 llada-moe llama-bpe llama-v3 llama3 llama4 megrez mellum mellum2
+    midm-2.0 minerva-7b minicpm5 minimax-m2 modern-bert mpt olmo phi-2 pixtral poro-chat qwen2 qwen35 refact roberta-bpe
+    sarvam-moe seed-coder smaug-bpe smollm solar-open spark2_5 stablelm2 starcoder superbpe talkie tekken tiny_aya
+    trillion ufakzeka viking whitespace youtu
+    """.split()
+)
+"""Values of tokenizer.ggml.pre for gpt2 tokenizers; llama.cpp refuses any other."""

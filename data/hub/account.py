@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from data.hub.address import TOKENS_PAGE, check_token, host, one_line, token_refused
+from data.hub.address import TOKENS_PAGE, host, one_line, token_refused
 from data.hub.address import HubError as HubError
+from data.hub.network import check_access, way_out
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -56,7 +57,7 @@ def sign_in(repo: str) -> "HfApi":
     way = f"make one that may write at {TOKENS_PAGE}, then set HF_TOKEN or run `hf auth login`"
     if not token:
         raise HubError(f"no Hugging Face token; {way}")
-    check_token()
+    check_access()
     api = HfApi(endpoint=host(), token=token)
     with explained(repo):
         who = api.whoami()
@@ -117,6 +118,6 @@ def _refused(error: Exception, repo: str) -> HubError:
 
 def _unreachable(error: Exception) -> HubError:
     return HubError(
-        f"the connection to {host()} failed ({one_line(error)}); what was sent is kept there: check the network and "
-        "run the same command again"
+        f"the connection to {host()} failed ({one_line(error)}); what was sent is kept there: {way_out(error)}, "
+        "and run the same command again"
     )

@@ -2,24 +2,31 @@
 
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from data.errors import ModelError
-
-if TYPE_CHECKING:
-    pass
+from data.files import part_names
 
 TOKENS_PAGE = "https://huggingface.co/settings/tokens"
 
 
 @dataclass(frozen=True, kw_only=True)
 class HubSource:
-    """A file of a Hugging Face Hub repository; without a revision the Hub's `main` at the first fetch."""
+    """A file of a Hugging Face Hub repository; without a revision the Hub's `main` at the first fetch.
+
+    Attributes:
+        file: Its path there; any part of a split GGUF stands for the set.
+    """
 
     repo: str
     file: str
     revision: str | None = None
+
+    @property
+    def files(self) -> tuple["HubSource", ...]:
+        """Each file of the model, in order."""
+        folder, slash, name = self.file.rpartition("/")
+        return tuple(replace(self, file=folder + slash + part) for part in part_names(name))
 
 
 class HubError(ModelError):

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import ModelError
-from data.hub.address import HubSource, check_token, host, one_line, token_refused
+from data.hub.address import HubSource, host, one_line, token_refused
+from data.hub.network import check_access, way_out
 from data.progress import FetchCancelled, IsCancelled
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def look_up(source: HubSource, revision: str | None) -> RemoteFile:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
-    check_token()
+    check_access()
     revision = revision or source.revision or "main"
     try:
         url = hf_hub_url(source.repo, source.file, revision=revision, endpoint=host())
@@ -279,9 +280,6 @@ def _explained(error: Exception, source: HubSource, revision: str, *, kept_bytes
     if kept_bytes:
         return ModelError(
             f"the connection to {host()} failed ({one_line(error)}) after {kept_bytes:,} bytes of {source.file}, "
-            "which are kept; check the network, then fetch again to go on"
+            f"which are kept; {way_out(error)}, then fetch again to go on"
         )
-    return ModelError(
-        f"cannot reach {host()} ({one_line(error)}); check the network and HF_ENDPOINT; "
-        "models already fetched still work"
-    )
+    return ModelError(f"cannot reach {host()} ({one_line(error)}); {way_out(error)}; models already fetched still work")

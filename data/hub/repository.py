@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from data.files import size_text
+from data.files import is_gguf_name, size_text
 from data.hub.account import HubError, check_repository_name, choose_transfer, explained, sign_in
 from data.hub.address import host
 
@@ -86,7 +86,7 @@ def upload(
         names = [file.name for file in large]
         there = _sha256s_at(api, repo, names, "main")
         for stray in api.list_repo_files(repo):
-            if stray.endswith(".gguf") and stray not in names:
+            if is_gguf_name(stray) and stray not in names:
                 say(f"note: {repo} also holds {stray}, which the new model card does not describe")
         additions = [_addition(file) for file in large if there.get(file.name) != file.sha256]
         for file in large:

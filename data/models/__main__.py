@@ -8,6 +8,7 @@ python -m data.models cache          what the cache holds, its quota, and what w
 """
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -18,7 +19,10 @@ from typing import Any, TextIO
 
 from data.command import parser_of, run_command
 from data.errors import ModelError
-from data.files import size_text
+from data.files import model_size_bytes, size_text
+from data.gguf.header import GGUFError
+from data.gguf.split import read_model
+from data.models.added import completed, has_guesses
 from data.models.cache import models_dir
 from data.models.entries import ModelEntry, Registry
 from data.models.fetch import fetch, local_path, pin_state, remove
@@ -72,7 +76,10 @@ def _list(entries: Sequence[ModelEntry], registry: Registry, as_json: bool) -> i
 def describe(entry: ModelEntry, registry: Registry) -> dict[str, Any]:
     """One model as JSON: its entry, and the state of its file."""
     path = local_path(entry, registry)
-    size = path.stat().st_size if path else entry.file_size_bytes
+    if path and has_guesses(entry):
+        with contextlib.suppress(GGUFError, OSError):
+            entry = completed(entry, read_model(path))
+    size = model_size_bytes(path) if path else entry.file_size_bytes
     return {
         "id": entry.id,
         "label": entry.label,
@@ -105,7 +112,7 @@ def _fetch(entries: Sequence[ModelEntry], registry: Registry, as_json: bool) -> 
             path = fetch(entry, registry, progress=show)
         finally:
             show.end_line()
-        rows.append({"id": entry.id, "path": str(path), "file_size_bytes": path.stat().st_size})
+        rows.append({"id": entry.id, "path": str(path), "file_size_bytes": model_size_bytes(path)})
         if not as_json:
             print(path, flush=True)
     if as_json:

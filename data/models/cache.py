@@ -1,18 +1,16 @@
 """Where fetched models lie in the cache, and that one process at a time changes one of them."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.files import forget_sha256
+from data.hub.address import HubSource
 from data.models.entries import ModelEntry
 from data.paths import cache_dir
-from data.progress import (
-    FetchCancelled,
-    IsCancelled,
-)
+from data.progress import FetchCancelled, IsCancelled
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -29,7 +27,10 @@ def model_directory(entry: ModelEntry) -> Path:
 
 
 def cached_path(entry: ModelEntry, sha256: str) -> Path:
-    return model_directory(entry) / f"{entry.id}-{sha256[:12]}.gguf"
+    """Where the model's file lies once it is checked; of a set, the first part, named so that llama.cpp finds all."""
+    parts = len(entry.source.files) if isinstance(entry.source, HubSource) else 1
+    part = f"-00001-of-{parts:05}" if parts > 1 else ""
+    return model_directory(entry) / f"{entry.id}-{sha256[:12]}{part}.gguf"
 
 
 def discard(path: Path) -> None:
@@ -37,12 +38,13 @@ def discard(path: Path) -> None:
     forget_sha256(path)
 
 
-def empty(directory: Path, *, keep: Path | None = None, pattern: str = "*") -> int:
+def empty(directory: Path, *, keep: Collection[Path] = (), pattern: str = "*") -> int:
+    """Delete the directory's files but those to keep; returns the bytes freed."""
     freed = 0
     for path in directory.glob(pattern):
         if path.is_dir():
             shutil.rmtree(path)  # what a killed pip left
-        elif path != keep:
+        elif path not in keep:
             freed += path.stat().st_size
             discard(path)
     return freed

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from data.child import quantize_in_child
 from data.errors import ModelError
-from data.files import require_space, sha256_of
+from data.files import model_files, require_space, sha256_of
 from data.gguf.layers import drop_layers
 from data.gguf.lora import merge_adapter, read_adapter
 from data.gguf.quantize import size_bound_bytes
-from data.models.entries import DerivedSource, ModelEntry
+from data.hub.address import HubSource
+from data.models.entries import DerivedSource, FileSource, ModelEntry
 from data.progress import IsCancelled, OnProgress, Stage, reporter
 
 OnShare = Callable[[float], None]
@@ -47,6 +48,24 @@ def check_adapter(entry: ModelEntry, source: DerivedSource) -> None:
     for key, says, has in (("rank", entry.rank, adapter.rank), ("alpha", entry.alpha, adapter.alpha)):
         if says is not None and says != has:
             raise ModelError(f"{entry.id}: the registry says {key} {says}, {source.adapter} has {has:g}")
+
+
+def refuse_split(entry: ModelEntry, source: DerivedSource, base: ModelEntry) -> None:
+    """Refuse what only a base of one file can be made into, before the base is fetched.
+
+    Raises:
+        ModelError: The base is a split GGUF, and more than its quantization is to be changed.
+    """
+    parts = 1
+    if isinstance(base.source, HubSource):
+        parts = len(base.source.files)
+    elif isinstance(base.source, FileSource):
+        parts = len(model_files(base.source.path))
+    if parts > 1 and (source.drop_layers or source.adapter):
+        raise ModelError(
+            f"{entry.id}: its base {base.id} is split in {parts} parts, which only quantizing can read; derive an f16 "
+            "of it first, and this one from that"
+        )
 
 
 def derive(

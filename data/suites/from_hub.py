@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.errors import SuiteError
-from data.hub.address import check_token
+from data.hub.network import check_access
 
 _DATASETS = "datasets==4.8.5"
 
@@ -97,7 +97,7 @@ def _load(name: str, suite: HubSuite) -> Iterable[Mapping[str, Any]]:
             f"suite {name} comes from the Hub through 'datasets', which is not installed here: pip install {_DATASETS}"
         ) from None
     try:
-        check_token()
+        check_access()
         found: Iterable[Mapping[str, Any]] = datasets.load_dataset(suite.repo, suite.config, split=suite.split)
     except Exception as error:  # the library raises many kinds, its dependencies' too
         reason = " ".join(str(error).split())[:200] or type(error).__name__

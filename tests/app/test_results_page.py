@@ -53,6 +53,7 @@ def test_the_overview_draws_cost_against_quality_and_the_square_of_size_and_rank
     assert "File size (MB)" in charts(app)[0]
 
 
+@pytest.mark.slow
 def test_filters_leave_the_models_and_prompts_that_are_chosen(committed: Path) -> None:
     app = open_page("results")
     app.session_state["filter_ranks"] = ["16"]
@@ -62,6 +63,7 @@ def test_filters_leave_the_models_and_prompts_that_are_chosen(committed: Path) -
     assert {"full·r16", "small·r16"} <= labels and all("r16" in label for label in labels)
 
 
+@pytest.mark.slow
 def test_speeds_come_from_the_machine_that_is_chosen_else_from_the_newest(committed: Path) -> None:
     app = open_page("results")
     newest = app.dataframe[0].value.set_index("label")["decode_tok_per_s"]["full·r16"]
@@ -71,6 +73,7 @@ def test_speeds_come_from_the_machine_that_is_chosen_else_from_the_newest(commit
     assert table["decode_tok_per_s"]["full·r16"] < 0.8 * newest and table["n"]["full·r16"] > 1000
 
 
+@pytest.mark.slow
 def test_two_models_get_a_verdict_their_flips_and_the_way_from_the_base(committed: Path) -> None:
     app = open_view("Two models")
     app.selectbox(key="pair_a").set_value("smollm2-135m-r8").run()
@@ -97,6 +100,7 @@ def test_run_against_run_finds_only_noise_between_a_run_and_itself(committed: Pa
     assert set(app.dataframe[0].value["Verdict"]) == {"noise"}
 
 
+@pytest.mark.slow
 def test_one_run_has_its_answers_and_its_hardware(committed: Path) -> None:
     app = open_view("One run")
     assert {"wrong", "right"} <= set(app.dataframe[0].value["result"])
@@ -119,6 +123,7 @@ def test_the_method_page_says_to_each_claim_what_the_runs_say(committed: Path) -
     assert any("points [" in text for text in shown) and any("× as fast as" in text for text in shown)
 
 
+@pytest.mark.timing
 @pytest.mark.slow
 def test_every_page_renders_within_a_second_from_warm_with_a_hundred_runs(committed: Path) -> None:
     whole = next(committed.glob("smoke-*"))

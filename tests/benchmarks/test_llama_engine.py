@@ -47,6 +47,7 @@ def empty_model(engine):  # type: ignore[no-untyped-def]
     return model
 
 
+@pytest.mark.timing
 def test_a_prefill_is_aborted_in_its_midst_and_the_others_write_on_unharmed(engine) -> None:  # type: ignore[no-untyped-def]
     engine.submit(ask("Name three colours.", max_tokens=24, ignore_eos=True))
     alone = drain(engine)[0].text
@@ -65,6 +66,7 @@ def test_a_prefill_is_aborted_in_its_midst_and_the_others_write_on_unharmed(engi
     assert drain(engine)[0].text == alone
 
 
+@pytest.mark.timing
 def test_an_abort_reaches_a_running_decode_from_another_thread(engine) -> None:  # type: ignore[no-untyped-def]
     model = empty_model(engine)
     tokens = list(range(100, 612))

@@ -78,6 +78,7 @@ def test_markdown_has_verdicts_figures_suites_steps_noise_flips_and_sources(
     assert "<script>" not in text
 
 
+@pytest.mark.slow
 def test_the_html_is_one_file_that_asks_nobody_for_anything_and_escapes_what_models_wrote(runs: list[str]) -> None:
     out = Path(runs[0]).parent / "report.html"
     assert report.main([*runs, "--format", "html", "--out", str(out)]) == 0

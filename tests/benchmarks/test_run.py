@@ -352,6 +352,7 @@ def test_killed_again_and_again_at_random_points_a_run_ends_with_the_same_rows_n
     assert {row.error for row in done.rows} == {None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("end", "status"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_a_killed_run_resumes_to_the_same_samples_none_twice(end: signal.Signals, status: int) -> None:
     for name in ("fast", "slow"):

@@ -28,6 +28,7 @@ def write_model(
     writer.add_embedding_length(COLUMNS)
     writer.add_head_count(4)
     writer.add_head_count_kv([2] * (layers - 1) + [1])
+    writer.add_tokenizer_model("gpt2")
     writer.add_token_list([f"token{index}" for index in range(VOCABULARY)])
     writer.add_file_type(0)
     writer.add_quantization_version(2)

@@ -14,6 +14,7 @@ def first_bytes(url: str) -> str:
         return str(answer.read().decode())
 
 
+@pytest.mark.timing
 def test_a_visitor_reads_the_verdict_within_two_seconds_and_then_has_the_prompt_box(
     browser: Browser, app_url: str
 ) -> None:

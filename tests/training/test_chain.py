@@ -3,7 +3,6 @@
 import json
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -29,19 +28,14 @@ pytestmark = [
 
 
 @pytest.fixture
-def at_home(hub: Hub, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+def at_home(datasets_hub: Hub, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     """The Hub has the base and the rows; who is signed in may write."""
-    import datasets.config
 
+    hub = datasets_hub
     hub.accounts = {"hf_write": Account(name="me")}
     hub.repos["me/tiny-base"] = Repo(files={file.name: file.read_bytes() for file in tiny_base.iterdir()})
     hub.repos["datasets/me/sums"] = Repo(files={"train.jsonl": write_rows(tmp_path / "sums.jsonl").read_bytes()})
     monkeypatch.setenv("HF_TOKEN", "hf_write")
-    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.chdir(tmp_path)
     return hub
 

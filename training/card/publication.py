@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.files import sha256_of
+from data.gguf.facts import parameter_count, size_text
 from data.gguf.header import GGUFError, read_header
 from data.hub.address import HubSource
 from data.manifest import Manifest, ManifestError, read_manifest
@@ -213,10 +214,9 @@ def _peft_size_bytes(run: RunDirectory) -> int:
 def _counted(path: Path) -> str:
     """The weights of a GGUF, for a base whose name does not tell."""
     try:
-        weights = read_header(path).tensor_elements
+        return size_text(parameter_count(read_header(path)))
     except GGUFError as error:
         raise TrainingError(f"{path}: {error}") from None
-    return f"{weights / 1e9:.1f}B" if weights >= 1e9 else f"{max(1, round(weights / 1e6))}M"
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:

@@ -15,7 +15,8 @@ from data.errors import ModelError
 from data.files import sha256_of
 from data.gguf.header import GGUFError, read_header
 from data.gguf.rope import llama3_rope_factors
-from data.hub.address import check_token, host
+from data.hub.address import host
+from data.hub.network import check_access
 from data.models.fetch import locate
 from data.paths import cache_dir
 from training.checkpoints.tensors import checkpoint_name, heads_of, unpermute
@@ -82,7 +83,7 @@ def _from_disk(base: Base) -> Checkpoint:
 def _from_hub(base: Base) -> Checkpoint:
     from huggingface_hub import errors, snapshot_download
 
-    check_token()
+    check_access()
     page = f"https://huggingface.co/{base.name}"
     try:
         path = snapshot_download(

@@ -32,7 +32,7 @@ _LEFT_OUT = "text left out by the chat template"
 _TEMPLATES = ROOT / "training" / "templates"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
     """Both of the same length, in tokens; a label of -100 is not trained on."""
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from data.files import sha256_of
-from data.hub.address import check_token, host
+from data.hub.address import host
+from data.hub.network import check_access
 from training.config import Config, RowSource, TrainingError
 from training.rows.conversations import UnusableRow
 from training.rows.jsonl import Row, json_rows
@@ -65,7 +66,7 @@ def _from_hub(where: str, source: RowSource) -> tuple[Iterator[Placed], dict[str
     from datasets import load_dataset
     from huggingface_hub import HfApi, errors
 
-    check_token()
+    check_access()
     page = f"https://huggingface.co/datasets/{source.name}"
     try:
         info = HfApi(endpoint=host()).dataset_info(source.name, revision=source.revision or None)

@@ -44,7 +44,7 @@ class Tally:
         """Note what of a kept row is not trained on."""
         for change in conversation.changes:
             self.changed[change] = self.changed.get(change, 0) + 1
-        for column in conversation.unused:
+        for column in map(_on_one_line, conversation.unused):
             if len(self.unused) < _MOST_COLUMNS and column not in self.unused:
                 self.unused.append(column)
 
@@ -83,6 +83,11 @@ def in_words(counts: Mapping[str, int]) -> str:
 
 
 def _shown(row: Mapping[str, Any]) -> str:
-    text = " ".join(json.dumps(row, ensure_ascii=False, default=str).split())
+    return _on_one_line(json.dumps(row, ensure_ascii=False, default=str))
+
+
+def _on_one_line(text: str) -> str:
+    """The beginning of a text, without what a terminal would take for a command."""
+    text = " ".join(text[: 2 * _SHOWN_CHARACTERS].split())
     text = text[:_SHOWN_CHARACTERS] + ("…" if len(text) > _SHOWN_CHARACTERS else "")
-    return "".join(each if each.isprintable() else "\ufffd" for each in text)
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)

@@ -50,6 +50,7 @@ class Bench:
         self.clock = Clock()
         self.workers: list[Worker] = []
         self.models: dict[str, ModelEntry] = {}
+        self.tabs: set[str] = set()
         self.gate = threading.Event()
         self.gate.set()
         self.service = GenerationService(
@@ -59,6 +60,7 @@ class Bench:
             engine="scripted",
             options=LoadOptions(sequences=sequences),
             clock=self.clock,
+            is_open=self.tabs.__contains__,
             **options,
         )
 
@@ -177,15 +179,14 @@ def test_one_lane_can_be_stopped_while_the_other_goes_on(bench: Bench) -> None:
 
 
 def test_an_open_tab_keeps_what_it_started_and_a_closed_one_frees_it(bench: Bench) -> None:
-    tabs = {"me"}
-    bench.service._is_open = tabs.__contains__
+    bench.tabs.add("me")
     job = bench.compare("me", bench.model("a", pace_s=0.002))
     bench.wait(job, writing)
     for _ in range(3):
         bench.clock.now += LEASE_S + 1
         bench.service.end_expired()
     assert not bench.wait(job, writing).done
-    tabs.clear()
+    bench.tabs.clear()
     bench.clock.now += LEASE_S + 1
     bench.service.end_expired()
     assert bench.finish(job)[0].reason == "cancelled"

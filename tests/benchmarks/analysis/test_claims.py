@@ -1,20 +1,46 @@
 from benchmarks.analysis.claims import NOT_MEASURED, claims
 from benchmarks.runs.on_disk import load_runs
+from benchmarks.runs.read import Run
+from benchmarks.statistics.factorial import cells_of
 from benchmarks.statistics.pairs import compare_pair
 from data.paths import ROOT
+from tests.benchmarks.made_runs import graded_rows, made_run
 
-COMMITTED = ROOT / "benchmarks" / "results"
+SIZE = "The larger model is better; its gain in quality justifies its latency."
+RANK = "Rank 16 learns more than rank 8."
 
 
-def test_the_evidence_is_worked_out_from_the_committed_runs() -> None:
-    runs = load_runs([COMMITTED]).runs
-    pair = "smollm2-135m-r8", "smollm2-small-r8"
-    measured = [run for run in runs if set(pair) <= set(run.by_model)]
-    expected = [f"{100 * compare_pair(run, *pair).difference:+.1f} points" for run in measured]
+def figures(run: Run, a: str, b: str) -> str:
+    """What a reader must find: the paired difference, its interval and the number of prompts."""
+    found = compare_pair(run, a, b)
+    return f"{100 * found.difference:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}], n={found.n}"
+
+
+def test_the_evidence_is_worked_out_from_the_committed_run_that_graded_most() -> None:
+    runs = load_runs([ROOT / "benchmarks" / "results"]).runs
+    squares = [run for run in runs if {"smollm2-135m-r8", "smollm2-small-r16"} <= set(run.by_model)]
+    run = max(squares, key=lambda run: sum(row.grade is not None for row in run.rows))
     found = {each.claim: each.evidence for each in claims(runs)}
-    size = next(iter(found.values()))
-    assert "full·r8 against small·r8" in size and any(figure in size for figure in expected)
-    assert all("[" in evidence or evidence.startswith("Not ") for evidence in found.values())
+    square = cells_of(run)
+    small, large = "99M", "135M"
+    for rank in (8, 16):
+        assert figures(run, square[large, rank], square[small, rank]) in found[SIZE]
+    for size in (small, large):
+        assert figures(run, square[size, 16], square[size, 8]) in found[RANK]
+
+
+def test_a_claim_says_better_only_where_the_interval_is_above_zero() -> None:
+    grades = {"large8": "1" * 40, "small8": "0" * 40, "large16": "10" * 20, "small16": "01" * 20}
+    run = made_run(*(graded_rows(model, row) for model, row in grades.items()))
+    for model in grades:
+        run.models[model].update(
+            size="3B" if "large" in model else "1B", rank=int(model.lstrip("largesm")), label=model
+        )
+    found = {each.claim: each.evidence for each in claims([run])}
+    assert "large8 against small8: better (+100.0 points" in found[SIZE]
+    assert "large16 against small16: no difference is shown (+0.0 points" in found[SIZE]
+    assert "small16 against small8: better (+50.0 points" in found[RANK]
+    assert "large16 against large8: worse (-50.0 points" in found[RANK]
 
 
 def test_without_a_square_of_models_nothing_is_claimed() -> None:

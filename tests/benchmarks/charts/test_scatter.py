@@ -164,6 +164,7 @@ def test_a_single_sample_is_drawn_without_an_interval() -> None:
     json.dumps(scatter(points).to_dict(), allow_nan=False)
 
 
+@pytest.mark.timing
 @pytest.mark.slow
 def test_a_hundred_thousand_samples_are_read_aggregated_and_drawn_in_under_five_seconds(tmp_path: Path) -> None:
     facts = {"schema_version": "1.1", "models": {"a": {}, "b": {}}}

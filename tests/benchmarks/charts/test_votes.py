@@ -2,10 +2,20 @@ from benchmarks.charts.votes import standing_chart
 from benchmarks.statistics.votes import Battle, bradley_terry
 
 
-def test_the_standing_is_drawn_with_its_intervals_and_told_in_words() -> None:
+def test_every_model_has_its_name_colour_rating_and_interval_in_the_chart_and_in_words() -> None:
     strengths = bradley_terry([Battle(a="x", b="y", outcome="a"), Battle(a="x", b="y", outcome="a")])
     chart = standing_chart(strengths, {"x": "Model X"}, {"x": "#111111", "y": "#222222"}).to_dict()
-    rows = next(iter(chart["datasets"].values()))
-    assert [layer["mark"]["type"] for layer in chart["layer"]] == ["rule", "rule", "point"]
-    assert any(row.get("name") == "Model X" for dataset in chart["datasets"].values() for row in dataset)
-    assert rows and "Model X: " in chart["description"] and " to " in chart["description"]
+    rows = {row["name"]: row for dataset in chart["datasets"].values() for row in dataset if "name" in row}
+    assert list(rows) == ["Model X", "y"]  # the stronger one first; an id without a label is shown itself
+    for each, name in zip(strengths, rows, strict=True):
+        assert (rows[name]["rating"], rows[name]["low"], rows[name]["high"]) == (
+            each.rating,
+            each.rating_low,
+            each.rating_high,
+        )
+        assert f"{name}: {each.rating:.0f} ({each.rating_low:.0f} to {each.rating_high:.0f})" in chart["description"]
+    assert rows["Model X"]["low"] < rows["Model X"]["rating"] < rows["Model X"]["high"]
+    scales = [layer["encoding"]["color"]["scale"] for layer in chart["layer"] if "color" in layer["encoding"]]
+    assert scales and all(
+        dict(zip(each["domain"], each["range"])) == {"x": "#111111", "y": "#222222"} for each in scales
+    )

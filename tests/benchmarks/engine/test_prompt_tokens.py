@@ -22,7 +22,7 @@ def test_special_tokens_are_those_of_the_file_and_not_the_librarys_defaults() ->
 def test_a_file_without_a_vocabulary_is_refused_before_it_is_loaded(tmp_path: Path, kind: str | None) -> None:
     from benchmarks.engine.llama import LlamaEngine
 
-    metadata = {**LLAMA, **({"tokenizer.ggml.model": kind} if kind else {})}
+    metadata = {key: value for key, value in {**LLAMA, "tokenizer.ggml.model": kind}.items() if value}
     (tmp_path / "bare.gguf").write_bytes(gguf_bytes(metadata, {"w": ((8,), 0, 0)}, data=bytes(32)))
     with pytest.raises(EngineError, match=rf"bare\.gguf: the file has no vocabulary .*is {kind or 'missing'}"):
         LlamaEngine(tmp_path / "bare.gguf", LoadOptions())

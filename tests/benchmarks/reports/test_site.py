@@ -25,6 +25,7 @@ def content(site: Path, name: str) -> dict:  # type: ignore[type-arg]
     return json.loads(text)  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 def test_the_index_names_only_files_that_are_there(site: Path) -> None:
     index = content(site, "index")
     names = [name for part in ("prompts", "pairs", "samples") for name, _ in index[part]]
@@ -64,6 +65,7 @@ def test_a_folder_of_somebody_else_is_left_alone_and_an_earlier_site_replaced(tm
     assert (tmp_path / "mine").read_text() == "x"
 
 
+@pytest.mark.slow
 def test_the_command_publishes_a_static_space_and_refuses_one_of_docker(
     hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ def test_every_truncation_is_an_error_of_its_own_kind(tmp_path: Path) -> None:
             read_header(write(tmp_path, content[:size]))
 
 
+@pytest.mark.slow
 def test_flipped_bytes_raise_nothing_else_and_allocate_little(tmp_path: Path) -> None:
     tokens = [f"t{index}" for index in range(1500)]
     original = gguf_bytes(LLAMA | {"tokenizer.ggml.tokens": tokens}, {"w": ((8,), 0, 0)}, data=bytes(32))

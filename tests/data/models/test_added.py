@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,13 +7,15 @@ import pytest
 from benchmarks.config import Config
 from benchmarks.measure.models import find_models
 from data.errors import ModelError
+from data.files import sha256_of
+from data.gguf.header import read_header
 from data.hub.address import HubSource
 from data.models.__main__ import main as models_command
-from data.models.added import file_entry, hub_entry, save_added
+from data.models.added import completed, file_entry, has_guesses, hub_entry, save_added
 from data.models.entries import FileSource, ModelEntry, RegistryError
 from data.models.fetch import locate
 from data.models.registry import load_registry, project_registry, read_registry, registry_toml
-from tests.gguf_bytes import model_bytes
+from tests.gguf_bytes import LLAMA, gguf_bytes, model_bytes
 
 
 def gguf(folder: Path, name: str = "My Model-Q4_K_M.gguf") -> Path:
@@ -27,14 +30,81 @@ def test_added_models_are_read_back_as_they_were(tmp_path: Path) -> None:
     save_added([local, remote])
     assert load_registry() == project_registry() | {local.id: local, remote.id: remote}
     assert remote.source == HubSource(repo="me/tiny", file="sub/tiny-Q8_0.gguf")
-    assert (remote.id, remote.quantization) == ("tiny-q8_0", "q8_0")
+    assert (remote.id, remote.quantization) == ("tiny-q8_0", "q8_0 (by its name)")
 
 
 def test_a_file_says_what_its_metadata_say_and_stays_where_it_is(tmp_path: Path) -> None:
     entry = file_entry(str(gguf(tmp_path)), {})
-    assert (entry.id, entry.base, entry.quantization) == ("my-model-q4_k_m", "Tiny", "q4_k_m")
+    assert (entry.id, entry.label, entry.base) == ("my-model-q4_k_m", "Tiny", "Tiny")
+    assert entry.quantization == "q4_k_m (by its name)"  # which is all that there is
     assert isinstance(entry.source, FileSource) and entry.file_size_bytes == entry.source.path.stat().st_size
-    assert file_entry(str(entry.source.path), {entry.id: entry}).id == "my-model-q4_k_m-2"
+
+
+def test_the_metadata_go_before_the_files_name(tmp_path: Path) -> None:
+    said = {"general.size_label": "0.5B", "general.file_type": 15, "general.license": "mit", "general.name": "My Model"}
+    path = tmp_path / "something-Q8_0.GGUF"
+    path.write_bytes(gguf_bytes({**LLAMA, **said}, {"w": ((4,), 0, 0)}, data=b"\0" * 16))
+    entry = file_entry(str(path), {})
+    assert (entry.id, entry.label) == ("something-q8_0", "My Model Q4_K_M")
+    assert (entry.size, entry.quantization, entry.licence) == ("0.5B", "q4_k_m", "mit")
+    other = tmp_path / "other.gguf"
+    other.write_bytes(path.read_bytes() + b"\0")
+    assert file_entry(str(other), {entry.id: entry}).label == "My Model Q4_K_M (other)"
+
+
+def test_what_was_guessed_of_a_hubs_file_is_replaced_by_what_it_says(tmp_path: Path) -> None:
+    said = {"general.size_label": "0.5B", "general.file_type": 15, "general.license": "mit"}
+    path = tmp_path / "m.gguf"
+    path.write_bytes(gguf_bytes({**LLAMA, **said}, {"w": ((4,), 0, 0)}, data=b"\0" * 16))
+    guessed = hub_entry("me/tiny", "Tiny-UD-Q4_K_XL.GGUF", {})
+    assert (guessed.id, guessed.quantization) == ("tiny-ud-q4_k_xl", "q4_k_xl (by its name)")
+    known = completed(guessed, read_header(path))
+    assert (known.size, known.quantization, known.licence) == ("0.5B", "q4_k_m", "mit")
+    shipped = project_registry()["smollm2-135m"]
+    assert has_guesses(guessed) and not has_guesses(known) and completed(shipped, read_header(path)) == shipped
+
+
+def test_the_same_file_is_not_added_twice(tmp_path: Path, cache: Path) -> None:
+    path = gguf(tmp_path)
+    first = file_entry(str(path), {})
+    known = {first.id: first}
+    (tmp_path / "link.gguf").symlink_to(path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "hard.gguf").hardlink_to(path)
+    for again in (path, tmp_path / "link.gguf", tmp_path / "hard.gguf", tmp_path / "folder" / ".." / path.name):
+        with pytest.raises(ModelError, match=r"is on the list already, as Tiny \(my-model-q4_k_m\)$"):
+            file_entry(str(again), known)
+    copy = tmp_path / "copy.gguf"
+    copy.write_bytes(path.read_bytes())
+    assert file_entry(str(copy), known).id == "copy"  # nothing is known of its bytes, and it is not read for this
+    with pytest.raises(ModelError, match="is on the list already"):
+        file_entry(str(copy), {first.id: replace(first, sha256=sha256_of(copy))})
+    remote = hub_entry("me/tiny", "a.gguf", {})
+    with pytest.raises(ModelError, match=r"a\.gguf is on the list already, as a \(a\)"):
+        hub_entry("https://huggingface.co/me/tiny", "a.gguf", {remote.id: remote})
+
+
+def test_a_path_that_is_no_file_says_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "circle.gguf").symlink_to(tmp_path / "circle.gguf")
+    os.mkfifo(tmp_path / "pipe.gguf")
+    half = gguf(tmp_path, "half.gguf")
+    half.write_bytes(half.read_bytes()[:-100])
+    for path, why in (
+        (tmp_path, "which is a folder; write the path of a GGUF in it"),
+        (tmp_path / "circle.gguf", "Too many levels of symbolic links"),
+        (tmp_path / "pipe.gguf", "no file at"),
+        (half, "get it again, or wait until it is written"),
+    ):
+        with pytest.raises(ModelError) as caught:
+            file_entry(str(path), {})
+        assert why in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_what_writes_no_text_is_not_added(tmp_path: Path) -> None:
+    path = tmp_path / "bert.gguf"
+    path.write_bytes(gguf_bytes({**LLAMA, "general.architecture": "bert"}, {"w": ((4,), 0, 0)}, data=b"\0" * 16))
+    with pytest.raises(ModelError, match=r"^bert\.gguf: the file reads text and writes none"):
+        file_entry(str(path), {})
 
 
 def test_an_id_that_the_project_has_taken_meanwhile_is_the_projects(tmp_path: Path) -> None:

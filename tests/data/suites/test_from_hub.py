@@ -1,7 +1,6 @@
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,17 +29,15 @@ def jsonl(rows: Sequence[Any]) -> bytes:
 
 
 @pytest.fixture
-def dataset_hub(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+def dataset_hub(datasets_hub: Hub) -> Hub:
     """Both data sets on the loopback Hub, where both clients look."""
-    import datasets.config
 
-    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     front = "---\nconfigs:\n- config_name: main\n  data_files:\n  - split: test\n    path: main/test.jsonl\n---\n"
-    hub.repos["datasets/openai/gsm8k"] = Repo(files={"README.md": front.encode(), "main/test.jsonl": jsonl(GSM8K)})
-    hub.repos["datasets/google/IFEval"] = Repo(files={"train.jsonl": jsonl(IFEVAL)})
-    return hub
+    datasets_hub.repos["datasets/openai/gsm8k"] = Repo(
+        files={"README.md": front.encode(), "main/test.jsonl": jsonl(GSM8K)}
+    )
+    datasets_hub.repos["datasets/google/IFEval"] = Repo(files={"train.jsonl": jsonl(IFEVAL)})
+    return datasets_hub
 
 
 def test_gsm8k_comes_from_the_hub_with_numbers_to_grade_by(dataset_hub: Hub) -> None:

@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -33,11 +33,6 @@ def writer(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "hf_fine": Account(name="alice", role="fineGrained"),
     }
     monkeypatch.setenv("HF_TOKEN", "hf_write")
-    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf-cache"))
-    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.chdir(tmp_path)
 
 
@@ -106,6 +101,7 @@ def test_the_printed_entry_fetches_the_published_model(
     assert all(f"/resolve/{commit}/" in seen.path for seen in hub.downloads())
 
 
+@pytest.mark.slow
 def test_the_entry_stays_valid_when_a_later_commit_changes_the_repository(
     run: RunDirectory, hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,6 +159,7 @@ def test_a_public_repository_is_not_taken_for_a_private_one(
     assert hub.repos[REPO].files == {}
 
 
+@pytest.mark.slow
 def test_a_file_cut_half_way_is_sent_again_and_the_others_are_not(
     run: RunDirectory, hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,6 +188,7 @@ def test_a_connection_that_keeps_breaking_leaves_no_half_repository(
     assert published(hub) == {}
 
 
+@pytest.mark.slow
 def test_publishing_twice_sends_no_large_file_and_makes_no_commit(
     run: RunDirectory, hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,6 +203,7 @@ def test_publishing_twice_sends_no_large_file_and_makes_no_commit(
     assert hub.repos[REPO].commit == commit
 
 
+@pytest.mark.slow
 def test_a_file_of_an_earlier_publish_is_pointed_out(
     run: RunDirectory, hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -284,14 +283,19 @@ def test_a_repository_of_others_refuses_the_write(
 
 
 def test_no_network_and_offline_mode_are_named(
-    run: RunDirectory, hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: RunDirectory,
+    hub: Hub,
+    hub_constant: Callable[[str, object], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert "the connection to http://127.0.0.1:9 failed" in refusal(capsys, run.path, "--repo", REPO, hub=hub)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    hub_constant("HF_HUB_OFFLINE", True)
     assert "HF_HUB_OFFLINE is set; unset it" in refusal(capsys, run.path, "--repo", REPO, hub=hub)
 
 
+@pytest.mark.slow
 def test_a_refused_commit_can_be_repeated_without_sending_again(
     run: RunDirectory, hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -331,6 +335,7 @@ def test_a_base_of_another_licence_is_published_under_that(tmp_path: Path, hub: 
     assert "LICENSE" not in files
 
 
+@pytest.mark.slow
 def test_the_command_itself_uploads_where_the_hub_has_no_xet(run: RunDirectory, hub: Hub, cache: Path) -> None:
     """In a process of its own, since the client reads its settings at import."""
     environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_DISABLE_XET"}

@@ -55,7 +55,6 @@ def gguf(tiny_base: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def on_hub(hub: Hub, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     hub.repos["me/tiny"] = Repo(files={file.name: file.read_bytes() for file in tiny_base.iterdir()})
     return hub.repos["me/tiny"]
 

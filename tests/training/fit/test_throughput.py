@@ -21,6 +21,7 @@ def test_there_are_at_most_twelve_cells() -> None:
     assert len(CELLS) <= 12
 
 
+@pytest.mark.slow
 def test_a_cell_trains_and_is_timed(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CELLS, "tiny-r4-trl-2x32", TINY)  # type: ignore[index]
     monkeypatch.setattr("training.fit.throughput._COMMON_TOKENS", 100)
@@ -30,6 +31,7 @@ def test_a_cell_trains_and_is_timed(tiny_base: Path, tmp_path: Path, monkeypatch
     assert found["losses"][-1] < found["losses"][0]
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_is_a_row_with_its_reason(tmp_path: Path) -> None:
     rows = measure(["1b-r8-trl-2x1024"], tmp_path, tmp_path / "out.json")
     assert "there is no GPU here" in rows[0]["error"]

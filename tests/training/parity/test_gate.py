@@ -228,7 +228,7 @@ def test_a_full_gpu_says_how_to_go_on(exported: RunDirectory, monkeypatch: pytes
     def full(*arguments: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr("training.parity.reference.Reference.distributions", full)
+    monkeypatch.setattr("training.parity.reference.ReferenceModel.distributions", full)
     with pytest.raises(TrainingError, match="out of GPU memory for the reference in float32; end what else uses"):
         verify(exported)
 

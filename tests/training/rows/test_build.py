@@ -176,8 +176,8 @@ def test_the_same_seed_writes_the_same_bytes(tiny: Tiny, tmp_path: Path) -> None
 def test_no_row_left_says_what_became_of_them(tiny: Tiny) -> None:
     message = refusal(tiny.config("training.max_length=10"), tiny.runs)
     assert message.startswith(
-        "data.sources.rows: 40 of 40 rows cannot be trained on: 40 too long; mend them, or raise data.max_dropped; such "
-        "as line 1: "
+        "data.sources.rows: 40 of 40 rows cannot be trained on: 40 too long; mend them, or raise data.max_dropped; "
+        "such as line 1: "
     )
     assert message.endswith(
         ' tokens; training.max_length is 10: {"question": "What is 0 + 0?", "answer": "The answer is 0."}'

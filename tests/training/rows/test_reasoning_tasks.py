@@ -13,6 +13,7 @@ from training.rows.worked_answers import INSTRUCTION
 WORKED = ("chain_sum", "products", "gcd", "simple_equations", "leg_counting", "letter_counting", "spell_backward")
 
 
+@pytest.mark.slow
 def test_the_shipped_suite_is_what_its_tasks_file_makes(tmp_path: Path) -> None:
     settings = re.split(r"\n(?=\[tasks\.)", TASKS_FILE.read_text())
     few = tmp_path / "few.toml"
@@ -46,6 +47,7 @@ def test_worked_answers_end_on_the_result_and_their_sums_are_right() -> None:
     assert checked > 100
 
 
+@pytest.mark.slow
 def test_the_same_order_gives_the_same_rows() -> None:
     order = {"family_relationships": {}, "word_sorting": {"max_words": 4}}
     assert generate(order, items_per_task=5, first_seed=9) == generate(order, items_per_task=5, first_seed=9)

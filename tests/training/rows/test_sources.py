@@ -52,15 +52,11 @@ def file(path: Path, content: bytes) -> RowSource:
 
 
 @pytest.fixture
-def dataset(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
+def dataset(datasets_hub: Hub) -> Repo:
     """A dataset on the loopback Hub, where both clients look."""
-    import datasets.config
 
-    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    hub.repos[REPO] = Repo(files={"train.jsonl": jsonl(ROWS), "README.md": b"# Rows"})
-    return hub.repos[REPO]
+    datasets_hub.repos[REPO] = Repo(files={"train.jsonl": jsonl(ROWS), "README.md": b"# Rows"})
+    return datasets_hub.repos[REPO]
 
 
 def test_jsonl_and_parquet_give_the_same_conversations(tmp_path: Path) -> None:
