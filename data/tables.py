@@ -56,7 +56,9 @@ def _separator(text: str) -> str:
 
     def columns(separator: str) -> int:
         try:
-            return len(next(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), []))
+            return len(
+                next(csv.reader(io.StringIO(text.lstrip("\r\n"), newline=""), delimiter=separator, strict=True), [])
+            )
         except csv.Error:
             return 0
 

@@ -96,7 +96,14 @@ def form_of(row: Mapping[str, Any], source: RowSource) -> tuple[str, ...]:
             f"no conversation found; columns: {', '.join(row)}; known: {', '.join(map('/'.join, _FORMS))}; "
             "or set prompt_column and answer_column",
         )
-    return next((form for form in there if all(row[column] is not None for column in form)), there[0])
+    return next((form for form in there if _fits(row, form)), there[0])
+
+
+def _fits(row: Mapping[str, Any], form: tuple[str, ...]) -> bool:
+    """A column called `data` or `chat` may hold anything."""
+    if len(form) == 1:
+        return isinstance(_read(row[form[0]]), list | Mapping)
+    return all(row[column] is not None for column in form)
 
 
 def conversation_of(row: Mapping[str, Any], source: RowSource) -> Conversation:

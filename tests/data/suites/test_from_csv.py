@@ -74,6 +74,7 @@ PLAIN = "prompt,grader,answer\nWhat is 17 + 26?,numeric,43\n    And 1 + 1?,numer
         PLAIN.replace("\n", "\r\n").encode("utf-8-sig"),
         PLAIN.replace("\n", "\r").encode(),
         PLAIN.replace(",", ";").encode(),
+        b"\n\n" + PLAIN.replace(",", ";").encode(),
         b"sep=;\r\n" + PLAIN.replace(",", ";").encode(),
         PLAIN.replace(",", "\t").encode("utf-16"),
         PLAIN.replace("\n", ",,\n").encode(),
@@ -82,7 +83,16 @@ PLAIN = "prompt,grader,answer\nWhat is 17 + 26?,numeric,43\n    And 1 + 1?,numer
         PLAIN.replace("numeric", " numeric ").encode(),
     ],
     ids=[
-        *("plain", "Windows", "old Mac", "semicolons", "Excel's separator", "Excel's Unicode", "empty columns"),
+        *(
+            "plain",
+            "Windows",
+            "old Mac",
+            "semicolons",
+            "a late start",
+            "Excel's separator",
+            "Excel's Unicode",
+            "empty columns",
+        ),
         *("empty rows", "capitals", "spaces"),
     ],
 )

@@ -53,6 +53,7 @@ def refusal(row: dict[str, Any], source: RowSource = FILE) -> UnusableRow:
         {"messages": json.dumps(HELLO), "tools": "[]"},
         {"conversations": {"from": ["human", "gpt"], "value": ["Hi", "Hello"]}},
         {"data": ["Hi", "Hello"]},
+        {"data": "2026-11-24", "chat": "7", "question": "Hi", "answer": "Hello"},
         {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}, {"role": "model", "parts": [{"text": "Hello"}]}]},
         {"messages": [{**ASK, "content": [{"type": "text", "text": "Hi", "image": None}]}, SAY]},
     ],
