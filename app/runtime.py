@@ -21,17 +21,13 @@ from app.library.offered import Catalogue
 from app.results.headline import Headline
 from app.results.jobs import BenchmarkJobs
 from benchmarks.charts.frame import colour_of
-from benchmarks.engine.worker import Worker
+from benchmarks.engine.worker import Worker, beside_others
 from data.models.added import save_added
 from data.models.entries import ModelEntry
 from data.models.fetch import fetch, local_path
 from data.models.registry import load_registry, project_registry
 from data.paths import results_directories, state_dir
 from data.settings import ENGINE, VOTES_REPO
-
-# The pages use the same cores: with OpenMP's usual long spinning, decode drops to a tenth whenever something else runs.
-# Short spinning costs 5% on an idle machine (docs/log.md). What the user has set wins.
-WORKER_ENVIRONMENT = {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000")}
 
 DEFAULT_PAIR = ("smollm2-small-r8", "smollm2-135m-r16")
 
@@ -68,7 +64,7 @@ def service() -> GenerationService:
     generation = GenerationService(
         registry(),
         fetch=fetch,
-        start_worker=lambda: Worker(WORKER_ENVIRONMENT),
+        start_worker=lambda: Worker(beside_others()),
         engine=engine,
         is_open=open_tabs().has,
     )

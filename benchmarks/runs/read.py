@@ -11,9 +11,10 @@ from typing import Any, Literal, get_args
 from data.errors import TradeoffError
 from data.records import read_json
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """Major.minor. A newer minor only adds keys, which readers ignore; a newer major cannot be read.
 
+1.2: `thinking_characters` of an answer, which are part of its `completion_characters` and not graded.
 1.1: a model may be there twice, as ID and ID@again, with one sha256; rows' keys tell the two apart.
 """
 
@@ -55,6 +56,7 @@ class Row:
         prompt_sha256: Of the rendered prompt, chat template included.
         grade: 1 right, 0 wrong, None not graded; `grade_reason` says why.
         truncated: The answer was cut by its token limit.
+        thinking_characters: Of those, the ones of traces such as <think>…</think>, which no grader reads.
         prefill_s ... max_batch: See `benchmarks.engine.contract.Timings`; None where the engine cannot know.
         steal_share: Share of the machine's CPU time that the hypervisor gave to others during the sample.
         throttled: Times that the container's CPU quota stopped this run during the sample.
@@ -84,6 +86,7 @@ class Row:
     grade_reason: str | None = None
     completion_tokens: int | None = None
     completion_characters: int | None = None
+    thinking_characters: int | None = None
     prefill_tokens: int | None = None
     prefill_s: float | None = None
     decode_tokens: int | None = None

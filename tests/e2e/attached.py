@@ -28,10 +28,10 @@ from websockets.sync.client import ClientConnection, connect
 
 from app.chat.conversation import REPORT_PROMPTS, lane_requests
 from app.chat.generation import GenerationService
-from app.runtime import DEFAULT_PAIR, WORKER_ENVIRONMENT
+from app.runtime import DEFAULT_PAIR
 from app.views.settings import DEFAULTS
 from benchmarks.engine.contract import Sampling
-from benchmarks.engine.worker import Worker
+from benchmarks.engine.worker import Worker, beside_others
 from benchmarks.statistics.stats import FloatArray, median_interval
 from data.models.fetch import fetch
 from data.models.registry import load_registry
@@ -47,7 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20)
     rounds = max(2, parser.parse_args().rounds)
-    service = GenerationService(load_registry(), fetch=fetch, start_worker=lambda: Worker(WORKER_ENVIRONMENT))
+    service = GenerationService(load_registry(), fetch=fetch, start_worker=lambda: Worker(beside_others()))
     with closing(service), attached_client() as client:
         sides: dict[str, Callable[[], list[float]]] = {
             "app": client.ask,
