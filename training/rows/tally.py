@@ -38,7 +38,8 @@ class Tally:
         reason = error.reason
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
         if reason not in self._first:
-            self._first[reason] = f"{place}: {error}" + ("" if isinstance(row, UnusableRow) else f": {_shown(row)}")
+            shown = "" if isinstance(row, UnusableRow) else f": {_shown(row)}"
+            self._first[reason] = f"{place}: {_on_one_line(str(error), 3 * _SHOWN_CHARACTERS)}{shown}"
 
     def keep(self, conversation: Conversation) -> None:
         """Note what of a kept row is not trained on."""
@@ -69,9 +70,12 @@ class Tally:
                 f"{where}: {sum(lost.values()):,} of {self.read:,} rows cannot be trained on: {in_words(lost)}; mend "
                 f"them, or raise data.max_dropped; such as {example}"
             )
-        if sum(self.dropped.values()) > _WORTH_A_WARNING * self.read:
-            worst = max(self.dropped, key=self.dropped.__getitem__)
-            say(f"warning: {where}: {self.losses}; such as {self._first[worst]}")
+        if (dropped := sum(self.dropped.values())) > _WORTH_A_WARNING * self.read:
+            example = self._first[max(self.dropped, key=self.dropped.__getitem__)]
+            say(
+                f"warning: {where}: {dropped:,} of {self.read:,} rows dropped: {in_words(self.dropped)}; "
+                f"such as {example}"
+            )
         if self.unused:
             say(f"{where}: columns not used: {', '.join(self.unused)}")
 
@@ -86,8 +90,8 @@ def _shown(row: Mapping[str, Any]) -> str:
     return _on_one_line(json.dumps(row, ensure_ascii=False, default=str))
 
 
-def _on_one_line(text: str) -> str:
+def _on_one_line(text: str, most: int = _SHOWN_CHARACTERS) -> str:
     """The beginning of a text, without what a terminal would take for a command."""
-    text = " ".join(text[: 2 * _SHOWN_CHARACTERS].split())
-    text = text[:_SHOWN_CHARACTERS] + ("…" if len(text) > _SHOWN_CHARACTERS else "")
+    text = " ".join(text[: 2 * most].split())
+    text = text[:most] + ("…" if len(text) > most else "")
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)

@@ -293,7 +293,7 @@ def test_bad_rows_are_counted_by_reason_and_the_others_trained_on(
         "train": 16,
     }
     warning = capsys.readouterr().err.splitlines()[-1]
-    assert warning.startswith("warning: data.sources.rows: 26 read, 1 not JSON, 1 not UTF-8, ")
+    assert warning.startswith("warning: data.sources.rows: 6 of 26 rows dropped: 1 not JSON, 1 not UTF-8, ")
     assert warning.endswith(
         "; such as line 21: not JSON (Expecting property name enclosed in double quotes at character 2): b'{'"
     )
