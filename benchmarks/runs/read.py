@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from benchmarks.runs.noise import is_noisy
 from data.errors import TradeoffError
 from data.records import read_json
 
@@ -32,13 +33,6 @@ DEPTH = "depth"
 Condition = Literal["timed-cold", "warm", "batched"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 Key = tuple[str, str, str, str, str, int, int]
-
-
-NOISY_STEAL_SHARE = 0.02
-"""A sample during which more than this share of the CPU time went to other machines is called noisy."""
-
-NOISY_WAIT_SHARE = 0.05
-"""A sample whose threads waited longer than this share of their time for a CPU, which others used, is called noisy."""
 
 
 class RunError(TradeoffError):
@@ -227,11 +221,6 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     except RunError as error:
         raise RunError(f"{path}: {error}") from None
     return manifest
-
-
-def is_noisy(*, steal_share: float | None, throttled: int | None, cpu_wait_share: float | None) -> bool:
-    """Whether something else than the model took a part of a sample's time."""
-    return (steal_share or 0) > NOISY_STEAL_SHARE or (throttled or 0) > 0 or (cpu_wait_share or 0) > NOISY_WAIT_SHARE
 
 
 def find_runs(directories: Iterable[Path]) -> list[Path]:

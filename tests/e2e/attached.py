@@ -28,9 +28,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from app.chat.conversation import REPORT_PROMPTS, lane_requests
 from app.chat.generation import GenerationService
+from app.chat.sampling import sampling_of
 from app.runtime import DEFAULT_PAIR
-from app.views.settings import DEFAULTS
-from benchmarks.engine.contract import Sampling
 from benchmarks.engine.worker import Worker, beside_others
 from benchmarks.statistics.stats import FloatArray, median_interval
 from data.models.fetch import fetch
@@ -95,7 +94,7 @@ def attached_client() -> Iterator["Client"]:
 def through_service(service: GenerationService, lanes: tuple[int, ...]) -> list[float]:
     """The same models in the same service, without pages or server."""
     models = [DEFAULT_PAIR[lane] for lane in lanes]
-    sampling = [Sampling(**{**DEFAULTS, "stop": ()})] * len(models)  # the page's own: both sides write the same words
+    sampling = [sampling_of({})] * len(models)  # the page's own: both sides write the same words
     comparison = service.compare("me", lane_requests([], REPORT_PROMPTS[1], models, system="", sampling=sampling))
     while not (snapshot := service.snapshot(comparison)) or not snapshot.done:
         time.sleep(0.2)
