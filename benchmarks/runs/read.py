@@ -254,7 +254,7 @@ def _without_made_again(rows: tuple[Row, ...]) -> tuple[Row, ...]:
 
 def _numbered(content: bytes) -> list[tuple[int, bytes]]:
     """Lines that hold something, with their numbers; what follows the last newline was not written to its end."""
-    lines = content.split(b"\n")[:-1]
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")[:-1]
     return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
