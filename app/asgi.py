@@ -10,6 +10,7 @@ from streamlit.starlette import App
 
 from app import runtime
 from app.space.first_view import FirstView
+from app.space.messages import PagesOnly
 from data.models.entries import RegistryError
 
 
@@ -35,5 +36,5 @@ def sentence() -> str | None:
 app = App(
     "streamlit_app.py",
     lifespan=while_serving,
-    middleware=[Middleware(FirstView, sentence=sentence)],
+    middleware=[Middleware(FirstView, sentence=sentence), Middleware(PagesOnly)],
 )

@@ -14,6 +14,7 @@ from app.chat.conversation import Chat
 from app.chat.generation import GenerationService
 from app.chat.inert import inert_markdown
 from app.chat.list_runs import ListRuns
+from app.chat.once import once
 from app.chat.shares import Shares
 from app.chat.visitors import Chats, OpenTabs, is_operator
 from app.library.downloads import Downloads
@@ -21,7 +22,7 @@ from app.library.offered import Catalogue
 from app.results.headline import Headline
 from app.results.jobs import BenchmarkJobs
 from benchmarks.charts.frame import colour_of
-from benchmarks.engine.worker import Worker
+from benchmarks.engine.worker import Worker, beside_others
 from data.models.added import save_added
 from data.models.entries import ModelEntry
 from data.models.fetch import fetch, local_path
@@ -29,14 +30,10 @@ from data.models.registry import load_registry, project_registry
 from data.paths import results_directories, state_dir
 from data.settings import ENGINE, VOTES_REPO
 
-# The pages use the same cores: with OpenMP's usual long spinning, decode drops to a tenth whenever something else runs.
-# Short spinning costs 5% on an idle machine (docs/log.md). What the user has set wins.
-WORKER_ENVIRONMENT = {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000")}
-
 DEFAULT_PAIR = ("smollm2-small-r8", "smollm2-135m-r16")
 
 
-@st.cache_resource(show_spinner=False)
+@once
 def registry() -> dict[str, ModelEntry]:
     """The models on offer; added ones come last, and published ones of a namespace join while the app runs."""
     return load_registry()
@@ -61,14 +58,14 @@ def change_registry(added: ModelEntry | None = None, removed: str | None = None)
         models.pop(removed, None)
 
 
-@st.cache_resource(show_spinner=False)
+@once
 def service() -> GenerationService:
     """Shared by every visitor. The default pair is loaded ahead of the first prompt where it is here."""
     engine = ENGINE.read() or "llama_cpp"
     generation = GenerationService(
         registry(),
         fetch=fetch,
-        start_worker=lambda: Worker(WORKER_ENVIRONMENT),
+        start_worker=lambda: Worker(beside_others()),
         engine=engine,
         is_open=open_tabs().has,
     )
@@ -79,12 +76,12 @@ def service() -> GenerationService:
     return generation
 
 
-@st.cache_resource(show_spinner=False)
+@once
 def open_tabs() -> OpenTabs:
     return OpenTabs(lambda session: exists() and get_instance().is_active_session(session))
 
 
-@st.cache_resource(show_spinner=False)
+@once
 def headline() -> Headline:
     """The verdict on the default pair, worked out in the background."""
     made = Headline(default_pair())
@@ -106,22 +103,22 @@ def default_pair() -> tuple[str, str]:
     return first, (rest or [first])[0]
 
 
-@st.cache_resource(show_spinner=False)
+@once
 def chats() -> Chats:
     return Chats()
 
 
-@st.cache_resource(show_spinner=False)
+@once
 def downloads() -> Downloads:
     return Downloads(registry(), fetch)
 
 
-@st.cache_resource(show_spinner=False)
+@once
 def benchmark_jobs() -> BenchmarkJobs:
     return BenchmarkJobs(state_dir() / "benchmarks", results_directories()[-1])
 
 
-@st.cache_resource(show_spinner=False)
+@once
 def catalogue() -> Catalogue:
     """What is published under the namespace that is set, looked up in the background."""
     made = Catalogue(registry())
@@ -129,22 +126,22 @@ def catalogue() -> Catalogue:
     return made
 
 
-@st.cache_resource(show_spinner=False)
+@once
 def list_runs() -> ListRuns:
     return ListRuns(service())
 
 
-@st.cache_resource(show_spinner=False)
+@once
 def shares() -> Shares:
     return Shares(state_dir() / "shared")
 
 
-@st.cache_resource(show_spinner=False)
+@once
 def votes() -> VoteStore:
     return VoteStore(state_dir() / "votes.sqlite")
 
 
-@st.cache_resource(show_spinner=False)
+@once
 def vote_backup() -> VoteBackup | None:
     """Where a dataset repository and a token are set: the votes' copy on the Hub."""
     if not is_configured(os.environ):

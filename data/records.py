@@ -4,6 +4,7 @@ Every function takes the class of error that its caller shows, so that nothing i
 is bounded before it is parsed: what no file of Tradeoff's comes near is refused by its size.
 """
 
+import codecs
 import dataclasses
 import json
 import math
@@ -66,12 +67,25 @@ def parse_toml(text: str, place: str, error: Error) -> dict[str, Any]:
         raise error(f"{place}: not TOML ({_in_words(problem)})") from None
 
 
+def toml_lines(values: Mapping[str, Any]) -> str:
+    """`key = value` for each value of a table, as TOML; what is None or empty is left out."""
+    return "".join(f"{key} = {_toml(value)}\n" for key, value in values.items() if value is not None and value != ())
+
+
+def _toml(value: Any) -> str:
+    """Numbers and lists of JSON are TOML's; so are its texts, once DEL is escaped."""
+    plain = str(value) if isinstance(value, Path) else value
+    return json.dumps(plain, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def set_key(values: dict[str, Any], change: str, error: Error) -> None:
     """Change one key of a TOML's tables, as `--set table.key=value` asks; a value that is no TOML is a text.
 
     Raises:
         error: Not of that form, or a part of the key is no table.
     """
+    if lone_surrogate(change):
+        raise error(f"--set {change!r}: not UTF-8")
     key, equals, text = change.partition("=")
     path = key.strip().split(".")
     if not equals or not all(path):
@@ -202,15 +216,27 @@ def _text(path: Path, error: Error) -> str:
         size = path.stat().st_size
         if size > MOST_BYTES:
             raise error(f"{path}: {size:,} bytes; a file of this kind has at most {MOST_BYTES:,}")
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise error(f"{path}: byte {problem.start} is not UTF-8; save the file as UTF-8") from None
+        return decoded(path.read_bytes(), str(path), error)
     except OSError as problem:
         raise error(f"{path}: cannot be read ({problem.strerror})") from None
 
 
 def _in_words(problem: Exception) -> str:
     return "nested too deeply" if isinstance(problem, RecursionError) else " ".join(str(problem).split())
+
+
+def decoded(content: bytes, place: str, error: Error) -> str:
+    """The text of a file, as editors and spreadsheets save it: UTF-8, or UTF-16 where a byte order mark says so.
+
+    Raises:
+        error: Neither; the line starts with `place`.
+    """
+    utf_16 = len(content) > 2 and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    name, encoding = ("UTF-16", "utf-16") if utf_16 else ("UTF-8", "utf-8-sig")
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as problem:
+        raise error(f"{place}: byte {problem.start} is not {name}; save the file as UTF-8") from None
 
 
 def lone_surrogate(text: str) -> str | None:

@@ -65,7 +65,7 @@ CONFINED = {
     "unsloth": {"training/fit/unsloth.py"},
 }
 STREAMLIT = (
-    "app/app_pages/",
+    *("app/space/messages.py", "app/app_pages/"),
     "app/views/",
     "app/runtime.py",
     "app/results_cache.py",

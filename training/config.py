@@ -103,7 +103,9 @@ class RowSource:
         name, subset, split, revision: Of the Hub's dataset.
         path: Of the local file, relative to the working directory.
         prompt_column, answer_column: For rows that are a question and an answer; empty detects `messages`,
-            `conversations` (ShareGPT), `prompt`/`completion`, `instruction`/`output` and `question`/`answer`.
+            `conversations` (ShareGPT), `prompt`/`completion`, `instruction`/`output`, `question`/`answer` and others.
+            A system message beside them (`system`) and what belongs to the question (`input`, `context`) are used.
+        ignore_columns: Columns that are read as if they were not there, such as `tools`, which no row may have.
         system: A system message put before every row that has none.
         replace: Pairs (regular expression, replacement) applied to every answer.
         weight: Share of the training tokens; 0 for all sources takes every row of each.
@@ -125,6 +127,7 @@ class RowSource:
     path: str = ""
     prompt_column: str = ""
     answer_column: str = ""
+    ignore_columns: tuple[str, ...] = ()
     system: str = ""
     replace: tuple[tuple[str, str], ...] = ()
     weight: float = 0.0
@@ -150,6 +153,7 @@ class Data:
             the same. Prompts of all other suites are removed by shared runs of 13 words too.
         validation_rows: Rows kept apart for the validation loss and for the parity gate's perplexity.
         path: Reads the only source from this local file instead.
+        max_dropped: Highest share of a source's rows that may be unusable or too long; more is an error.
     """
 
     sources: Mapping[str, RowSource]
@@ -158,6 +162,7 @@ class Data:
     validation_rows: int = 200
     seed: int = 3407
     path: str = ""
+    max_dropped: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,6 +281,8 @@ def _check_batches(training: Optimization) -> None:
 def _check_sources(data: Data) -> None:
     if not data.sources:
         raise ConfigError("data.sources is empty; give at least one table, such as [data.sources.finetome]")
+    if not 0 <= data.max_dropped <= 1:
+        raise ConfigError(f"data.max_dropped is {data.max_dropped}; it must lie in [0, 1]")
     weights = [source.weight for source in data.sources.values()]
     if any(weight < 0 for weight in weights) or (any(weights) and not all(weights)):
         raise ConfigError("data.sources: give every source a weight above 0, or none of them")

@@ -34,21 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(options: argparse.Namespace) -> int:
     from benchmarks.config import Config as BenchmarkConfig
-    from benchmarks.config import ConfigError
     from benchmarks.engine.contract import EngineError, LoadOptions
     from benchmarks.engine.worker_engine import WorkerEngine
     from benchmarks.measure.models import find_models
-    from data.errors import ModelError
     from training.parity.forgetting import REPLY_TOKENS, SEQUENCES, held_out, retained, table
     from training.rows.build import prepare
 
     config = load_config(options.config, options.set)
     if options.asked not in config.data.sources:
         raise TrainingError(f"--asked is {options.asked!r}; the sources are {', '.join(config.data.sources)}")
-    try:
-        models = find_models(BenchmarkConfig(name="forgetting", models=options.models, suites=("-",)), say)
-    except (ConfigError, ModelError) as error:
-        raise TrainingError(str(error)) from None
+    models = find_models(BenchmarkConfig(name="forgetting", models=options.models, suites=("-",)), say)
     rows = held_out(prepare(config, runs=options.runs), options.rows)
     found = []
     for model in models:

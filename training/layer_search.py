@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def command() -> int:
         from training.fit.layer_search import search
 
-        lines = options.text.read_text(encoding="utf-8").splitlines()[: options.rows]
+        lines = options.text.read_text(encoding="utf-8-sig").splitlines()[: options.rows]
         texts = [(row["question"], row["answer"]) for row in map(json.loads, lines)]
         steps = search(Base(source="registry", name=options.base), texts, options.drop)
         found = {"base": options.base, "rows": len(texts), "steps": steps}

@@ -11,13 +11,13 @@ from app.arena.battle import Battle, draw_pair
 from app.arena.vote_backup import banner
 from app.arena.vote_store import VotedAlready, VotesError
 from app.chat.conversation import lane_requests
-from app.chat.generation import Refused
 from app.chat.reply_facts import ENDINGS, statistics_line
 from app.chat.suite_prompts import library
 from app.views.say import say_error, say_warning
 from app.views.standing import show_standing
 from benchmarks.engine.contract import Sampling
 from benchmarks.statistics.votes import Outcome
+from data.errors import TradeoffError
 from data.models.fetch import local_path
 
 REFRESH_S = 0.3
@@ -45,7 +45,7 @@ def begin(prompt: str) -> None:
         sampling = [Sampling(**{**vars(SAMPLING), "seed": rng.randrange(2**32)})] * 2
         requests = lane_requests([], prompt.strip(), pair, system="", sampling=sampling)
         comparison = service.compare(runtime.visitor(), requests)
-    except (Refused, ValueError) as error:
+    except (TradeoffError, ValueError) as error:
         state.arena_problem = str(error)
         return
     state.battle = Battle(prompt=prompt.strip(), model_ids=pair, comparison_id=comparison)

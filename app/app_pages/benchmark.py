@@ -12,6 +12,7 @@ from benchmarks.analysis.points import model_points
 from benchmarks.charts.frame import colour_of
 from benchmarks.charts.scatter import scatter
 from benchmarks.runs.read import RunError, read_run
+from data.errors import TradeoffError
 from data.models.fetch import local_path
 from data.models.registry import load_registry
 from data.suites.prompts import shipped_suites
@@ -35,14 +36,14 @@ def start() -> None:
             limit=state.bench_limit,
             condition=state.bench_condition,
         )
-    except JobError as error:
+    except TradeoffError as error:
         state.bench_problem = str(error)
 
 
 def act(name: str, verb: str) -> None:
     try:
         getattr(jobs, verb)(name)
-    except JobError as error:
+    except TradeoffError as error:
         state.bench_problem = str(error)
 
 

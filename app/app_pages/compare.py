@@ -6,7 +6,6 @@ import streamlit as st
 
 from app import runtime
 from app.chat.conversation import MIN_LANES, REPORT_PROMPTS, Turn, lane_requests
-from app.chat.generation import Refused
 from app.chat.links import read_link
 from app.chat.suite_prompts import SuitePrompt
 from app.views.prompts import show_library, show_list, show_list_form
@@ -22,6 +21,7 @@ from app.views.settings import (
 )
 from app.views.sharing import show_export, show_share
 from benchmarks.engine.contract import Sampling
+from data.errors import TradeoffError
 
 REFRESH_S = 0.5  # each look costs the models some milliseconds of processor time
 
@@ -54,7 +54,7 @@ def start(prompt: str, models: tuple[str, ...], sampling: tuple[Sampling, ...], 
     try:
         requests = lane_requests(turns, prompt, models, system=system, sampling=sampling)
         comparison_id = service.compare(visitor, requests)
-    except (Refused, ValueError) as error:
+    except (TradeoffError, ValueError) as error:
         state.refusal = str(error)
         return False
     turns.append(Turn(prompt=prompt, model_ids=models, comparison_id=comparison_id, system=system, sampling=sampling))

@@ -111,10 +111,7 @@ class GenerationService:
     def _check(self, lanes: Sequence[LaneRequest]) -> None:
         limit = self._options.context_tokens * CHARACTERS_PER_TOKEN
         for lane in lanes:
-            try:
-                get(self._registry, lane.model_id)
-            except RegistryError as error:
-                raise Refused(str(error)) from None
+            get(self._registry, lane.model_id)
             characters = sum(len(message.content) for message in lane.request.messages)
             if characters > limit:
                 raise Refused(

@@ -17,6 +17,8 @@ from app.chat.lanes import Lane
 from app.chat.suite_prompts import grade_reply
 from benchmarks.engine.contract import Sampling
 from data.errors import TradeoffError
+from data.records import decoded
+from data.tables import parse_csv
 
 POLL_S = 0.1
 FORGET_S = 3600.0
@@ -103,7 +105,7 @@ class ListRuns:
                 if all(lane.reason == "cancelled" for lane in lanes):
                     run.problem = "stopped: the page was closed, or the comparison was"
                     return
-        except Refused as error:
+        except TradeoffError as error:
             run.problem = str(error)
         finally:
             run.finished.set()
@@ -172,25 +174,16 @@ def pasted(text: str) -> list[str]:
 
 
 def from_csv(content: bytes, name: str = "the file") -> list[str]:
-    """The column `prompt` of a CSV file with a header; case and a byte order mark do not matter.
+    """The column `prompt` of a CSV file with a header, as spreadsheets write one.
 
     Raises:
         ListError: Not UTF-8, not CSV, no such column, no prompt, or too many.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ListError(f"{name}: byte {error.start} is not UTF-8; save it as UTF-8") from None
-    try:
-        rows = list(csv.reader(io.StringIO(text), strict=True))
-    except csv.Error as error:
-        raise ListError(f"{name}: not CSV ({error})") from None
-    header = [cell.strip().lower() for cell in rows[0]] if rows else []
-    if COLUMN not in header:
-        has = ", ".join(cell.strip()[:40] for cell in rows[0][:8]) if rows else "nothing"
+    table = parse_csv(decoded(content, name, ListError), name, ListError)
+    if COLUMN not in table.columns:
+        has = ", ".join(column[:40] for column in table.columns[:8]) or "nothing"
         raise ListError(f"{name}: no column {COLUMN!r}; it has {has}. Name the column of the prompts {COLUMN!r}")
-    place = header.index(COLUMN)
-    return _checked([row[place].strip() for row in rows[1:] if len(row) > place and row[place].strip()], name)
+    return _checked([row[COLUMN].rstrip() for _, row in table.rows if row[COLUMN].strip()], name)
 
 
 def _checked(prompts: list[str], name: str) -> list[str]:

@@ -23,6 +23,7 @@ from benchmarks.runs.read import MANIFEST_NAME, SAMPLES_NAME, RunError, find_run
 from data.errors import SuiteError, TradeoffError
 from data.files import write_atomically
 from data.paths import ROOT
+from data.records import build, toml_lines
 from data.suites.prompts import load_suite
 
 
@@ -82,27 +83,18 @@ class BenchmarkJobs:
         """Write a configuration and begin its run; returns the job's name.
 
         Raises:
-            JobError: Another run is going on, the choice makes no sense, or the disk does not take it.
+            ConfigError: The choice makes no sense.
+            JobError: Another run is going on, or the disk does not take it.
         """
         name = f"page-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         lists = {"models": list(models), "suites": list(suites), "conditions": [condition]}
-        try:
-            Config(
-                name=name,
-                models=tuple(models),
-                suites=tuple(suites),
-                conditions=(condition,),
-                limit=limit,
-                engine=engine,
-            )
-        except ConfigError as error:
-            raise JobError(str(error)) from None
-        lines = [f"{key} = {json.dumps(value)}" for key, value in {"name": name, **lists, "engine": engine}.items()]
+        values = {"name": name, **lists, "engine": engine, "limit": limit}
+        build(Config, values, ConfigError)  # says what is wrong with the choice before anything is written
         with self._lock:
             if running := [job.name for job in self.jobs() if job.running]:
                 raise JobError(f"{running[0]} is running; two at once would disturb each other's timing")
             try:
-                write_atomically(self._directory / f"{name}.toml", "\n".join([*lines, f"limit = {limit}", ""]))
+                write_atomically(self._directory / f"{name}.toml", toml_lines(values))
             except OSError as error:
                 raise JobError(f"{self._directory}: cannot be written ({error.strerror})") from None
             self._launch(name, [])

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import runtime
-from app.chat.generation import Refused
-from app.chat.list_runs import COLUMN, MAX_PROMPTS, ListError, ListRun, as_csv, as_rows, from_csv, pasted
+from app.chat.list_runs import COLUMN, MAX_PROMPTS, ListRun, as_csv, as_rows, from_csv, pasted
 from app.chat.suite_prompts import SuitePrompt, library
 from app.views.say import say_error, say_warning
 from app.views.settings import chosen_models, chosen_sampling, chosen_system
+from data.errors import TradeoffError
 
 LOOK_S = 1.0
 
@@ -102,5 +102,5 @@ def _start() -> None:
         runtime.list_runs().start(
             runtime.visitor(), prompts, chosen_models(), system=chosen_system(), sampling=chosen_sampling()
         )
-    except (ListError, Refused, ValueError) as error:
+    except (TradeoffError, ValueError) as error:
         state.list_problem = str(error)

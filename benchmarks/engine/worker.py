@@ -56,6 +56,15 @@ made to take 30 s at most; loading and scoring, which it announces, may take ten
 _ANNOUNCED = 10
 
 
+def beside_others() -> dict[str, str]:
+    """Changes for a worker that shares its cores with anything else: pages, another model, a build.
+
+    With OpenMP's usual long spinning, decode drops to a thirtieth whenever something else runs; short spinning costs 5%
+    on an idle machine (docs/log.md). What the user has set wins. Timed runs, which are alone, do without.
+    """
+    return {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000")}
+
+
 def worker_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a worker; what the user has set wins over the defaults, and `changes` over both.
 

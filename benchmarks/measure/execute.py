@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from benchmarks.config import Config, ConfigError, original
 from benchmarks.engine.machine import usable_threads
+from benchmarks.graders import VERSION
 from benchmarks.measure.batch import measure_batched
 from benchmarks.measure.manifest import UNKNOWN_SHA256, differences, new_manifest, now
 from benchmarks.measure.models import ModelUnderTest, with_engine
@@ -204,6 +205,11 @@ def _continued(
     old = dict(run.manifest)
     if found := differences(old, manifest, suites):
         raise RunError(f"{earlier}: cannot be resumed, because it differs: {'; '.join(found)}; run without --resume")
+    if old.get("graders_version") != VERSION:
+        raise RunError(
+            f"{earlier}: its answers were graded by other graders than today's; run "
+            f"`python -m benchmarks.regrade {earlier}`, then resume"
+        )
     old["resumed_at"] = [*old.get("resumed_at", []), now()]
     old["resumed_git"] = [*old.get("resumed_git", []), manifest["git"]]
     old |= {"suites": manifest["suites"], "finished_at": None}

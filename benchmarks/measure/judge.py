@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.config import Config, ConfigError
+from benchmarks.config import Config
 from benchmarks.engine.contract import Request, Sampling
 from benchmarks.measure.models import ModelUnderTest, find_models
 from benchmarks.runs.read import Run, read_run
@@ -31,14 +31,11 @@ def judge_by_model(
 
     Raises:
         JudgeError: The judge is one of the judged, cannot be loaded, or a suite has changed since the run.
-        RunError, SuiteError, ModelError: As their readers.
+        ConfigError, RunError, SuiteError, ModelError: As their readers.
     """
     run = read_run(directory)
     questions = _questions(run, suite)
-    try:
-        config = Config(name="judge", models=(judge,), suites=("-",), engine=engine, context_tokens=_CONTEXT_TOKENS)
-    except ConfigError as error:
-        raise JudgeError(str(error)) from None
+    config = Config(name="judge", models=(judge,), suites=("-",), engine=engine, context_tokens=_CONTEXT_TOKENS)
     (model,) = find_models(config, say)
     _check_apart(model, run, (a, b))
     model.load()

@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.config import Config, original
 from benchmarks.engine.ask import Reply, ask
 from benchmarks.engine.contract import Engine, EngineError, LoadOptions, Request
+from benchmarks.engine.worker import beside_others
 from benchmarks.engine.worker_engine import WorkerEngine
 from benchmarks.measure.manifest import UNKNOWN_SHA256
 from benchmarks.runs.read import AGAIN
@@ -135,7 +136,8 @@ def with_engine(model: ModelUnderTest, config: Config, *, sequences: int = 1) ->
     def open_engine() -> Engine:
         if model.path is None:
             raise EngineError(model.error or "the model's file is not here")
-        return WorkerEngine(model.path, options, engine=config.engine)
+        environment = beside_others() if sequences > 1 else None
+        return WorkerEngine(model.path, options, engine=config.engine, environment=environment)
 
     made = ModelUnderTest(id=model.id, sha256=model.sha256, open_engine=open_engine)
     made.facts, made.path, made.error = model.facts, model.path, model.error

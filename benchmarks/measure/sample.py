@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.config import Config
 from benchmarks.engine.ask import Reply
 from benchmarks.engine.contract import Request, Sampling, Timings
-from benchmarks.graders import grade
+from benchmarks.graders import grade, visible
 from benchmarks.measure.machine_state import Counters, Noise, noise_between, read_counters
 from benchmarks.measure.models import ModelUnderTest
 from benchmarks.measure.schedule import Trial
@@ -85,6 +85,7 @@ def _answer(reply: Reply, sample: Trial) -> dict[str, Any]:
         "truncated": reply.finished.reason == "length" and sample.prompt is not None,
         "completion_tokens": reply.finished.completion_tokens,
         "completion_characters": len(reply.finished.text),
+        "thinking_characters": len(visible(reply.finished.text).thinking) if sample.prompt else None,
         "answer": reply.finished.text if sample.prompt else None,
         "prefill_tokens": timings.prefill_tokens,
         "prefill_s": timings.prefill_s,

@@ -8,12 +8,14 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from benchmarks.runs.noise import is_noisy
 from data.errors import TradeoffError
 from data.records import read_json
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """Major.minor. A newer minor only adds keys, which readers ignore; a newer major cannot be read.
 
+1.2: `thinking_characters` of an answer, which are part of its `completion_characters` and not graded.
 1.1: a model may be there twice, as ID and ID@again, with one sha256; rows' keys tell the two apart.
 """
 
@@ -33,13 +35,6 @@ CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 Key = tuple[str, str, str, str, str, int, int]
 
 
-NOISY_STEAL_SHARE = 0.02
-"""A sample during which more than this share of the CPU time went to other machines is called noisy."""
-
-NOISY_WAIT_SHARE = 0.05
-"""A sample whose threads waited longer than this share of their time for a CPU, which others used, is called noisy."""
-
-
 class RunError(TradeoffError):
     """A run's files that cannot be read or written; one line with the file and what to do."""
 
@@ -55,6 +50,7 @@ class Row:
         prompt_sha256: Of the rendered prompt, chat template included.
         grade: 1 right, 0 wrong, None not graded; `grade_reason` says why.
         truncated: The answer was cut by its token limit.
+        thinking_characters: Of those, the ones of traces such as <think>…</think>, which no grader reads.
         prefill_s ... max_batch: See `benchmarks.engine.contract.Timings`; None where the engine cannot know.
         steal_share: Share of the machine's CPU time that the hypervisor gave to others during the sample.
         throttled: Times that the container's CPU quota stopped this run during the sample.
@@ -84,6 +80,7 @@ class Row:
     grade_reason: str | None = None
     completion_tokens: int | None = None
     completion_characters: int | None = None
+    thinking_characters: int | None = None
     prefill_tokens: int | None = None
     prefill_s: float | None = None
     decode_tokens: int | None = None
@@ -226,11 +223,6 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
-def is_noisy(*, steal_share: float | None, throttled: int | None, cpu_wait_share: float | None) -> bool:
-    """Whether something else than the model took a part of a sample's time."""
-    return (steal_share or 0) > NOISY_STEAL_SHARE or (throttled or 0) > 0 or (cpu_wait_share or 0) > NOISY_WAIT_SHARE
-
-
 def find_runs(directories: Iterable[Path]) -> list[Path]:
     """Directories of runs under the given ones, or given themselves, by name; missing ones are skipped."""
     found = {
@@ -262,7 +254,7 @@ def _without_made_again(rows: tuple[Row, ...]) -> tuple[Row, ...]:
 
 def _numbered(content: bytes) -> list[tuple[int, bytes]]:
     """Lines that hold something, with their numbers; what follows the last newline was not written to its end."""
-    lines = content.split(b"\n")[:-1]
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")[:-1]
     return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 
 

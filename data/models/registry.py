@@ -5,7 +5,6 @@ file is an error that names the file, the entry, the key and the known ones, so 
 silently ignored setting.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
@@ -27,7 +26,7 @@ from data.models.entries import (
 )
 from data.models.pypi import why_no_package
 from data.paths import added_models_path, registry_path
-from data.records import did_you_mean, parse_toml, read_toml
+from data.records import did_you_mean, parse_toml, read_toml, toml_lines
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -93,23 +92,12 @@ def registry_toml(entries: Iterable[ModelEntry]) -> str:
 def _entry_toml(entry: ModelEntry) -> str:
     given = {field.name: getattr(entry, field.name) for field in fields(entry) if field.name not in _PLACES}
     head = "[[model.sources]]" if entry.mirrors else "[model.source]"
-    sources = [line for source in entry.sources for line in (head, *_source_lines(source), "")]
-    return "\n".join(["[[model]]", *_lines(given), "", *sources])
+    return "\n".join([f"[[model]]\n{toml_lines(given)}", *(f"{head}\n{_source_toml(each)}" for each in entry.sources)])
 
 
-def _source_lines(source: ModelSource) -> list[str]:
+def _source_toml(source: ModelSource) -> str:
     given = {field.name: getattr(source, field.name) for field in fields(source)}
-    return _lines({"kind": kind_of(source)} | given)
-
-
-def _lines(values: Mapping[str, Any]) -> list[str]:
-    return [f"{key} = {_toml_value(value)}" for key, value in values.items() if value is not None and value != ()]
-
-
-def _toml_value(value: Any) -> str:
-    """Whole numbers and lists of JSON are TOML's; so are its texts, once DEL is escaped."""
-    plain = str(value) if isinstance(value, Path) else value
-    return json.dumps(plain, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return toml_lines({"kind": kind_of(source)} | given)
 
 
 def get(registry: Registry, model_id: str) -> ModelEntry:

@@ -1,4 +1,4 @@
-"""A person's own suite as a table: one prompt a line, its grader named in a cell. Standard library only.
+"""A person's own suite as a table: one prompt a line, its grader named in a cell.
 
     prompt,grader,answer
     What is 17 + 26?,numeric,43
@@ -8,13 +8,14 @@
 `kind`, `system`, `template`, `max_tokens`, `right` and `wrong` may be columns too. A `|` parts accepted answers.
 """
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterator
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from data.errors import SuiteError
+from data.tables import parse_csv
 
 COLUMNS = ("prompt", "grader", "answer", "id", "kind", "system", "template", "max_tokens", "right", "wrong")
 _DEFAULT_MAX_TOKENS = 256
@@ -25,10 +26,21 @@ def _parts(answer: str) -> list[str]:
 
 
 def _number(answer: str) -> float:
+    """A number as spreadsheets write it: with either decimal mark, and marks or spaces between groups of digits."""
+    plain = "".join(answer.split()).replace("\N{MINUS SIGN}", "-")
+    if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", plain):
+        raise SuiteError(f"answer is {answer!r}: write {plain.replace(',', '')} or {plain.replace(',', '.')}")
+    for group, mark in (",.", ".,"):
+        groups = rf"[+-]?\d{{1,3}}(\{group}\d{{3}})"
+        if re.fullmatch(rf"{groups}+\{mark}\d+|{groups}{{2,}}", plain):
+            plain = plain.replace(group, "")
     try:
-        return float(answer)
+        value = float(plain.replace(",", ".") if plain.count(",") == 1 else plain)
     except ValueError:
-        raise SuiteError(f"answer is {answer!r}; the numeric grader needs a number") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise SuiteError(f"answer is {answer!r}; the numeric grader needs a number")
+    return value
 
 
 _SHORT: dict[str, Callable[[str], dict[str, Any]]] = {
@@ -50,31 +62,27 @@ def read_csv(text: str, place: str) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         SuiteError: Columns that are missing or not known, or a line's own mistakes with its number.
     """
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    columns = reader.fieldnames or []
-    if unknown := [name for name in columns if name not in COLUMNS]:
+    table = parse_csv(text, place, SuiteError)
+    if unknown := [name for name in table.columns if name not in COLUMNS]:
         raise SuiteError(f"{place}: unknown column {unknown[0]!r}; known columns: {', '.join(COLUMNS)}")
-    if missing := [name for name in ("prompt", "grader") if name not in columns]:
+    if missing := [name for name in ("prompt", "grader") if name not in table.columns]:
         raise SuiteError(
             f"{place}: missing column {missing[0]!r}; the first line names the columns: prompt,grader,answer"
         )
-    number = 0
-    try:
-        for number, row in enumerate(reader, start=1):
-            yield reader.line_num, _fields(number, row)
-    except (csv.Error, SuiteError) as error:
-        raise SuiteError(f"{place}: line {reader.line_num}: {error}") from None
+    for number, (line, row) in enumerate(table.rows, start=1):
+        try:
+            yield line, _fields(number, row)
+        except SuiteError as error:
+            raise SuiteError(f"{place}: line {line}: {error}") from None
 
 
-def _fields(number: int, row: dict[str | None, Any]) -> dict[str, Any]:
-    if None in row:
-        raise SuiteError('more cells than columns; put text that holds a comma in "quotes"')
-    given = {str(name): value for name, value in row.items() if value}
+def _fields(number: int, row: Mapping[str, str]) -> dict[str, Any]:
+    given = {name: value for name, value in row.items() if value.strip()}
     fields: dict[str, Any] = {"id": f"line-{number}", "kind": "own", "max_tokens": _DEFAULT_MAX_TOKENS}
     fields |= {name: value for name, value in given.items() if name not in ("grader", "answer", "max_tokens")}
-    if (limit := given.get("max_tokens")) is not None:
+    if (limit := given.get("max_tokens", "").strip()) != "":
         fields["max_tokens"] = int(limit) if limit.isdecimal() and len(limit) < 10 else limit
-    fields["grader"] = _grader(given.get("grader", ""), given.get("answer", ""))
+    fields["grader"] = _grader(given.get("grader", "").strip(), given.get("answer", ""))
     return fields
 
 

@@ -15,7 +15,7 @@ from typing import Any, cast, get_args
 from data.errors import SuiteError
 from data.message import Message, Role
 from data.paths import ROOT
-from data.records import lone_surrogate
+from data.records import decoded, lone_surrogate
 from data.suites.from_csv import read_csv
 from data.suites.from_hub import HUB_SUITES, digest, fetch_rows
 
@@ -93,11 +93,9 @@ def load_suite(name_or_path: str | Path) -> Suite:
     path = _locate(str(name_or_path))
     try:
         content = path.read_bytes()
-        text = content.decode("utf-8-sig")
     except OSError as error:
         raise SuiteError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise SuiteError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    text = decoded(content, str(path), SuiteError)
     shipped = path.parent == PROMPTS_DIR
     rows = read_csv(text, str(path)) if path.suffix.lower() == ".csv" else _json_lines(text)
     prompts = _prompts(rows, str(path), required=(*_REQUIRED, *_EXAMPLES) if shipped else _REQUIRED)
@@ -257,4 +255,6 @@ def _turn(message: object) -> Message:
 def _grader(value: object) -> dict[str, Any]:
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         raise _Malformed('grader is not an object with a name, such as {"name": "numeric", "value": 7}')
+    if half := lone_surrogate(json.dumps(value, ensure_ascii=False)):
+        raise _Malformed(f"grader holds half a character, {half}; write the whole character, or leave it out")
     return cast(dict[str, Any], value)

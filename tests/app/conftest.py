@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.chat.once import forget_all
 from tests.gguf_bytes import model_bytes
 
 MODELS = ("alpha", "beta")
@@ -29,8 +30,8 @@ def scripted_app(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("TRADEOFF_ENGINE", "scripted")
     monkeypatch.setenv("TRADEOFF_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("TRADEOFF_STATE", str(tmp_path / "state"))
+    forget_all()
     st.cache_resource.clear()
-    st.cache_data.clear()
 
     def write(name: str, **script: object) -> None:
         (tmp_path / f"{name}.json").write_text(json.dumps(script))
@@ -39,4 +40,5 @@ def scripted_app(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -
     from app import runtime
 
     runtime.service().close()
+    forget_all()
     st.cache_resource.clear()

@@ -21,7 +21,7 @@ from benchmarks import run
 from benchmarks.config import load_config
 from benchmarks.measure import execute
 from benchmarks.measure.models import ModelUnderTest, find_models
-from benchmarks.runs.read import Run, read_run
+from benchmarks.runs.read import SCHEMA_VERSION, Run, read_run
 from benchmarks.runs.write import RunWriter
 from data.paths import ROOT
 from data.suites.prompts import load_suite
@@ -112,7 +112,7 @@ def test_the_manifest_says_what_ran_where() -> None:
     assert manifest["suites"]["mine"]["prompts"] == 4 and len(manifest["suites"]["mine"]["sha256"]) == 64
     assert manifest["models"]["fast"]["info"]["architecture"] == "scripted"
     assert manifest["machine"]["usable_threads"] >= 1
-    assert manifest["schema_version"] == "1.1"
+    assert manifest["schema_version"] == SCHEMA_VERSION
     assert "persona" in manifest["policies"]["chat_template"]
     assert len({row.pid for row in only_run().rows}) == 2
 

@@ -28,10 +28,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from app.chat.conversation import REPORT_PROMPTS, lane_requests
 from app.chat.generation import GenerationService
-from app.runtime import DEFAULT_PAIR, WORKER_ENVIRONMENT
-from app.views.settings import DEFAULTS
-from benchmarks.engine.contract import Sampling
-from benchmarks.engine.worker import Worker
+from app.chat.sampling import sampling_of
+from app.runtime import DEFAULT_PAIR
+from benchmarks.engine.worker import Worker, beside_others
 from benchmarks.statistics.stats import FloatArray, median_interval
 from data.models.fetch import fetch
 from data.models.registry import load_registry
@@ -47,7 +46,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20)
     rounds = max(2, parser.parse_args().rounds)
-    service = GenerationService(load_registry(), fetch=fetch, start_worker=lambda: Worker(WORKER_ENVIRONMENT))
+    service = GenerationService(load_registry(), fetch=fetch, start_worker=lambda: Worker(beside_others()))
     with closing(service), attached_client() as client:
         sides: dict[str, Callable[[], list[float]]] = {
             "app": client.ask,
@@ -95,7 +94,7 @@ def attached_client() -> Iterator["Client"]:
 def through_service(service: GenerationService, lanes: tuple[int, ...]) -> list[float]:
     """The same models in the same service, without pages or server."""
     models = [DEFAULT_PAIR[lane] for lane in lanes]
-    sampling = [Sampling(**{**DEFAULTS, "stop": ()})] * len(models)  # the page's own: both sides write the same words
+    sampling = [sampling_of({})] * len(models)  # the page's own: both sides write the same words
     comparison = service.compare("me", lane_requests([], REPORT_PROMPTS[1], models, system="", sampling=sampling))
     while not (snapshot := service.snapshot(comparison)) or not snapshot.done:
         time.sleep(0.2)

@@ -170,10 +170,23 @@ def _data(publication: Publication) -> Section:
     lines = []
     if isinstance(counts, Mapping) and counts:
         lines.append("In all: " + ", ".join(f"{name.replace('_', ' ')} {_text(counts[name])}" for name in counts) + ".")
+    lines += [_dropped(source) for source in sources if _dropped(source)]
     if card.get("held_out"):
         lines.append(f"Kept out of it: the questions of the suites {', '.join(map(str, card['held_out']))}.")
     rows = tuple(_source_row(source) for source in sources)
     return Section(title="Data", text="\n\n".join(lines), head=columns, rows=rows)
+
+
+def _dropped(source: Mapping[str, Any]) -> str:
+    """Why rows of a source were not trained on, and what was left out of others; empty where that is not recorded."""
+    counts = source.get("counts")
+    dropped = counts.get("dropped") if isinstance(counts, Mapping) else None
+    parts = [
+        f"{what}: " + ", ".join(f"{_text(count)} {reason}" for reason, count in each.items())
+        for what, each in (("dropped", dropped), ("kept, but", source.get("changed")))
+        if isinstance(each, Mapping) and each
+    ]
+    return f"{_text(source.get('name'))}: {'; '.join(parts)}." if parts else ""
 
 
 def _source_row(source: Mapping[str, Any]) -> tuple[str, ...]:

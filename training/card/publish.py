@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.analysis.summary import summarise, table
-from benchmarks.runs.read import RunError, read_run
+from benchmarks.runs.read import read_run
 from data.command import say
 from data.files import sha256_of, size_text
 from data.hub.account import sign_in
@@ -122,12 +122,10 @@ def read_benchmark(directory: Path, publication: Publication) -> "Benchmark":
     """A benchmark run that measured at least one of the files to be published.
 
     Raises:
-        TrainingError: It cannot be read, or measured other files.
+        RunError: It cannot be read.
+        TrainingError: It measured other files.
     """
-    try:
-        run = read_run(directory)
-    except RunError as error:
-        raise TrainingError(str(error)) from None
+    run = read_run(directory)
     ids = {model.get("sha256"): model_id for model_id, model in run.models.items()}
     models = {file.name: ids[file.sha256] for file in publication.files if file.sha256 in ids}
     if not models:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.child import quantize_in_child
-from data.errors import ModelError
 from data.files import require_space, sha256_of
 from data.gguf.lora import merge_adapter, write_adapter
 from data.manifest import Manifest, write_manifest
@@ -59,8 +58,6 @@ def export(run: RunDirectory, quantizations: Sequence[str] = ()) -> list[Path]:
         for quantization in quantizations or config.export.quantizations:
             if quantization != "f16":
                 written.append(_quantize(run, f16, quantization))
-    except ModelError as error:
-        raise TrainingError(str(error)) from None
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise TrainingError(f"disk full at {run.export}; make room, then export again: it starts anew") from None

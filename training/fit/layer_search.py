@@ -12,7 +12,7 @@ from typing import Any
 from data.progress import Counter
 from training.checkpoints.base_model import resolve
 from training.config import Base, TrainingError
-from training.rows.examples import load_tokenizer, make_example
+from training.rows.examples import load_tokenizer, make_examples
 
 _BATCH_TOKENS = 32_768
 
@@ -43,7 +43,7 @@ def search(base: Base, texts: Sequence[tuple[str, str]], drop: int) -> list[dict
     if not texts:
         raise TrainingError("no rows with question and answer in the text")
     examples = [
-        make_example([{"role": "user", "content": question}, {"role": "assistant", "content": answer}], tokenizer)
+        make_examples([{"role": "user", "content": question}, {"role": "assistant", "content": answer}], tokenizer)[0]
         for question, answer in texts
     ]
     batches = _batches(examples, tokenizer.pad_token_id, device)

@@ -63,7 +63,7 @@ def held_out(prepared: "Prepared", limit: int = 0) -> list[HeldOut]:
     from pyarrow import parquet
 
     rows = parquet.read_table(prepared.validation).to_pylist()
-    sources = [source["name"] for source in prepared.card["sources"] for _ in range(source["counts"]["validation"])]
+    sources = [source["name"] for source in prepared.card["sources"] for _ in range(source["validation_examples"])]
     found = [
         HeldOut(ids=row["input_ids"], labels=row["labels"], source=source)
         for row, source in zip(rows, sources, strict=True)

@@ -16,7 +16,7 @@ from data.command import say
 from data.files import sha256_of
 from data.gguf.header import GGUFError, read_header
 from data.gguf.lora import read_adapter
-from data.manifest import Manifest, ManifestError, read_manifest, write_manifest
+from data.manifest import Manifest, read_manifest, write_manifest
 from data.message import Message
 from training.checkpoints.adapter import gguf_adapter
 from training.checkpoints.base_model import resolve
@@ -63,10 +63,7 @@ def verify(run: RunDirectory, *, replies: int = 12) -> list[Check]:
     config = record.parsed
     if not run.manifest.is_file():
         raise TrainingError(f"{run.path}: nothing is exported; run python -m training.export {run.path}")
-    try:
-        files = read_manifest(run.manifest).files
-    except ManifestError as error:
-        raise TrainingError(str(error)) from None
+    files = read_manifest(run.manifest).files
     checks = _check_sums(run, files)
     data = prepared_data(record)
     checkpoint = resolve(config.base).path

@@ -6,61 +6,72 @@ how many is in the data card. The result is shared by every run with the same da
 
 import json
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import sys
+import time
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.command import say
 from data.files import sha256_of, write_atomically
-from data.progress import Counter
+from data.progress import StatusLine
 from training.checkpoints.base_model import resolve
 from training.config import Config, TrainingError, to_dict
+from training.rows.conversations import Messages, UnusableRow, conversation_of
 from training.rows.data_card import card_text
-from training.rows.examples import load_tokenizer, make_example
-from training.rows.overlap import normalized, overlap_with, suite_prompts
-from training.rows.sources import read_source
+from training.rows.examples import Example, load_tokenizer, make_examples
+from training.rows.overlap import Overlap, overlap_with, repetition_key, suite_prompts
+from training.rows.sources import Placed, Rows, read_source
+from training.rows.tally import DUPLICATE, OVERLAP, TOO_LONG, Tally
 from training.run_directory import RUNS, fingerprint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from training.rows.examples import Example
-    from training.rows.overlap import Overlap
+CARD_VERSION = 3
+"""3: rows are counted by why they were dropped, and one may be several examples; what an earlier version prepared is
+prepared anew."""
 
-CARD_VERSION = 2
-"""2: control tokens in a row's text are text; what an earlier version prepared is prepared anew."""
-
-
-@dataclass(kw_only=True)
-class Counts:
-    """What became of a source's rows; the numbers add up to `read`, with `train` divided by the source's `repeat`."""
-
-    read: int = 0
-    not_a_conversation: int = 0
-    too_long: int = 0
-    duplicate: int = 0
-    overlap: int = 0
-    not_drawn: int = 0
-    validation: int = 0
-    train: int = 0
+Row = tuple[Example, ...]
 
 
 @dataclass(kw_only=True)
 class Kept:
-    """A source's examples that passed, and what was counted."""
+    """A source's rows that passed, each as its examples, and where they and the others went.
 
-    examples: "list[Example]"
-    counts: Counts
+    Attributes:
+        not_drawn, validation, train: Rows; with those dropped they add up to the rows read, `train` divided by
+            `repeat`.
+    """
+
+    rows: list[Row]
+    tally: Tally
     provenance: dict[str, Any]
     weight: float
     repeat: int
+    not_drawn: int = 0
+    validation: int = 0
+    train: int = 0
+    validation_examples: int = 0
     train_tokens: int = 0
     trained_tokens: int = 0
 
     @property
     def tokens(self) -> int:
-        return self.repeat * sum(len(example.input_ids) for example in self.examples)
+        return self.repeat * sum(map(_tokens, self.rows))
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """As the card has them."""
+        return {
+            "read": self.tally.read,
+            "dropped": self.tally.dropped,
+            "not_drawn": self.not_drawn,
+            "validation": self.validation,
+            "train": self.train,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,13 +112,13 @@ def prepare(config: Config, *, runs: Path = RUNS) -> Prepared:
     if found := find_prepared(config, tokenizer, runs):
         return found
     overlap = overlap_with(*suite_prompts(config.data.held_out))
-    seen: set[str] = set()
+    seen: set[bytes] = set()
     kept = {name: _read(name, config, tokenizer, overlap, seen) for name in config.data.sources}
-    if not any(source.examples for source in kept.values()):
+    if not any(source.rows for source in kept.values()):
         raise TrainingError(f"no row is left to train on: {_losses(kept)}")
     rng = random.Random(config.data.seed)
     for source in kept.values():
-        rng.shuffle(source.examples)
+        rng.shuffle(source.rows)
     _draw(kept)
     validation, train = _split(kept, config, rng)
     path = runs / "data" / _key(config, tokenizer)
@@ -120,7 +131,7 @@ def prepare(config: Config, *, runs: Path = RUNS) -> Prepared:
     return Prepared(path=path, card=card)
 
 
-def _files(train: "list[Example]", validation: "list[Example]") -> "list[tuple[str, list[Example]]]":
+def _files(train: list[Example], validation: list[Example]) -> list[tuple[str, list[Example]]]:
     return [("train.parquet", train), ("validation.parquet", validation)]
 
 
@@ -138,32 +149,64 @@ def _local_sums(config: Config) -> list[str]:
     return [sha256_of(Path(name)) for name in names if name and Path(name).is_file()]
 
 
-def _read(name: str, config: Config, tokenizer: "PreTrainedTokenizerFast", overlap: "Overlap", seen: set[str]) -> Kept:
-    source = config.data.sources[name]
+def _read(name: str, config: Config, tokenizer: "PreTrainedTokenizerFast", overlap: Overlap, seen: set[bytes]) -> Kept:
+    """Read a source; a row that cannot be trained on is dropped and counted."""
+    source, where = config.data.sources[name], f"data.sources.{name}"
     say(f"reading {name}")
     rows = read_source(name, source, config)
-    counts = Counts(read=len(rows.conversations) + rows.unusable, not_a_conversation=rows.unusable)
-    examples = []
-    counter = Counter(f"tokenizing {name}", total=len(rows.conversations))
-    for index, messages in enumerate(rows.conversations, start=1):
-        counter.show(index)
-        questions = [message["content"] for message in messages if message["role"] == "user"]
-        key = normalized("\n".join(questions))
-        if key in seen:
-            counts.duplicate += 1
-            continue
-        seen.add(key)
-        if overlap.found_in(questions):
-            counts.overlap += 1
-            continue
-        example = make_example(messages, tokenizer)
-        if len(example.input_ids) > config.training.max_length:
-            counts.too_long += 1
-            continue
-        examples.append(example)
-    return Kept(
-        examples=examples, counts=counts, provenance=rows.provenance, weight=source.weight, repeat=source.repeat
+    tally, kept = Tally(), []
+    for place, row in _shown(rows, name):
+        tally.read += 1
+        try:
+            if isinstance(row, UnusableRow):
+                raise row
+            conversation = conversation_of(row, source)
+            kept.append(_examples(conversation.messages, config.training.max_length, tokenizer, overlap, seen))
+            tally.keep(conversation)
+        except UnusableRow as error:
+            tally.drop(place, row, error)
+    if not tally.read:
+        raise TrainingError(f"{where}: no rows in {rows.provenance['from']}")
+    tally.judge(where, config.data.max_dropped)
+    return Kept(rows=kept, tally=tally, provenance=rows.provenance, weight=source.weight, repeat=source.repeat)
+
+
+def _shown(rows: Rows, name: str) -> Iterator[Placed]:
+    """The rows, counted on the screen."""
+    line = StatusLine(stream=sys.stderr, terminal_pause_s=0.5, shown_s=time.monotonic())
+    count = 0
+    for count, placed in enumerate(rows.placed, start=1):
+        yield placed
+        line.show(f"tokenizing {name}: {count:,} rows")
+    line.show(f"tokenizing {name}: {count:,} rows", at_once=True)
+    line.end()
+
+
+def _examples(
+    messages: Messages, longest: int, tokenizer: "PreTrainedTokenizerFast", overlap: Overlap, seen: set[bytes]
+) -> Row:
+    """A row's examples.
+
+    Raises:
+        UnusableRow: It repeats a row that was seen, or a prompt of a suite, or is too long, or the template refuses it.
+    """
+    key = repetition_key(messages)
+    if key in seen:
+        raise UnusableRow(DUPLICATE)
+    seen.add(key)
+    if overlap.found_in(message["content"] for message in messages if message["role"] == "user"):
+        raise UnusableRow(OVERLAP)
+    examples = make_examples(messages, tokenizer)
+    if (length := max(len(example.input_ids) for example in examples)) > longest:
+        raise UnusableRow(TOO_LONG, f"{length:,} tokens; training.max_length is {longest:,}")
+    # Four bytes a number: lists of Python's numbers would take ten times as much for as long as all rows are read.
+    return tuple(
+        Example(input_ids=array("i", example.input_ids), labels=array("i", example.labels)) for example in examples
     )
+
+
+def _tokens(row: Row) -> int:
+    return sum(len(example.input_ids) for example in row)
 
 
 def _draw(kept: Mapping[str, Kept]) -> None:
@@ -174,29 +217,31 @@ def _draw(kept: Mapping[str, Kept]) -> None:
     budget = min(source.tokens / (source.weight / total) for source in kept.values())
     for source in kept.values():
         wanted, drawn = budget * source.weight / total, 0
-        for index, example in enumerate(source.examples):
+        for index, row in enumerate(source.rows):
             if drawn >= wanted:
-                source.counts.not_drawn = len(source.examples) - index
-                del source.examples[index:]
+                source.not_drawn = len(source.rows) - index
+                del source.rows[index:]
                 break
-            drawn += source.repeat * len(example.input_ids)
+            drawn += source.repeat * _tokens(row)
 
 
-def _split(kept: Mapping[str, Kept], config: Config, rng: random.Random) -> "tuple[list[Example], list[Example]]":
+def _split(kept: Mapping[str, Kept], config: Config, rng: random.Random) -> tuple[list[Example], list[Example]]:
     """Validation rows, from every source by its number of rows, and the rest, shuffled."""
-    total = sum(len(source.examples) for source in kept.values())
+    total = sum(len(source.rows) for source in kept.values())
     wanted = config.data.validation_rows
     if total <= wanted:
         raise TrainingError(f"data.validation_rows is {wanted}, but only {total} rows are left; {_losses(kept)}")
-    validation, train = [], []
+    validation: list[Example] = []
+    train: list[Example] = []
     for source in kept.values():
-        count = max(1, round(wanted * len(source.examples) / total)) if source.examples else 0
-        apart, rest = source.examples[:count], source.examples[count:] * source.repeat
-        source.counts.validation, source.counts.train = len(apart), len(rest)
-        source.train_tokens = sum(len(example.input_ids) for example in rest)
-        source.trained_tokens = sum(label >= 0 for example in rest for label in example.labels)
-        validation += apart
-        train += rest
+        count = max(1, round(wanted * len(source.rows) / total)) if source.rows else 0
+        apart, rest = source.rows[:count], source.rows[count:] * source.repeat
+        source.validation, source.train = len(apart), len(rest)
+        source.validation_examples = sum(map(len, apart))
+        source.train_tokens = sum(map(_tokens, rest))
+        source.trained_tokens = sum(label >= 0 for row in rest for example in row for label in example.labels)
+        validation += [example for row in apart for example in row]
+        train += [example for row in rest for example in row]
     if not train:
         raise TrainingError(f"data.validation_rows is {wanted}, which takes all {total} rows; {_losses(kept)}")
     rng.shuffle(train)
@@ -204,17 +249,10 @@ def _split(kept: Mapping[str, Kept], config: Config, rng: random.Random) -> "tup
 
 
 def _losses(kept: Mapping[str, Kept]) -> str:
-    names = ("not_a_conversation", "too_long", "duplicate", "overlap")
-    parts = []
-    for name, source in kept.items():
-        lost = [
-            f"{getattr(source.counts, key)} {key.replace('_', ' ')}" for key in names if getattr(source.counts, key)
-        ]
-        parts.append(f"{name}: {source.counts.read} read, {', '.join(lost) or 'none dropped'}")
-    return "; ".join(parts)
+    return "; ".join(f"{name}: {source.tally.losses}" for name, source in kept.items())
 
 
-def _write(path: Path, examples: "Sequence[Example]") -> str:
+def _write(path: Path, examples: Sequence[Example]) -> str:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -223,7 +261,10 @@ def _write(path: Path, examples: "Sequence[Example]") -> str:
     temporary = path.with_suffix(".partial")
     with parquet.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for start in range(0, len(examples), 1000):
-            rows = [asdict(example) for example in examples[start : start + 1000]]
+            rows = [
+                {"input_ids": list(example.input_ids), "labels": list(example.labels)}
+                for example in examples[start : start + 1000]
+            ]
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
     temporary.replace(path)
     return sha256_of(path)
@@ -232,8 +273,8 @@ def _write(path: Path, examples: "Sequence[Example]") -> str:
 def _card(
     config: Config,
     kept: Mapping[str, Kept],
-    train: "Sequence[Example]",
-    validation: "Sequence[Example]",
+    train: Sequence[Example],
+    validation: Sequence[Example],
     sums: Mapping[str, str],
 ) -> dict[str, Any]:
     total = sum(source.train_tokens for source in kept.values())
@@ -255,7 +296,10 @@ def _card(
                 "kind": config.data.sources[name].kind,
                 **source.provenance,
                 "repeat": source.repeat,
-                "counts": asdict(source.counts),
+                "counts": source.counts,
+                "changed": source.tally.changed,
+                "columns_not_used": source.tally.unused,
+                "validation_examples": source.validation_examples,
                 "train_tokens": source.train_tokens,
                 "token_share": round(source.train_tokens / total, 4) if total else None,
             }

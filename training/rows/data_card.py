@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from data.tables import markdown
+from training.rows.tally import in_words
 
 
 def card_text(card: Mapping[str, Any]) -> str:
     """The data card as Markdown."""
     counts = card["counts"]
-    columns = ("read", "not_a_conversation", "too_long", "duplicate", "overlap", "not_drawn", "validation", "train")
+    columns = ("read", "dropped", "not_drawn", "validation", "train")
     lines = [
         "# Data card",
         "",
@@ -23,7 +24,7 @@ def card_text(card: Mapping[str, Any]) -> str:
             (
                 [
                     source["name"],
-                    *(f"{source['counts'][column]:,}" for column in columns),
+                    *(f"{_total(source['counts'][column]):,}" for column in columns),
                     f"{source['train_tokens']:,}",
                 ]
                 for source in card["sources"]
@@ -31,14 +32,33 @@ def card_text(card: Mapping[str, Any]) -> str:
             numbers_from=1,
         ),
         "",
+        *_reasons(card),
         "Overlap: rows whose question stands in a suite of `data/prompts/`, or shares 13 words in a row with",
         "one; with held-out suites of the same tasks only whole questions are compared"
         f" ({', '.join(card['held_out']) or 'none'}).",
         "",
     ]
     for source in card["sources"]:
-        hidden = ("name", "kind", "counts", "train_tokens", "token_share")
+        hidden = (
+            *("name", "kind", "counts", "train_tokens", "token_share"),
+            *("changed", "columns_not_used", "validation_examples"),
+        )
         facts = {key: value for key, value in source.items() if key not in hidden}
         lines += [f"- **{source['name']}** ({source['kind']}): " + json.dumps(facts, ensure_ascii=False)]
     lines += ["", *(f"- `{name}` sha256 {digest}" for name, digest in card["files"].items())]
     return "\n".join(lines) + "\n"
+
+
+def _total(count: int | Mapping[str, int]) -> int:
+    return sum(count.values()) if isinstance(count, Mapping) else count
+
+
+def _reasons(card: Mapping[str, Any]) -> list[str]:
+    """A line for each source of which something is not trained on."""
+    lines = []
+    for source in card["sources"]:
+        counts = {"dropped": source["counts"]["dropped"], "kept, but": source["changed"]}
+        parts = [f"{what}: {in_words(each)}" for what, each in counts.items() if each]
+        parts += [f"columns not used: {', '.join(source['columns_not_used'])}"] if source["columns_not_used"] else []
+        lines += [f"- {source['name']}: {'; '.join(parts)}."] if parts else []
+    return [*lines, ""] if lines else []

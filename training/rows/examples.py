@@ -1,8 +1,9 @@
-"""A conversation as token ids and labels: the answers and their end-of-turn are trained on, nothing else.
+"""Conversations as token ids and labels: the answers and their end-of-turn are trained on, nothing else.
 
 The text is cut where an answer begins and where its turn ends, and the pieces are tokenized apart: exactly so is the
 prompt tokenized when the model is used, where it ends before the answer. Control tokens that stand in a row's text are
-text, as they are in use.
+text, as they are in use. Each answer is trained on after what the template writes before it in use: where that is not
+how the conversation began in the answer before (thinking is left out of earlier turns), it is an example of its own.
 """
 
 import json
@@ -20,22 +21,23 @@ from data.message import Message, Role
 from data.paths import ROOT
 from training.checkpoints.tokenizer import set_padding, splitting_name
 from training.config import TrainingError
-from training.rows.conversations import Messages
+from training.rows.conversations import Messages, UnusableRow
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
 IGNORED = -100
+_LEFT_OUT = "text left out by the chat template"
 _TEMPLATES = ROOT / "training" / "templates"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
     """Both of the same length, in tokens; a label of -100 is not trained on."""
 
-    input_ids: list[int]
-    labels: list[int]
+    input_ids: Sequence[int]
+    labels: Sequence[int]
 
 
 def load_tokenizer(checkpoint: Path, template: str) -> "PreTrainedTokenizerFast":
@@ -63,38 +65,65 @@ def load_tokenizer(checkpoint: Path, template: str) -> "PreTrainedTokenizerFast"
     return tokenizer
 
 
-def make_example(messages: Messages, tokenizer: "PreTrainedTokenizerFast") -> Example:
-    """Tokens and labels of a conversation that ends with an answer.
+def make_examples(messages: Messages, tokenizer: "PreTrainedTokenizerFast") -> list[Example]:
+    """Tokens and labels of a conversation that ends with an answer: one example, or more where the template rewrites
+    earlier turns. A greeting before the first question is not trained on.
 
     Raises:
-        TrainingError: The template rewrites earlier turns, or does not end answers with the end-of-turn token.
+        UnusableRow: The template refuses the conversation, leaves out text, or does not end answers with the
+            end-of-turn token.
     """
     template = chat_template(tokenizer)
-    answers = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
+    first = next((place for place, each in enumerate(messages) if each["role"] == "user"), len(messages))
+    answers = [place for place, each in enumerate(messages) if each["role"] == "assistant" and place > first]
 
     def render(turns: Sequence[Message]) -> list[str]:
         return [
             text
-            for index in answers
-            for text in (template.render(turns[:index]), template.render(turns[: index + 1], answer=False))
+            for place in answers
+            for text in (template.render(turns[:place]), template.render(turns[: place + 1], answer=False))
         ]
 
     rendered = _render(messages, tokenizer, render)
-    example = Example(input_ids=[], labels=[])
+    examples: list[tuple[list[int], list[int]]] = []
     done = ""
-    for prompt, whole in zip(rendered.texts[::2], rendered.texts[1::2], strict=True):
-        answer_end = whole.rfind(str(tokenizer.eos_token)) + len(str(tokenizer.eos_token))
-        if not prompt.startswith(done) or not whole.startswith(prompt) or answer_end <= len(prompt):
-            raise TrainingError(
-                "the chat template does not write a conversation turn by turn with the end-of-turn token "
-                f"{tokenizer.eos_token!r}; set data.template"
-            )
-        question = _ids(rendered, prompt[len(done) :], tokenizer)
-        answer = _ids(rendered, whole[len(prompt) : answer_end], tokenizer)
-        example.input_ids.extend(question + answer)
-        example.labels.extend([IGNORED] * len(question) + answer)
-        done = whole[:answer_end]
-    return example
+    for place, prompt, whole in zip(answers, rendered.texts[::2], rendered.texts[1::2], strict=True):
+        text = _answer(messages[place]["content"], prompt, whole, rendered, str(tokenizer.eos_token))
+        if not examples or not prompt.startswith(done):
+            examples.append(([], []))
+            done = ""
+        question, answer = (_ids(rendered, part, tokenizer) for part in (prompt[len(done) :], text))
+        input_ids, labels = examples[-1]
+        input_ids += question + answer
+        labels += [IGNORED] * len(question) + answer
+        done = prompt + text
+    given = [each["content"] for place, each in enumerate(messages) if place not in answers]
+    _check_complete(given, rendered.shown(rendered.texts[-2]))
+    return [Example(input_ids=ids, labels=labels) for ids, labels in examples]
+
+
+def _answer(content: str, prompt: str, whole: str, rendered: Rendered, eos: str) -> str:
+    """What the model is to write after a prompt: the answer with its indentation, and the end-of-turn token."""
+    end = whole.rfind(eos)
+    if not whole.startswith(prompt) or end < len(prompt):
+        raise UnusableRow(
+            "not written turn by turn by the chat template",
+            f"the chat template does not write a conversation turn by turn with the end-of-turn token {eos!r}; "
+            "set data.template",
+        )
+    text, shown = whole[len(prompt) : end + len(eos)], rendered.shown(whole[len(prompt) : end])
+    _check_complete([content], shown)
+    trimmed = content.lstrip()
+    return content[: len(content) - len(trimmed)] + text if shown.startswith(trimmed) else text
+
+
+def _check_complete(contents: Sequence[str], shown: str) -> None:
+    """All that a row says must be there, whatever the template did to its white space."""
+    there = "".join(shown.split())
+    for content in contents:
+        if "".join(content.split()) not in there:
+            start = " ".join(content.split())[:40]
+            raise UnusableRow(_LEFT_OUT, f"the chat template leaves out some of {start!r}; set data.template")
 
 
 def prompt_ids(messages: Sequence[dict[str, str]], tokenizer: "PreTrainedTokenizerFast") -> list[int]:
@@ -128,9 +157,10 @@ def _render(messages: Sequence[dict[str, str]], tokenizer: "PreTrainedTokenizerF
     try:
         return render_typed(turns, _vocabulary(tokenizer)[0], render, template=template)
     except TemplateRefusal as error:
-        raise TrainingError(f"the chat template refuses a conversation: {error.reason}") from None
+        reason = "refused by the chat template"
+        raise UnusableRow(reason, f"the chat template refuses a conversation: {error.reason}") from None
     except EngineError as error:
-        raise TrainingError(str(error)) from None
+        raise UnusableRow(_LEFT_OUT, str(error)) from None
 
 
 def _ids(rendered: Rendered, text: str, tokenizer: "PreTrainedTokenizerFast") -> list[int]:

@@ -1,15 +1,21 @@
-"""Keep what is measured out of what is trained on.
+"""Keep what is measured out of what is trained on, and what is trained on already.
 
 A row is removed when a user turn of it is a prompt of a suite (same words, whatever case and punctuation), or shares a
 run of 13 words with one, the length that GPT-3's authors used (Brown et al. 2020, arXiv:2005.14165, appendix C). Suites
 drawn from the same generator as the training data share whole instructions by design; for those, only the first counts.
+
+Rows repeat each other by more than their words: "40 + 7" is not "40 - 7", nor C++ C.
 """
 
+import hashlib
+import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from data.suites.prompts import load_suite, shipped_suites
+from training.rows.conversations import Messages
 
 RUN_WORDS = 13
 _WORD = re.compile(r"\w+")
@@ -19,6 +25,16 @@ def normalized(text: str) -> str:
     """Lower-case words alone; for a text without any, its visible characters."""
     words = _WORD.findall(text.lower())
     return " ".join(words) if words else "".join(text.split())
+
+
+def repetition_key(messages: Messages) -> bytes:
+    """Digest of what a conversation says and who says it; case, white space and the form of characters do not count."""
+    said = [(each["role"], " ".join(_folded(each["content"]).split())) for each in messages]
+    return hashlib.blake2b(json.dumps(said).encode(), digest_size=16).digest()
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,13 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.paths import ROOT, python_path
+from data.records import build, read_toml
 from training.config import TrainingError
 from training.rows.worked_answers import worked
 
@@ -41,12 +41,11 @@ def read_tasks(path: Path) -> Tasks:
     Raises:
         TrainingError: Not readable, wrong keys, or ranges of seeds that overlap.
     """
+    values = read_toml(path, TrainingError)
     try:
-        tasks = Tasks(**tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise TrainingError(f"{path}: not a tasks file ({error})") from None
-    except TypeError as error:
-        raise TrainingError(f"{path}: {str(error).removeprefix('Tasks.__init__() ')}") from None
+        tasks = build(Tasks, values, TrainingError)
+    except TrainingError as error:
+        raise TrainingError(f"{path}: {error}") from None
     first, second = sorted(
         [(tasks.train_first_seed, tasks.train_items), (tasks.held_out_first_seed, tasks.held_out_items)]
     )

@@ -16,7 +16,7 @@ from data.progress import Counter
 from training.checkpoints.base_model import resolve
 from training.checkpoints.decoder import Decoder, Stretch, write_sequences
 from training.config import Base, Config, RowSource, TrainingError, to_dict
-from training.rows.conversations import form_of
+from training.rows.conversations import UnusableRow, form_of
 from training.rows.examples import chat_template, load_tokenizer, prompt_ids
 from training.rows.jsonl import json_rows
 from training.run_directory import RUNS, fingerprint
@@ -183,8 +183,12 @@ def prompts_of(name: str, source: RowSource) -> Iterator[str]:
     for text in source.prompts:
         if not Path(text).is_file():
             raise TrainingError(f"{where}: {text!r}: no such file")
-        for row in json_rows(where, Path(text)):
-            column = next((key for key in ("prompt", "question", "instruction") if isinstance(row.get(key), str)), None)
-            if column is None:
-                column = form_of(list(row), source, where)[0]
+        for place, row in json_rows(where, Path(text)):
+            try:
+                if isinstance(row, UnusableRow):
+                    raise row
+                known = (key for key in ("prompt", "question", "instruction") if isinstance(row.get(key), str))
+                column = next(known, None) or form_of(row, source)[0]
+            except UnusableRow as error:
+                raise TrainingError(f"{where}: {text}, {place}: {error}") from None
             yield str(row[column]).strip()

@@ -1,7 +1,8 @@
 """Rows of one source of a configuration, from wherever they come."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,31 +10,33 @@ from data.files import sha256_of
 from data.hub.address import host
 from data.hub.network import check_access
 from training.config import Config, RowSource, TrainingError
-from training.rows.conversations import Messages, form_of, messages_of
-from training.rows.jsonl import json_rows
+from training.rows.conversations import UnusableRow
+from training.rows.jsonl import Row, json_rows
 from training.rows.reasoning_tasks import generate, read_tasks
 from training.rows.replay import replay_file
 
+Placed = tuple[str, Row]
+"""A row's place, such as "line 3", and the row, or why it cannot be read."""
 
-@dataclass(kw_only=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Conversations of a source, and where they are from.
+    """A source that is read row by row.
 
     Attributes:
-        unusable: Rows that are not a conversation.
+        placed: The rows, once; errors of the whole source are raised on the way.
         provenance: For the data card: repository and commit, or file and sha256, and the licence.
     """
 
-    conversations: list[Messages]
-    unusable: int
-    provenance: dict[str, Any] = field(default_factory=dict)
+    placed: Iterator[Placed]
+    provenance: dict[str, Any]
 
 
 def read_source(name: str, source: RowSource, config: Config) -> Rows:
-    """Read a source in its own order.
+    """A source in its own order.
 
     Raises:
-        TrainingError: It cannot be had, has no rows, or columns are missing; one line.
+        TrainingError: It cannot be had; one line.
     """
     where = f"data.sources.{name}"
     if config.data.path:
@@ -50,36 +53,16 @@ def read_source(name: str, source: RowSource, config: Config) -> Rows:
         case _:
             path = replay_file(name, source, config)
             raw, provenance = _from_file(where, path)
-    return _converted(where, source, raw, provenance)
+    if source.licence:
+        provenance["licence"] = source.licence
+    return Rows(placed=islice(raw, source.limit or None), provenance=provenance)
 
 
 def _local(source: RowSource, path: str) -> RowSource:
-    from dataclasses import replace
-
     return replace(source, kind="file", path=path)
 
 
-def _converted(where: str, source: RowSource, raw: Iterable[Mapping[str, Any]], provenance: dict[str, Any]) -> Rows:
-    conversations: list[Messages] = []
-    unusable = 0
-    form: tuple[str, ...] | None = None
-    for index, row in enumerate(raw):
-        if source.limit and index >= source.limit:
-            break
-        form = form or form_of(list(row), source, where)
-        messages = messages_of(row, form, source)
-        if messages is None:
-            unusable += 1
-        else:
-            conversations.append(messages)
-    if form is None:
-        raise TrainingError(f"{where}: no rows in {provenance.get('from', 'it')}")
-    if source.licence:
-        provenance["licence"] = source.licence
-    return Rows(conversations=conversations, unusable=unusable, provenance=provenance)
-
-
-def _from_hub(where: str, source: RowSource) -> tuple[Iterable[Mapping[str, Any]], dict[str, Any]]:
+def _from_hub(where: str, source: RowSource) -> tuple[Iterator[Placed], dict[str, Any]]:
     from datasets import load_dataset
     from huggingface_hub import HfApi, errors
 
@@ -101,31 +84,49 @@ def _from_hub(where: str, source: RowSource) -> tuple[Iterable[Mapping[str, Any]
         raise TrainingError(f"{where}: {source.name} cannot be loaded ({reason}); see {page}") from None
     licence = info.card_data.get("license") if info.card_data else None
     provenance = {"from": source.name, "split": source.split, "revision": info.sha, "licence": licence or "not stated"}
-    return rows, provenance
+    return _placed(rows.data.to_batches()), provenance
 
 
-def _from_file(where: str, path: Path) -> tuple[Iterable[Mapping[str, Any]], dict[str, Any]]:
+def _from_file(where: str, path: Path) -> tuple[Iterator[Placed], dict[str, Any]]:
     if not path.is_file():
         raise TrainingError(f"{where}.path is {str(path)!r}: no such file")
     provenance = {"from": path.name, "sha256": sha256_of(path), "licence": "not stated"}
+    if path.suffix.lower() in (".csv", ".tsv"):
+        raise TrainingError(f"{where}: {path}: rows are read from JSON Lines and Parquet; write one JSON object a row")
     if path.suffix.lower() == ".parquet":
         return _parquet_rows(where, path), provenance
     return json_rows(where, path), provenance
 
 
-def _parquet_rows(where: str, path: Path) -> Iterator[Mapping[str, Any]]:
+def _parquet_rows(where: str, path: Path) -> Iterator[Placed]:
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
         with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches():
-                yield from batch.to_pylist()
+            yield from _placed(file.iter_batches(batch_size=1000))
     except (pa.ArrowException, OSError) as error:
         raise TrainingError(f"{where}: {path}: not Parquet ({' '.join(str(error).split())[:200]})") from None
 
 
-def _from_reasoning_gym(where: str, source: RowSource) -> tuple[Iterable[Mapping[str, Any]], dict[str, Any]]:
+def _placed(batches: Iterable[Any]) -> Iterator[Placed]:
+    """Rows of Arrow's record batches."""
+    rows = (row for batch in batches for row in _listed(batch))
+    return ((f"row {number}", row) for number, row in enumerate(rows, start=1))
+
+
+def _listed(batch: Any) -> list[Row]:
+    try:
+        rows: list[Row] = batch.to_pylist()
+    except ValueError as error:  # Arrow does not look into its texts before they are asked for
+        if batch.num_rows == 1:
+            reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "a value that cannot be read"
+            return [UnusableRow(reason, f"{reason} ({' '.join(str(error).split())[:200]})")]
+        return [row for place in range(batch.num_rows) for row in _listed(batch.slice(place, 1))]
+    return rows
+
+
+def _from_reasoning_gym(where: str, source: RowSource) -> tuple[Iterator[Placed], dict[str, Any]]:
     from importlib.metadata import version
 
     order: dict[str, Any] = {
@@ -144,4 +145,5 @@ def _from_reasoning_gym(where: str, source: RowSource) -> tuple[Iterable[Mapping
         rows = generate(**order)
     except TrainingError as error:
         raise TrainingError(f"{where}: {error}") from None
-    return rows, {"from": f"reasoning-gym {version('reasoning-gym')}", "licence": "Apache-2.0", **order}
+    placed = ((f"item {number}", row) for number, row in enumerate(rows, start=1))
+    return placed, {"from": f"reasoning-gym {version('reasoning-gym')}", "licence": "Apache-2.0", **order}

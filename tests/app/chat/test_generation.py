@@ -11,7 +11,7 @@ from app.chat.generation import LEASE_S, GenerationService, Refused
 from app.chat.lanes import Lane, LaneRequest, Snapshot
 from benchmarks.engine.contract import LoadOptions, Request, Sampling
 from benchmarks.engine.worker import Worker
-from data.errors import ModelError
+from data.errors import ModelError, TradeoffError
 from data.message import Message
 from data.models.entries import FileSource, ModelEntry
 from data.progress import Progress
@@ -147,7 +147,7 @@ def test_a_visitor_has_one_comparison_at_a_time(bench: Bench) -> None:
 
 def test_an_unknown_model_is_refused_by_name(bench: Bench) -> None:
     bench.model("a")
-    with pytest.raises(Refused, match="'nothing'"):
+    with pytest.raises(TradeoffError, match="'nothing'"):
         bench.compare("me", "nothing")
 
 

@@ -123,6 +123,12 @@ def test_a_csv_gives_its_prompt_column_with_commas_newlines_and_a_byte_order_mar
     assert from_csv(content) == ["a, b", "two\nlines"]
 
 
+def test_a_csv_is_read_as_spreadsheets_write_it() -> None:
+    semicolons = 'Nr;PROMPT;;\r\n1;"a; b";;\r\n;;;\r\n2;    indented;;\r\n'
+    assert from_csv(semicolons.encode()) == from_csv(semicolons.encode("utf-16")) == ["a; b", "    indented"]
+    assert from_csv(f"prompt\n{'x' * 200_000}\n".encode()) == ["x" * 200_000]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -130,7 +136,12 @@ def test_a_csv_gives_its_prompt_column_with_commas_newlines_and_a_byte_order_mar
         (b"", "no column 'prompt'; it has nothing"),
         (b"prompt\n\n", "no prompt in it"),
         (b"prompt\n\xff\n", "byte 7 is not UTF-8"),
-        (b'prompt\n"a"b\n', "not CSV"),
+        (b'prompt\n"a"b\n', "line 2: not CSV"),
+        (
+            b"prompt\nHello, world\n",
+            "line 2: more cells than columns, 'world'; put text that holds a ',' in \"quotes\"",
+        ),
+        (b"prompt,prompt\na,b\n", "two columns are called 'prompt'"),
         (b"prompt\n" + b"x\n" * (MAX_PROMPTS + 1), "201 prompts; 200 at once"),
     ],
 )

@@ -28,6 +28,7 @@ class Fetch:
         cancelled: Callable[[], bool],
     ) -> Path:
         self.calls += 1
+        progress(Progress(model_id=entry.id, stage="download", done_bytes=0, total_bytes=None, note="going on there"))
         progress(Progress(model_id=entry.id, stage="download", done_bytes=5, total_bytes=10))
         while not self.go_on.wait(0.01):
             if cancelled():
@@ -46,6 +47,7 @@ def test_a_fetch_shows_its_progress_runs_once_and_ends_quietly() -> None:
     fetch.go_on.set()
     assert download.finished.wait(WAIT_S)
     assert download.progress is not None and download.progress.done_bytes == 5
+    assert download.note == "going on there"
     assert (download.problem, fetch.calls, downloads.running) == (None, 1, [])
 
 

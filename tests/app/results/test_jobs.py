@@ -7,6 +7,7 @@ import pytest
 
 from app.results.jobs import BenchmarkJobs, Job, JobError
 from benchmarks.runs.read import read_run
+from data.errors import TradeoffError
 
 WAIT_S = 60
 
@@ -57,9 +58,9 @@ def test_a_run_is_started_watched_cancelled_found_by_another_server_and_resumed(
 
 def test_a_choice_that_makes_no_sense_is_one_line_and_starts_nothing(tmp_path: Path) -> None:
     jobs = jobs_in(tmp_path)
-    with pytest.raises(JobError, match="models is empty"):
+    with pytest.raises(TradeoffError, match="models is empty"):
         jobs.start(models=[], suites=["core"], limit=4, condition="timed-cold")
-    with pytest.raises(JobError, match="'hot' cannot be run"):
+    with pytest.raises(TradeoffError, match="'hot' cannot be run"):
         jobs.start(models=["a"], suites=["core"], limit=4, condition="hot")
     assert jobs.jobs() == []
 

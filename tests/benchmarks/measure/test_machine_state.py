@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measure.machine_state import Counters, describe_machine, noise_between, read_counters
-from benchmarks.runs.read import is_noisy
+from benchmarks.runs.noise import is_noisy
 
 
 def system(root: Path, *, steal: int, throttled: int, ran: int, waited: int) -> Path:

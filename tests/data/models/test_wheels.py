@@ -37,7 +37,7 @@ def zipped(tmp_path: Path, *members: tuple[str | zipfile.ZipInfo, bytes], method
     return path
 
 
-def central_record(content: bytes) -> int:
+def central_record(content: bytes | bytearray) -> int:
     """Where the archive's first central record begins; its stated size is 24 bytes on."""
     return content.index(b"PK\1\2")
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
+from data.errors import TradeoffError
 from tests.training.published_runs import CARD, LLAMA, finished_run
 from training.card.model_card import Benchmark, model_card
 from training.card.publication import Publication, publication_of
 from training.card.publish import read_benchmark
-from training.config import TrainingError
 
 REPO = "alice/tiny-r8"
 
@@ -139,6 +139,15 @@ def test_data_is_listed_with_counts_and_licences(publication: Publication) -> No
     assert "the questions of the suites core" in text
 
 
+def test_why_rows_were_dropped_is_on_the_card(publication: Publication) -> None:
+    counts = {"read": 1100, "dropped": {"too long": 1000, "not JSON": 1}, "train": 99}
+    card = {"sources": [{"name": "chats", "counts": counts, "changed": {"names of speakers left out": 3}}]}
+    text = section(model_card(replace(publication, data_card=card), REPO), "Data")
+    assert "chats: dropped: 1,000 too long, 1 not JSON; kept, but: 3 names of speakers left out." in text
+    bare = replace(publication, data_card={"sources": [{"name": "x", "counts": {"dropped": 3}, "changed": []}]})
+    assert "dropped" not in section(model_card(bare, REPO), "Data")
+
+
 @pytest.mark.parametrize("card", [{}, {"sources": []}, {"sources": "none"}, {"sources": [None], "counts": None}])
 def test_a_data_card_that_tells_nothing_is_said_to(publication: Publication, card: dict[str, Any]) -> None:
     assert "The data card is not recorded." in model_card(replace(publication, data_card=card), REPO)
@@ -188,9 +197,9 @@ def test_an_unfinished_benchmark_is_called_that(publication: Publication) -> Non
 
 def test_a_benchmark_of_other_files_is_refused(publication: Publication, tmp_path: Path) -> None:
     directory = benchmark_run(tmp_path / "cpu-1", publication, "f" * 64)
-    with pytest.raises(TrainingError, match=r"measured none of these files .*, but tiny"):
+    with pytest.raises(TradeoffError, match=r"measured none of these files .*, but tiny"):
         read_benchmark(directory, publication)
-    with pytest.raises(TrainingError, match="is this a run's directory"):
+    with pytest.raises(TradeoffError, match="is this a run's directory"):
         read_benchmark(tmp_path, publication)
 
 

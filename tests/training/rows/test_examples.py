@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.errors import TradeoffError
+from tests.training.templates import NO_SYSTEM, THINKING
 from tests.training.tiny_llama import TEMPLATE
-from training.config import TrainingError
-from training.rows.conversations import Messages
-from training.rows.examples import IGNORED, load_tokenizer, make_example, prompt_ids
+from training.config import RowSource, TrainingError
+from training.rows.conversations import Messages, UnusableRow, conversation_of
+from training.rows.examples import IGNORED, Example, load_tokenizer, make_examples, prompt_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -23,9 +25,18 @@ CHAT: Messages = [
 ]
 
 
+def make_example(messages: Messages, tokenizer: "PreTrainedTokenizerFast") -> Example:
+    """That of a conversation which the template writes turn by turn."""
+    (example,) = make_examples(messages, tokenizer)
+    return example
+
+
 def trained_on(messages: Messages, tokenizer: "PreTrainedTokenizerFast") -> list[str]:
     """The runs of tokens with a label, decoded."""
-    example = make_example(messages, tokenizer)
+    return trained_runs(make_example(messages, tokenizer), tokenizer)
+
+
+def trained_runs(example: Example, tokenizer: "PreTrainedTokenizerFast") -> list[str]:
     assert len(example.input_ids) == len(example.labels)
     runs: list[list[int]] = [[]]
     for token, label in zip(example.input_ids, example.labels):
@@ -83,7 +94,7 @@ def test_rows_without_control_tokens_are_read_as_transformers_reads_them(tokeniz
     )
 
     @settings(max_examples=50, deadline=None, derandomize=True)
-    @given(text, text, text)
+    @given(text, text.map(str.lstrip), text)  # an answer keeps its indentation, which this template takes away
     def holds(question: str, answer: str, more: str) -> None:
         chat = [SYSTEM, {"role": "user", "content": question}, {"role": "assistant", "content": answer}]
         asked = [*chat, {"role": "user", "content": more}]
@@ -100,7 +111,7 @@ def test_a_template_that_leaves_out_a_turn_cannot_be_trained_with(
     monkeypatch.setattr(
         tokenizer, "chat_template", TEMPLATE.replace("in turns %}", "in turns if turn['role'] != 'user' %}")
     )
-    with pytest.raises(TrainingError, match="leaves out what the"):
+    with pytest.raises(TradeoffError, match="leaves out what the"):
         make_example([SYSTEM, *CHAT], tokenizer)
 
 
@@ -108,17 +119,88 @@ def test_a_template_that_leaves_out_a_turn_cannot_be_trained_with(
     ("template", "message"),
     [
         (TEMPLATE.replace("+ turn['content'] | trim + '<|eot_id|>'", "+ turn['content'] | trim"), "set data.template"),
-        (TEMPLATE.replace("{{- bos_token }}", "{{- bos_token }}{{ messages | length }}"), "set data.template"),
+        (TEMPLATE.replace("{{- bos_token }}", "{{- add_generation_prompt }}"), "set data.template"),
+        (THINKING.replace("not loop.last and ", ""), "leaves out some of '<think>So.</think>Yes.'; set data.template"),
         ("{{ raise_exception('no system message') }}", "the chat template refuses a conversation: no system message"),
     ],
-    ids=["without end of turn", "rewrites earlier turns", "refuses"],
+    ids=["without end of turn", "rewrites the prompt", "leaves out thinking", "refuses"],
 )
 def test_a_template_that_cannot_be_trained_with_is_refused(
     tokenizer: "PreTrainedTokenizerFast", monkeypatch: pytest.MonkeyPatch, template: str, message: str
 ) -> None:
     monkeypatch.setattr(tokenizer, "chat_template", template)
-    with pytest.raises(TrainingError, match=message):
-        make_example(CHAT, tokenizer)
+    with pytest.raises(UnusableRow, match=message):
+        make_examples([*CHAT, CHAT[0], {"role": "assistant", "content": "<think>So.</think>Yes."}], tokenizer)
+
+
+def test_each_answer_is_trained_on_after_what_the_template_writes_before_it_in_use(
+    tokenizer: "PreTrainedTokenizerFast", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thinking of earlier turns is trained on where it was thought, and not there in later turns."""
+    monkeypatch.setattr(tokenizer, "chat_template", THINKING)
+    thoughts = [{**turn, "content": f"<think>Hm.</think>\n\n{turn['content']}"} for turn in CHAT]
+    chat = [CHAT[0], thoughts[1], CHAT[2], CHAT[3], CHAT[0], thoughts[1]]
+    first, second = make_examples(chat, tokenizer)
+    assert trained_runs(first, tokenizer) == ["<think>Hm.</think>\n\nHello, Zoë!<|eot_id|>"]
+    assert trained_runs(second, tokenizer) == [
+        "The answer is\n\n2.<|eot_id|>",
+        "<think>Hm.</think>\n\nHello, Zoë!<|eot_id|>",
+    ]
+    for example, ends in ((first, (1,)), (second, (3, 5))):
+        for end in ends:
+            ids = prompt_ids(chat[:end], tokenizer)
+            assert example.input_ids[: len(ids)] == ids
+            assert example.labels[len(ids)] == example.input_ids[len(ids)]
+
+
+def test_the_indentation_of_an_answer_is_trained_on_also_where_the_template_takes_it_away(
+    tokenizer: "PreTrainedTokenizerFast",
+) -> None:
+    indented = {"role": "assistant", "content": "    return 0"}
+    assert trained_on([CHAT[0], indented], tokenizer) == ["    return 0<|eot_id|>"]
+    first, second = make_examples([CHAT[0], indented, *CHAT[2:]], tokenizer)
+    assert trained_runs(first, tokenizer) == ["    return 0<|eot_id|>"]
+    ids = prompt_ids([CHAT[0], indented, CHAT[2]], tokenizer)
+    assert second.input_ids[: len(ids)] == ids
+
+
+def test_a_greeting_is_read_and_not_trained_on(tokenizer: "PreTrainedTokenizerFast") -> None:
+    greeting = {"role": "assistant", "content": "Welcome!"}
+    chat = [greeting, *CHAT[2:]]
+    assert trained_on(chat, tokenizer) == ["The answer is\n\n2.<|eot_id|>"]
+    assert "Welcome!" in tokenizer.decode(make_example(chat, tokenizer).input_ids)
+
+
+WORDS = st.text(st.sampled_from("ab +-<>/|\n\t é字😀"), min_size=1, max_size=12)
+PIECES = st.sampled_from(["<think>", "</think>", "<|eot_id|>", "<|start_header_id|>", "    ", "{{ x }}"])
+CONTENT = st.lists(WORDS | PIECES, min_size=1, max_size=4).map("".join)
+
+
+@pytest.mark.parametrize("template", [TEMPLATE, THINKING, NO_SYSTEM], ids=["llama", "thinking", "no system"])
+def test_a_row_that_is_kept_is_there_with_all_its_text(
+    template: str, tokenizer: "PreTrainedTokenizerFast", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizer, "chat_template", template)
+    entries = st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": CONTENT})
+
+    @settings(max_examples=60, deadline=None, derandomize=True)
+    @given(st.lists(entries, max_size=1), st.lists(st.tuples(CONTENT, CONTENT), min_size=1, max_size=3))
+    def holds(first: list[dict[str, str]], pairs: list[tuple[str, str]]) -> None:
+        asked = [{"role": role, "content": text} for pair in pairs for role, text in zip(("user", "assistant"), pair)]
+        try:
+            messages = conversation_of({"messages": [*first, *asked]}, RowSource(kind="file")).messages
+            examples = make_examples(messages, tokenizer)
+        except UnusableRow:
+            return
+        read = ["".join(tokenizer.decode(example.input_ids).split()) for example in examples]
+        learnt = ["".join(run.split()) for example in examples for run in trained_runs(example, tokenizer)]
+        answers = [each["content"] for place, each in enumerate(messages) if each["role"] == "assistant" and place]
+        assert len(learnt) == len(answers)
+        assert all("".join(answer.split()) in run for answer, run in zip(answers, learnt))
+        others = [each["content"] for place, each in enumerate(messages) if each["role"] != "assistant" or not place]
+        assert all("".join(text.split()) in read[-1] for text in others)
+
+    holds()
 
 
 def test_a_base_without_template_gets_the_named_one(tokenizer: "PreTrainedTokenizerFast", tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from data.errors import SuiteError
 from data.suites.prompts import load_suite, shipped_suites
-from training.rows.overlap import RUN_WORDS, normalized, overlap_with, suite_prompts
+from training.rows.overlap import RUN_WORDS, normalized, overlap_with, repetition_key, suite_prompts
 
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
 
@@ -35,6 +35,35 @@ def test_texts_without_words_are_compared_by_their_characters() -> None:
     assert normalized("? !") == "?!"
     assert overlap_with(["+ +"]).found_in(["++"])
     assert not overlap_with([" "]).found_in([""])
+
+
+def repeats(one: str, other: str) -> bool:
+    return repetition_key([{"role": "user", "content": one}]) == repetition_key([{"role": "user", "content": other}])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("40 + 7", "40 - 7"),
+        ("40 * 7", "40 // 7"),
+        ("Is C old?", "Is C++ old?"),
+        ("Is C old?", "Is C# old?"),
+        ("5", "-5"),
+        ("x²", "x2"),
+        ("a < b", "a > b"),
+        ("5%", "5"),
+        ("¿Qué?", "¿Que?"),
+    ],
+)
+def test_signs_and_operators_tell_rows_apart(one: str, other: str) -> None:
+    assert not repeats(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Add  1\n2.", "add 1 2."), ("Zoë", "Zoe\u0308"), ("STRASSE", "straße"), ("Ⅳ", "ⅳ")]
+)
+def test_case_white_space_and_the_form_of_characters_do_not(one: str, other: str) -> None:
+    assert repeats(one, other)
 
 
 def test_every_prompt_of_every_shipped_suite_is_found() -> None:

@@ -9,6 +9,7 @@ from pyarrow import parquet
 
 from tests.hub import COMMIT, Hub, Repo
 from training.config import CONFIGS_DIR, RowSource, TrainingError, load_config
+from training.rows.conversations import Messages, UnusableRow, conversation_of
 from training.rows.sources import Rows, read_source
 
 ROWS = [{"question": f"What is {i}?", "answer": f"It is {i}."} for i in range(5)]
@@ -19,9 +20,22 @@ def read(source: RowSource, *changes: str) -> Rows:
     return read_source("mine", source, load_config(CONFIGS_DIR / "tiny.toml", changes))
 
 
+def conversations(source: RowSource, *changes: str) -> list[Messages]:
+    found = []
+    for _, row in read(source, *changes).placed:
+        assert not isinstance(row, UnusableRow)
+        found.append(conversation_of(row, source).messages)
+    return found
+
+
+def lost(source: RowSource) -> list[str]:
+    """Place and reason of each row that cannot be read."""
+    return [f"{place}: {row}" for place, row in read(source).placed if isinstance(row, UnusableRow)]
+
+
 def refusal(source: RowSource, *changes: str) -> str:
     with pytest.raises(TrainingError) as caught:
-        read(source, *changes)
+        list(read(source, *changes).placed)
     message = str(caught.value)
     assert message.startswith("data.sources.mine")
     assert "\n" not in message
@@ -47,35 +61,77 @@ def dataset(datasets_hub: Hub) -> Repo:
 
 def test_jsonl_and_parquet_give_the_same_conversations(tmp_path: Path) -> None:
     parquet.write_table(pa.Table.from_pylist(ROWS), tmp_path / "rows.parquet")
-    from_json = read(file(tmp_path / "rows.jsonl", jsonl(ROWS)))
-    from_parquet = read(RowSource(kind="file", path=str(tmp_path / "rows.parquet")))
-    assert from_json.conversations == from_parquet.conversations
-    assert [turns[0]["content"] for turns in from_json.conversations] == [row["question"] for row in ROWS]
-    assert from_json.provenance["from"] == "rows.jsonl"
-    assert len(from_json.provenance["sha256"]) == 64
+    source = file(tmp_path / "rows.jsonl", jsonl(ROWS))
+    from_parquet = conversations(RowSource(kind="file", path=str(tmp_path / "rows.parquet")))
+    assert conversations(source) == from_parquet
+    assert [turns[0]["content"] for turns in from_parquet] == [row["question"] for row in ROWS]
+    provenance = read(source).provenance
+    assert (provenance["from"], len(provenance["sha256"])) == ("rows.jsonl", 64)
 
 
 def test_sharegpt_is_read_from_parquet_too(tmp_path: Path) -> None:
     turns = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]
     parquet.write_table(pa.Table.from_pylist([{"conversations": turns, "score": 1.5}]), tmp_path / "rows.parquet")
-    found = read(RowSource(kind="file", path=str(tmp_path / "rows.parquet"))).conversations
+    found = conversations(RowSource(kind="file", path=str(tmp_path / "rows.parquet")))
     assert found == [[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]]
 
 
-def test_empty_lines_are_skipped_and_unusable_rows_counted(tmp_path: Path) -> None:
-    content = jsonl(ROWS[:1]) + b"\n  \n" + jsonl([{"question": "Hi", "answer": None}, *ROWS[1:2]])
-    rows = read(file(tmp_path / "rows.jsonl", content))
-    assert (len(rows.conversations), rows.unusable) == (2, 1)
+def test_empty_lines_are_skipped_and_places_are_lines(tmp_path: Path) -> None:
+    content = jsonl(ROWS[:1]) + b"\n  \r\n" + jsonl(ROWS[1:2])
+    assert list(read(file(tmp_path / "rows.jsonl", content)).placed) == [("line 1", ROWS[0]), ("line 4", ROWS[1])]
+
+
+def test_a_byte_order_mark_and_a_json_array_are_read_too(tmp_path: Path) -> None:
+    expected = conversations(file(tmp_path / "rows.jsonl", jsonl(ROWS)))
+    mark = b"\xef\xbb\xbf"
+    assert conversations(file(tmp_path / "marked.jsonl", mark + jsonl(ROWS))) == expected
+    array = file(tmp_path / "rows.json", mark + json.dumps(ROWS, indent=1).encode())
+    assert conversations(array) == expected
+    assert next(read(array).placed)[0] == "entry 1"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"question": ', "not JSON (Expecting value at character 13): b'{\"question\":'"),
+        (b"[1]", "expected an object"),
+        (b'{"question": "\xff"}', 'byte 14 of the line is not UTF-8: b\'{"question": "\\xff"}\''),
+        (b'{"question": "\\ud83d"}', "half a character, \\ud83d; write the whole, or leave it out"),
+        (b"[" * 200_000, "not JSON (nested too deeply): b'" + "[" * 80 + "'"),
+    ],
+    ids=["cut off", "no object", "a bad byte", "half a character", "too deep"],
+)
+def test_a_bad_line_is_named_and_the_others_are_read(tmp_path: Path, line: bytes, reason: str) -> None:
+    source = file(tmp_path / "rows.jsonl", jsonl(ROWS[:2]) + line + b"\n" + jsonl(ROWS[2:]))
+    assert lost(source) == [f"line 3: {reason}"]
+    assert len(list(read(source).placed)) == 6
+
+
+def test_a_line_without_end_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.rows.jsonl.MOST_BYTES", 1000)
+    source = file(tmp_path / "rows.jsonl", b'{"question": "' + b"x" * 5000 + b'"}\n' + jsonl(ROWS))
+    assert lost(source) == ["line 1: more than 1,000 bytes"]
+    assert len(list(read(source).placed)) == 6
+
+
+def test_a_text_of_parquet_that_is_no_text_costs_its_row_alone(tmp_path: Path) -> None:
+    bad = pa.array([b"fine", b"\xed\xa0\xbd", b"fine too"]).cast(pa.binary()).view(pa.string())
+    table = pa.table({"question": pa.array(["a", "b", "c"]), "answer": bad})
+    parquet.write_table(table, tmp_path / "rows.parquet")
+    source = RowSource(kind="file", path=str(tmp_path / "rows.parquet"))
+    (only,) = lost(source)
+    assert only.startswith("row 2: not UTF-8 (")
+    assert [place for place, row in read(source).placed if not isinstance(row, UnusableRow)] == ["row 1", "row 3"]
 
 
 def test_a_limit_counts_rows_as_they_come(tmp_path: Path) -> None:
     path = file(tmp_path / "rows.jsonl", jsonl(ROWS)).path
-    assert len(read(RowSource(kind="file", path=path, limit=2)).conversations) == 2
+    assert len(conversations(RowSource(kind="file", path=path, limit=2))) == 2
 
 
 def test_data_path_stands_in_for_the_only_source(tmp_path: Path) -> None:
     path = file(tmp_path / "rows.jsonl", jsonl(ROWS)).path
-    assert len(read(RowSource(kind="hub", name="me/rows"), f"data.path={path}").conversations) == 5
+    assert len(conversations(RowSource(kind="hub", name="me/rows"), f"data.path={path}")) == 5
 
 
 def test_a_licence_can_be_stated(tmp_path: Path) -> None:
@@ -85,17 +141,18 @@ def test_a_licence_can_be_stated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("name", "content", "message"),
     [
-        (jsonl(ROWS[:2]) + b'{"question": \n', "line 3: not JSON ("),
-        (jsonl(ROWS[:2]) + b"[1]\n", "line 3: expected an object"),
-        (b'{"question": "\xff"}\n', "not UTF-8"),
-        (b"\n", "no rows in rows.jsonl"),
-        (jsonl([{"text": "Hi"}]), "no conversation found; columns: text; known: messages, conversations, "),
+        ("rows.jsonl", json.dumps(ROWS[0]).encode("utf-16"), "rows.jsonl: UTF-16; save the file as UTF-8"),
+        (
+            "rows.CSV",
+            b"question,answer\n",
+            "rows.CSV: rows are read from JSON Lines and Parquet; write one JSON object a",
+        ),
     ],
 )
-def test_a_file_that_cannot_be_read_is_one_line_that_says_where(tmp_path: Path, content: bytes, message: str) -> None:
-    assert message in refusal(file(tmp_path / "rows.jsonl", content))
+def test_a_file_of_another_form_is_one_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    assert message in refusal(file(tmp_path / name, content))
 
 
 def test_what_is_no_file_or_no_parquet_is_said(tmp_path: Path) -> None:
@@ -105,8 +162,9 @@ def test_what_is_no_file_or_no_parquet_is_said(tmp_path: Path) -> None:
 
 
 def test_a_dataset_of_the_hub_comes_with_its_commit(dataset: Repo) -> None:
-    rows = read(RowSource(kind="hub", name="me/rows"))
-    assert [turns[1]["content"] for turns in rows.conversations] == [row["answer"] for row in ROWS]
+    source = RowSource(kind="hub", name="me/rows")
+    assert [turns[1]["content"] for turns in conversations(source)] == [row["answer"] for row in ROWS]
+    rows = read(source)
     expected = {"from": "me/rows", "split": "train", "revision": COMMIT, "licence": "not stated"}
     assert rows.provenance == expected
 
@@ -116,12 +174,9 @@ def test_a_dataset_of_the_hub_comes_with_its_commit(dataset: Repo) -> None:
     [
         ({"split": "dev"}, "me/rows cannot be loaded (Unknown split \"dev\". Should be one of ['train'].)"),
         ({"revision": "v9"}, "me/rows has no revision 'v9'; see https://huggingface.co/datasets/me/rows"),
-        ({"prompt_column": "ask", "answer_column": "answer"}, "no column 'ask'; columns: question, answer"),
     ],
 )
-def test_a_split_revision_or_column_that_is_not_there_is_named(
-    dataset: Repo, options: dict[str, str], message: str
-) -> None:
+def test_a_split_or_revision_that_is_not_there_is_named(dataset: Repo, options: dict[str, str], message: str) -> None:
     assert message in refusal(RowSource(kind="hub", name="me/rows", **options))  # type: ignore[arg-type]
 
 
@@ -136,7 +191,7 @@ def test_a_dataset_that_may_not_be_read_says_how_to_get_access(dataset: Repo) ->
 def test_generated_tasks_are_rows_that_name_their_generator_and_seeds() -> None:
     source = RowSource(kind="reasoning_gym", tasks={"chain_sum": {"min_terms": 2}}, items_per_task=3, first_seed=7)
     rows = read(source)
-    assert [len(turns) for turns in rows.conversations] == [2, 2, 2]
+    assert [len(turns) for turns in conversations(source)] == [2, 2, 2]
     assert rows.provenance["from"].startswith("reasoning-gym ")
     assert rows.provenance["first_seed"] == 7
 
