@@ -279,7 +279,7 @@ def _explained(error: Exception, source: HubSource, revision: str, *, kept_bytes
             return ModelError(f"{host()} answered {status} for {source.repo}{more}; try again {when}")
     if kept_bytes:
         return ModelError(
-            f"the connection to {host()} failed ({one_line(error)}) after {kept_bytes:,} bytes of {source.file}, "
-            f"which are kept; {way_out(error)}, then fetch again to go on"
+            f"the connection to {host()} failed ({one_line(error)}) after {kept_bytes:,} bytes of {source.file}; "
+            f"they are kept: {way_out(error)}, then fetch again to go on"
         )
     return ModelError(f"cannot reach {host()} ({one_line(error)}); {way_out(error)}; models already fetched still work")

@@ -138,6 +138,13 @@ def _make(entry: ModelEntry, registry: Registry, progress: OnProgress, cancelled
     there = model_files(cached_path(entry, pin.sha256)) if pin.sha256 else []
     if there and all(file.exists() for file in there):
         return _accept(entry, there, pin, registry, progress, cancelled)  # there, but never checked or changed since
+    return _from_sources(entry, pin, registry, progress, cancelled)
+
+
+def _from_sources(
+    entry: ModelEntry, pin: Pin, registry: Registry, progress: OnProgress, cancelled: IsCancelled
+) -> Path:
+    """The file of the first source that has the pinned bytes; why one has failed, and what follows it, is said."""
     failures: list[str] = []
     for source, after in zip(entry.sources, [*entry.sources[1:], None], strict=True):
         try:

@@ -54,8 +54,14 @@ def test_a_gated_one_says_how_to_get_access(mine: Repo) -> None:
     assert found.entries == () and "alice/mine is gated" in found.problems[0]
 
 
+MIRRORED = entries("alice/mine").replace(b"[model.source]", b"file_size_bytes = 5\n[[model.sources]]") + (
+    b'[[model.sources]]\nkind = "pypi"\npackage = "evil"\nversion = "1"\nmember = "m"\n'
+)
+
+
 @pytest.mark.parametrize(
-    "content", [entries("alice/mine", kind="file"), entries("bob/theirs"), entries("alice/mine", pinned=False)]
+    "content",
+    [entries("alice/mine", kind="file"), entries("bob/theirs"), entries("alice/mine", pinned=False), MIRRORED],
 )
 def test_a_repository_offers_nothing_but_its_own_pinned_files(mine: Repo, content: bytes) -> None:
     mine.files["models.toml"] = content
