@@ -7,28 +7,11 @@ with it; paths of this machine do not.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from benchmarks.runs.on_disk import without_paths
 from data.command import parser_of, run_command
-
-if TYPE_CHECKING:
-    from benchmarks.runs.read import Run
-
-_FRONT_MATTER = """---
-tags:
-- benchmark
-- gguf
-- tradeoff
-configs:
-- config_name: samples
-  data_files: samples.jsonl
----
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,41 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from benchmarks.reports.dataset import dataset_files
     from benchmarks.runs.read import read_run
     from data.hub.repository import push_files
 
     run = read_run(options.run)
     print(push_files(options.repo, dataset_files(run), message=f"Tradeoff run {run.id}", private=options.private))
     return 0
-
-
-def dataset_files(run: "Run") -> dict[str, bytes]:
-    """What goes to the Hub, by path.
-
-    Raises:
-        RunError: The run is not finished, or has no rows.
-    """
-    from benchmarks.reports.content import collect
-    from benchmarks.reports.text import markdown_report
-    from benchmarks.runs.read import MANIFEST_NAME, SAMPLES_NAME, RunError
-
-    if not run.finished:
-        raise RunError(f"{run.directory}: not finished; go on with --resume, then push it")
-    rows = (run.directory / SAMPLES_NAME).read_text(encoding="utf-8")
-    manifest = json.dumps(without_paths(dict(run.manifest)), indent=2, ensure_ascii=False) + "\n"
-    return {
-        "README.md": (_FRONT_MATTER + "\n" + markdown_report(collect([run]))).encode(),
-        MANIFEST_NAME: manifest.encode(),
-        SAMPLES_NAME: "".join(map(_line, rows.splitlines(keepends=True))).encode(),
-    }
-
-
-def _line(line: str) -> str:
-    """A row as it is, but for the paths in its error; answers are the models' own words."""
-    row = json.loads(line)
-    if not row.get("error"):
-        return line
-    return json.dumps(row | {"error": without_paths(row["error"])}, ensure_ascii=False) + "\n"
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

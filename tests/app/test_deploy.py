@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app import deploy
+from app.space import publish
 from tests.hub import Account, Hub, Repo
 
 SPACE = "spaces/alice/demo"
@@ -25,7 +26,9 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (root / "space" / "README.md").write_text("---\nsdk: docker\napp_port: 8501\n---\n# A card\n")
     real = staging.stage
     monkeypatch.setattr("app.deploy.stage", lambda folder: real(folder, root=root))
-    monkeypatch.setattr("app.deploy.wait_until_running.__kwdefaults__", {"sleep": lambda s: None, "clock": lambda: 0.0})
+    monkeypatch.setattr(
+        "app.space.publish.wait_until_running.__kwdefaults__", {"sleep": lambda s: None, "clock": lambda: 0.0}
+    )
 
 
 @pytest.fixture
@@ -81,7 +84,7 @@ def test_a_build_of_an_older_commit_is_not_taken_for_the_new_one(token: Hub) -> 
             return SpaceRuntime({"stage": stage, "hardware": {}, "sha": sha})
 
         patch.setattr(HfApi, "get_space_runtime", look)
-        deploy.wait_until_running("alice/demo", "new", say=said.append)
+        publish.wait_until_running("alice/demo", "new", say=said.append)
     assert next(Api.answers, None) is None
     assert [line.split("s  ")[1] for line in said] == ["running", "build error", "building", "running"]
 
@@ -154,8 +157,8 @@ def test_wrong_arguments_are_one_line(
 
 
 def test_a_secret_never_shows_in_a_wish() -> None:
-    assert SECRET not in repr(deploy.Wish(repo="a/b", secrets={"X": SECRET}))
-    assert json.dumps(deploy.read_secrets(["X"], {"X": SECRET})) == json.dumps({"X": SECRET})
+    assert SECRET not in repr(publish.Wish(repo="a/b", secrets={"X": SECRET}))
+    assert json.dumps(publish.read_secrets(["X"], {"X": SECRET})) == json.dumps({"X": SECRET})
 
 
 def test_no_network_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -300,7 +300,7 @@ def test_llama_cpp_computes_the_same_with_the_adapter_beside_the_base_and_merged
     import subprocess
     import sys
 
-    from benchmarks.shapes import SHAPES, matrices, write_f16
+    from data.gguf.shapes import SHAPES, matrices, write_f16
     from tests.gguf_bytes import word_tokenizer
 
     def logits(model: Path, adapter: Path | str = "") -> np.ndarray:

@@ -39,7 +39,7 @@ def test_a_failure_of_llama_cpp_leaves_no_partial_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("quantization", QUANTIZATIONS)
 def test_every_quantization_is_readable_and_within_the_bound(tmp_path: Path, quantization: str) -> None:
-    from benchmarks.shapes import SHAPES, write_f16
+    from data.gguf.shapes import SHAPES, write_f16
     from tests.gguf_bytes import word_tokenizer
 
     source, target = tmp_path / "in.gguf", tmp_path / "out.gguf"

@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.shapes import SHAPES, main, matrices, write_f16
+from benchmarks.shapes import main
 from data.gguf.header import read_header
 from data.gguf.rope import llama3_rope_factors
+from data.gguf.shapes import SHAPES, matrices, write_f16
 from tests.gguf_bytes import gguf_bytes, word_tokenizer
 
 TINY = SHAPES["tiny"]
