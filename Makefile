@@ -2,6 +2,8 @@
 PYTHON ?= python3
 PORT ?= 8501
 TEST = .venv-test/bin/python -m
+# Compiled modules are kept, whatever the surroundings say: hundreds of child processes start sooner.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: app screenshots setup setup-train setup-test llama-bench peers test lint check format
 

@@ -145,6 +145,7 @@ def serve_hub() -> Iterator[Hub]:
 class _Handler(BaseHTTPRequestHandler):
     state: Hub
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits 40 ms for the acknowledgement of its headers
 
     def log_message(self, format: str, *args: object) -> None:
         pass

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -317,12 +316,14 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for_rows(count: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+def wait_for_rows(count: int, process: subprocess.Popen[str]) -> None:
+    """Until the run has so many rows on disk; looked at fifty times a second."""
+    for _ in range(3000):
         if sum(len(path.read_bytes().splitlines()) for path in Path("results").glob("*/samples.jsonl")) >= count:
             return
-        os.sched_yield()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.02)
+            raise AssertionError(f"it ended before there were {count} rows")
     raise AssertionError(f"there were never {count} rows")
 
 
@@ -337,7 +338,7 @@ def test_killed_again_and_again_at_random_points_a_run_ends_with_the_same_rows_n
     rng, kept = random.Random(condition), 0
     for kill in range(4):
         process = start(*(["--resume"] if kill else []))
-        wait_for_rows(kept + 1)
+        wait_for_rows(kept + 1, process)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=rng.uniform(0, 0.2))
         process.kill()
@@ -358,7 +359,7 @@ def test_a_killed_run_resumes_to_the_same_samples_none_twice(end: signal.Signals
     for name in ("fast", "slow"):
         model(name, reply="one two three four Paris " + name, pace_s=0.03)
     process = start()
-    wait_for_rows(2)
+    wait_for_rows(2, process)
     os.killpg(process.pid, end) if end == signal.SIGINT else process.send_signal(end)
     _, said = process.communicate(timeout=30)
     assert process.returncode == status, said
