@@ -63,6 +63,7 @@ def serve_index(directory: Path) -> Iterator[Index]:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True
     state: Index
 
     def log_message(self, format: str, *args: object) -> None:
