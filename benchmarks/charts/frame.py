@@ -19,7 +19,7 @@ def ends(name: str, interval: Interval | None) -> dict[str, float | None]:
     return {column: v if v is not None and math.isfinite(v) else None for column, v in zip(columns, values)}
 
 
-def model_colours(models: Sequence[str], palette: Mapping[str, str] | None) -> "alt.Color":
+def model_colours(models: Sequence[str], palette: Mapping[str, str] | None = None) -> "alt.Color":
     """One colour a model, without a legend: the marks have labels."""
     import altair as alt
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
-SPEED_TITLE = AXES["decode_tok_per_s"].title
 QUALITY_TITLE = "Graded quality (share correct)"
 
 _NEAR_X, _NEAR_Y = 0.12, 0.05  # points nearer than this share of the axes get their labels on different sides

@@ -28,6 +28,7 @@ from training.rows.examples import load_tokenizer
 
 WARM_UP_STEPS, TIMED_STEPS, PROFILED_STEPS = 4, 16, 2
 _EXAMPLES, _COMMON_TOKENS = 64, 4_000
+_MOST_KERNELS = 12
 _MOVED = 0.99  # the loss has moved when it is below this share of its first value
 _EPOCH_TOKENS = 50_000_000  # FineTome-100k at 500 tokens an example: assumed, its data were not read here
 _T4 = {"compute": 65 / 989, "bandwidth": 320 / 3350}  # of an H100's, by the vendor's data sheets
@@ -203,7 +204,7 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def _top_kernels(profiler: Any, count: int = 12) -> list[dict[str, Any]]:
+def _top_kernels(profiler: Any) -> list[dict[str, Any]]:
     """The kernels that took most of the GPU's time, with their share of it and of how many launches."""
     events = [event for event in profiler.key_averages() if event.self_device_time_total > 0]
     total = sum(event.self_device_time_total for event in events) or 1
@@ -215,7 +216,7 @@ def _top_kernels(profiler: Any, count: int = 12) -> list[dict[str, Any]]:
             "ms_per_step": round(event.self_device_time_total / 1000 / PROFILED_STEPS, 2),
             "launches_per_step": event.count // PROFILED_STEPS,
         }
-        for event in events[:count]
+        for event in events[:_MOST_KERNELS]
     ]
 
 

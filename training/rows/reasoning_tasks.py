@@ -16,12 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.paths import ROOT, python_path
+from data.paths import python_path
 from data.records import build, read_toml
 from training.config import TrainingError
 from training.rows.worked_answers import worked
-
-TASKS_FILE = ROOT / "data" / "prompts" / "reasoning.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
