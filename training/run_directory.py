@@ -85,7 +85,7 @@ class RunRecord:
 
     Attributes:
         config: The resolved configuration.
-        status: "running", "finished" or "failed".
+        status: "running", "stopped", "finished" or "failed".
         backend: "unsloth" or "trl"; `backend_reason` says why.
         data_sha256: Of train.parquet and validation.parquet.
         data_path: Directory of the prepared examples.

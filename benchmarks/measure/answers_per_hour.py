@@ -1,9 +1,4 @@
-"""How many graded answers an hour a quality pass makes, against the same prompts one at a time.
-
-Both sides get the same prompts of a suite, others in each round, and write replies of exactly 128 tokens: ours several
-at once, llama-cpp-python's `Llama.create_chat_completion` one after another. Both find in their cache what they read
-before, such as the template's system turn: the reference in the prompt before, ours in any sequence. They take turns.
-"""
+"""The passes of `benchmarks.answers_per_hour`: ours, the reference's and llama-batched-bench's, and their figures."""
 
 import argparse
 import json

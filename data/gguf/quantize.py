@@ -8,6 +8,7 @@ a process, through `data/child.py`; its log lines `[ 12/ 272]` tell how far it i
 """
 
 import argparse
+import ctypes
 import os
 import sys
 from pathlib import Path
@@ -18,9 +19,6 @@ from data.gguf.header import GGUFError
 from data.gguf.split import read_model
 from data.gguf.types import QUANTIZATIONS
 from data.llama_library import use_library
-
-# llama_ftype numbers of llama.h, and the bits per weight at most. K-quants fall back to larger types in tensors
-# whose rows do not divide by 256.
 
 
 class QuantizeError(TradeoffError):
@@ -62,8 +60,6 @@ def size_bound_bytes(source: Path, quantization: str) -> int:
 
 def _call_llama(source: Path, target: Path, file_type: int, threads: int) -> int:
     use_library()
-    import ctypes
-
     from llama_cpp import llama_cpp
 
     llama_cpp.llama_backend_init()
