@@ -59,6 +59,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run(options: argparse.Namespace) -> "Run":
     from benchmarks.config import load_config
     from benchmarks.graders import check_suite
+    from benchmarks.measure.execute import execute
     from benchmarks.measure.models import find_models
     from benchmarks.runs.read import read_run
     from data.suites.prompts import load_suite
@@ -71,8 +72,6 @@ def _run(options: argparse.Namespace) -> "Run":
         check_suite(suite)
     earlier = _run_to_go_on_with(options.out, config, suites) if options.resume else None
     models = find_models(config, say)
-    from benchmarks.measure.execute import execute
-
     directory = execute(config, suites, models, out=options.out, earlier=earlier, progress_to=sys.stderr)
     return read_run(directory)
 

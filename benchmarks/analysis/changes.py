@@ -5,7 +5,7 @@ CPU alone. What had to be left out is said.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -259,8 +259,6 @@ def _relative_interval(
 
 def _judged(change: Change, adjusted: float, floor: float | None) -> Change:
     """With the adjusted p; a speed must also differ by more than a model does from itself, which must be known."""
-    from dataclasses import replace
-
     share = change.metric.endswith("share correct")
     off = change.low is not None and change.high is not None and not change.low <= 0 <= change.high
     beyond = share or (floor is not None and abs(change.change) > floor)

@@ -116,7 +116,6 @@ def _added_keys() -> dict[str, Any]:
 def _llama_cpp(engine: str) -> dict[str, Any] | None:
     if engine != "llama_cpp":
         return None
-
     try:
         variant = library_dir().name
     except UnsupportedCPU as error:

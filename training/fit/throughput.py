@@ -1,15 +1,11 @@
-"""What the report's two scripts cost at their true shapes, on random weights: speed, memory, first steps of the loss.
-
-Each cell is a process of its own: the shipped configuration on a base of that shape (`benchmarks.shapes`), loaded and
-trained by the code that trains real ones. Speed and memory depend on shapes, not on what the weights say; the examples
-are random tokens of one length, so nothing is said about quality. Needs a GPU. A cell that fails is a row with its
-error.
-"""
+"""The cells of `training.throughput`: each loaded, trained and timed in a process of its own, and their table."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -127,7 +123,6 @@ def measure_cell(name: str, base: str, scratch: Path) -> dict[str, Any]:
     choice = choose(config, cell.backend)
     if choice.backend == "unsloth":
         unsloth.import_first()
-
     checkpoint = resolve(config.base).path
     tokenizer = load_tokenizer(checkpoint, "base")
     prepared = Prepared(path=scratch, card={})
@@ -242,9 +237,6 @@ def _write_examples(prepared: Any, length: int, seed: int) -> None:
 
 def measure(names: Sequence[str], shapes: Path, out: Path) -> list[dict[str, Any]]:
     """Measure cells one after the other, each in its own process; `out` holds all that are done, at any time."""
-    import os
-    import tempfile
-
     results: list[dict[str, Any]] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else []
     for name in names:
         cell = CELLS[name]

@@ -1,30 +1,23 @@
-"""Fine-tune a LoRA adapter on answers alone, and keep everything that is needed to judge, repeat and resume it.
-    torchrun --nproc-per-node 2 -m training.sft CONFIG      on several GPUs, at the same effective batch
-
-Unsloth trains where there is a GPU and it is installed; transformers, peft and trl elsewhere. Results: runs/NAME/.
-"""
+"""Fine-tune a LoRA adapter on answers alone, and keep everything that is needed to judge, repeat and resume it."""
 
 import os
 import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data.manifest import git_commit
 from training.checkpoints.base_model import resolve
 from training.config import Config, TrainingError, to_dict
 from training.fit import unsloth
-from training.fit.backends import choose, load
+from training.fit.backends import BackendChoice, choose, load
 from training.fit.monitor import Monitor, keep_metrics_until, plot_loss, read_metrics
 from training.fit.trainer import accumulation_steps, make_trainer
-from training.rows.build import prepare
+from training.rows.build import Prepared, prepare
 from training.run_directory import RUNS, RunDirectory, RunRecord, differences, read_record, write_record
-
-if TYPE_CHECKING:
-    from training.fit.backends import BackendChoice
-    from training.rows.build import Prepared
 
 # Changing these does not change what is trained, but for rounding; the second line is the way out of a full memory.
 _HARMLESS = (
@@ -53,7 +46,6 @@ def train(
         _check_same_backend(run, earlier, choice)
     if choice.backend == "unsloth":
         unsloth.import_first()
-
     if choice.world_size > 1:
         _wait_for_first_process(config, runs)
     prepared = prepare(config, runs=runs)
@@ -78,8 +70,8 @@ def train(
 def _fit(
     run: RunDirectory,
     config: Config,
-    choice: "BackendChoice",
-    prepared: "Prepared",
+    choice: BackendChoice,
+    prepared: Prepared,
     checkpoint: Path,
     resume: bool,
     stop_after: int | None,
@@ -172,7 +164,7 @@ def _is_worthless(run: RunDirectory) -> bool:
     return read_record(run).status == "failed" and not any(run.checkpoints.glob("checkpoint-*"))
 
 
-def _check_same_backend(run: RunDirectory, earlier: RunRecord, choice: "BackendChoice") -> None:
+def _check_same_backend(run: RunDirectory, earlier: RunRecord, choice: BackendChoice) -> None:
     if earlier.backend != choice.backend:
         raise TrainingError(
             f"{run.path} was trained by {earlier.backend}, not {choice.backend}; resume it with "
@@ -185,7 +177,7 @@ def _check_same_backend(run: RunDirectory, earlier: RunRecord, choice: "BackendC
         )
 
 
-def _check_same_material(run: RunDirectory, earlier: RunRecord, prepared: "Prepared", base_sha256: str) -> None:
+def _check_same_material(run: RunDirectory, earlier: RunRecord, prepared: Prepared, base_sha256: str) -> None:
     if dict(earlier.data_sha256) != dict(prepared.card["files"]):
         raise TrainingError(
             f"{run.path} was trained on other data ({earlier.data_path}); prepare that again, or start anew"
@@ -197,7 +189,7 @@ def _check_same_material(run: RunDirectory, earlier: RunRecord, prepared: "Prepa
         )
 
 
-def _new_record(config: Config, choice: "BackendChoice", prepared: "Prepared", path: Path, identity: str) -> RunRecord:
+def _new_record(config: Config, choice: BackendChoice, prepared: Prepared, path: Path, identity: str) -> RunRecord:
     return RunRecord(
         config=to_dict(config),
         status="running",
@@ -217,8 +209,6 @@ def _new_record(config: Config, choice: "BackendChoice", prepared: "Prepared", p
 
 
 def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
     found = {"python": sys.version.split()[0]}
     for package in _PACKAGES:
         try:

@@ -1,8 +1,8 @@
 """The parity gate: is every exported file the model that was trained?
 
 The reference is base and adapter merged by peft in float32; the files run in Tradeoff's own engine, from GGUF. They
-must read the same tokens, end turns on the same token, and predict the same next tokens. Writes parity.json; exits with
-1 where a check fails, and `training.publish` refuses without it.
+must read the same tokens, end turns on the same token, and predict the same next tokens. `training.publish` refuses
+without its parity.json.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.engine.ask import ask_all
-from benchmarks.engine.contract import EngineError, LoadOptions, Request, Sampling
+from benchmarks.engine.contract import Engine, EngineError, LoadOptions, Request, Sampling
 from benchmarks.engine.worker_engine import WorkerEngine
 from data.command import say
 from data.files import sha256_of
@@ -30,8 +30,6 @@ from training.run_directory import RunDirectory, prepared_data, read_record
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-    from benchmarks.engine.contract import Engine
 
 _F16_ROUNDING = 1e-3
 # A quantized file may stop less often or loop more often than the reference by this share of the replies.
@@ -110,7 +108,7 @@ def _check_sums(run: RunDirectory, files: Mapping[str, str]) -> list[Check]:
     return checks
 
 
-def _open(path: Path, texts: Texts) -> "Engine":
+def _open(path: Path, texts: Texts) -> Engine:
     longest = max(len(ids) for ids in [*texts.compared, *(ids for ids, _ in texts.scored), *texts.prompts])
     try:
         return WorkerEngine(path.absolute(), LoadOptions(context_tokens=longest + REPLY_TOKENS + 64))
@@ -162,7 +160,7 @@ def _check_metadata(path: Path, expected: Expected) -> list[Check]:
     ]
 
 
-def _check_tokens(name: str, engine: "Engine", tokenizer: Any) -> list[Check]:
+def _check_tokens(name: str, engine: Engine, tokenizer: Any) -> list[Check]:
     """The engine, from the GGUF alone, reads templated conversations as the tokenizer does."""
     wrong, doubled = [], 0
     for conversation in CONVERSATIONS:
@@ -201,7 +199,7 @@ def _check_divergence(name: str, found: parity.Divergence, config: Config, *, is
     return [*checks, parity.reported("same next token", name, found.top1)]
 
 
-def _perplexity(engine: "Engine", texts: Texts) -> float:
+def _perplexity(engine: Engine, texts: Texts) -> float:
     """On the answers' tokens, which are what the model is for."""
     import numpy as np
 
@@ -221,7 +219,7 @@ def _check_perplexity(name: str, value: float, f16: float, config: Config, *, is
 
 
 def _check_replies(
-    name: str, engine: "Engine", prompts: Sequence[list[int]], expected: Sequence[list[int]], tokenizer: Any
+    name: str, engine: Engine, prompts: Sequence[list[int]], expected: Sequence[list[int]], tokenizer: Any
 ) -> list[Check]:
     """Stops and loops as often as the reference, within a tolerance: greedy texts part after a near tie."""
     texts, stopped = _replies(engine, prompts)
@@ -235,7 +233,7 @@ def _check_replies(
     ]
 
 
-def _replies(engine: "Engine", prompts: Sequence[list[int]]) -> tuple[list[str], list[bool]]:
+def _replies(engine: Engine, prompts: Sequence[list[int]]) -> tuple[list[str], list[bool]]:
     requests = [Request(prompt_tokens=tuple(each), sampling=Sampling(max_tokens=REPLY_TOKENS)) for each in prompts]
     ends = ask_all(engine, requests, at_once=1)
     return [end.text for end in ends], [end.reason == "stop" for end in ends]

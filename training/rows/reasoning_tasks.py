@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,6 @@ def items(tasks: Mapping[str, Mapping[str, Any]], *, items_per_task: int, first_
 
     for name, settings in tasks.items():
         if name not in DATASETS:
-            from difflib import get_close_matches
-
             close = get_close_matches(name, DATASETS, n=3)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
             raise TrainingError(f"unknown reasoning_gym task {name!r}{hint}")
