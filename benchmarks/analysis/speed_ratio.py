@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.analysis.figures import SPEED_CONDITION, newest_first
+from benchmarks.analysis.figures import SPEED_CONDITION
 from benchmarks.analysis.summary import decode_rate
+from benchmarks.runs.on_disk import newest_first
 from benchmarks.runs.read import AGAIN, DEPTH, FIXED_SHAPE, Row, Run
 from benchmarks.statistics.stats import Interval, median_interval, ratio_of_medians
 

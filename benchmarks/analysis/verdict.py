@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.analysis.figures import SPEED_CONDITION, Rates, newest_first, rates_of, seconds_per_correct
+from benchmarks.analysis.figures import SPEED_CONDITION, Rates, rates_of, seconds_per_correct
 from benchmarks.analysis.speed_ratio import SpeedRatio, speed_ratio
+from benchmarks.runs.on_disk import newest_first
 from benchmarks.runs.read import Row, Run, RunError
 from benchmarks.statistics.pairs import PairComparison, compare_pair, slice_of
 from benchmarks.statistics.stats import Interval
@@ -52,7 +53,7 @@ def verdict(runs: Run | Sequence[Run], a: str, b: str, *, suite: str | None = No
         seconds_per_correct(rows, _rates(digest, ordered, speed))[1]
         for rows, digest in zip(_shared_rows(run, a, b, quality), digests, strict=True)
     ]
-    labels = [str(run.models.get(model, {}).get("label") or model) for model in (a, b)]
+    labels = [run.label(model) for model in (a, b)]
     return Verdict(
         a=a,
         b=b,

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from benchmarks.analysis.figures import gather, newest_first
+from benchmarks.analysis.figures import gather
 from benchmarks.analysis.speed_ratio import SpeedRatio, speed_ratio
+from benchmarks.runs.on_disk import newest_first
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.pairs import PairComparison, compare_pair
 from data.models.entries import DerivedSource, ModelEntry, Registry

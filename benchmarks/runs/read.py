@@ -174,6 +174,10 @@ class Run:
         models: Mapping[str, Mapping[str, Any]] = self.manifest.get("models", {})
         return models
 
+    def label(self, model: str) -> str:
+        """What people call a model; its id where the manifest does not say."""
+        return str(self.models.get(model, {}).get("label") or model)
+
     @cached_property
     def by_model(self) -> Mapping[str, tuple[Row, ...]]:
         """Rows of each model, in order of first appearance."""

@@ -74,7 +74,7 @@ def factorial(run: Run, *, suite: str | None = None) -> Factorial:
         RunError: No 2×2, or no prompts that all four have graded.
     """
     square = cells_of(run)
-    sizes = sorted({size for size, _ in square}, key=_parameters)
+    sizes = sorted({size for size, _ in square}, key=parameters_of)
     ranks = sorted({rank for _, rank in square})
     condition = _condition(run, list(square.values()))
     answered = {cell: scores(run, model, condition, suite=suite) for cell, model in square.items()}
@@ -113,8 +113,8 @@ def _condition(run: Run, models: Sequence[str]) -> str:
     return "batched" if "batched" in there else there[0]
 
 
-def _parameters(size: str) -> float:
-    """ "135M" as a number, so that sizes sort by what they say."""
+def parameters_of(size: str) -> float:
+    """A size such as "135M" as a number, so that sizes sort by what they say."""
     factors = {"K": 1e3, "M": 1e6, "B": 1e9}
     try:
         return float(size[:-1]) * factors[size[-1].upper()]
