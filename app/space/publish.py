@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.hub.account import HubError, explained, sign_in
-from data.hub.address import host
+from data.hub.account import explained, sign_in
+from data.hub.address import HubError, host
 from data.hub.spaces import open_space, send_folder
 
 if TYPE_CHECKING:

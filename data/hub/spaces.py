@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.hub.account import HubError, explained, status_of
-from data.hub.address import host
+from data.hub.account import explained, status_of
+from data.hub.address import HubError, host
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
