@@ -152,6 +152,21 @@ def read_record(run: RunDirectory) -> RunRecord:
         raise TrainingError(f"{run.record}: {error}") from None
 
 
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics file, with `loss` those of training, with `eval_loss` of validation; no torn one."""
+    if not path.is_file():
+        return []
+    lines: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            lines.append(value)
+    return lines
+
+
 def fingerprint(*parts: Any) -> str:
     """First 12 hexadecimal digits of the sha256 of JSON values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

@@ -14,10 +14,18 @@ from training.checkpoints.base_model import resolve
 from training.config import Config, TrainingError, to_dict
 from training.fit import unsloth
 from training.fit.backends import BackendChoice, choose, load
-from training.fit.monitor import Monitor, keep_metrics_until, plot_loss, read_metrics
+from training.fit.monitor import Monitor, keep_metrics_until, plot_loss
 from training.fit.trainer import accumulation_steps, make_trainer
 from training.rows.build import Prepared, prepare
-from training.run_directory import RUNS, RunDirectory, RunRecord, differences, read_record, write_record
+from training.run_directory import (
+    RUNS,
+    RunDirectory,
+    RunRecord,
+    differences,
+    read_metrics,
+    read_record,
+    write_record,
+)
 
 # Changing these does not change what is trained, but for rounding; the second line is the way out of a full memory.
 _HARMLESS = (
