@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,8 +52,7 @@ def execute(
     manifest = new_manifest(directory.name, config, suites)
     manifest["models"] = {model.id: model.described() for model in models}
     with RunWriter(directory) as writer:
-        done: set[Key] = set()
-        failed: set[Key] = set()
+        done, failed = set[Key](), set[Key]()
         if earlier:
             manifest, done, failed = _continued(earlier, manifest, suites)
         asked = {_key(sample, by_id[sample.model]): sample for sample in schedule(config, suites)}
@@ -62,13 +61,8 @@ def execute(
         samples = [sample for key, sample in asked.items() if key not in done]
         progress = RunProgress(total=len(done) + len(samples), done=len(done), stream=progress_to)
         record = _Record(writer=writer, progress=progress, manifest=manifest)
-        single = [sample for sample in samples if sample.condition != "batched"]
-        batched = [sample for sample in samples if sample.condition == "batched"]
         try:
-            _make(single, by_id, config, record)
-            for model in models:
-                model.close()
-            _make_batched(batched, models, config, record)
+            _make_all(samples, by_id, config, record)
         finally:
             progress.end()
             for model in models:
@@ -127,12 +121,15 @@ class _Record:
                 self.progress.advance(row)
 
 
-def _make(
-    samples: Sequence[Trial],
-    models: dict[str, ModelUnderTest],
-    config: Config,
-    record: _Record,
-) -> None:
+def _make_all(samples: Sequence[Trial], models: Mapping[str, ModelUnderTest], config: Config, record: _Record) -> None:
+    """Single answers first, each alone on the machine; the batches after them, when no other model is loaded."""
+    _make([sample for sample in samples if sample.condition != "batched"], models, config, record)
+    for model in models.values():
+        model.close()
+    _make_batched([sample for sample in samples if sample.condition == "batched"], models.values(), config, record)
+
+
+def _make(samples: Sequence[Trial], models: Mapping[str, ModelUnderTest], config: Config, record: _Record) -> None:
     for model in models.values():
         first = next((sample for sample in samples if sample.model == model.id), None)
         if first is None:
@@ -156,7 +153,7 @@ def _load(model: ModelUnderTest, config: Config, record: _Record) -> None:
             record.progress.say(f"{model.id}: its chat template has no switch {', '.join(without)}; it has: {has}")
 
 
-def _make_batched(samples: Sequence[Trial], models: Sequence[ModelUnderTest], config: Config, record: _Record) -> None:
+def _make_batched(samples: Sequence[Trial], models: Iterable[ModelUnderTest], config: Config, record: _Record) -> None:
     """`config.jobs` models at a time, no more: several sequences' KV caches are large."""
     with ThreadPoolExecutor(max_workers=config.jobs) as threads:
         jobs = [
