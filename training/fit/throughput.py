@@ -145,21 +145,32 @@ def measure_cell(name: str, base: str, scratch: Path) -> dict[str, Any]:
         callback=steps,
     )
     trainer.train()
-    timed = steps.seconds[WARM_UP_STEPS : WARM_UP_STEPS + TIMED_STEPS]
-    tokens = cell.examples * cell.length
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return {
         "device": choice.device_name,
         "precision": choice.precision,
         "attention": _attention(model),
         "load_s": round(loaded_s, 1),
+        **_timings(cell, steps.seconds),
+        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 3) if gpu else None,
+        **_losses([entry["loss"] for entry in trainer.state.log_history if "loss" in entry]),
+        "kernels": steps.kernels,
+    }
+
+
+def _timings(cell: Cell, seconds: Sequence[float]) -> dict[str, Any]:
+    timed = seconds[WARM_UP_STEPS : WARM_UP_STEPS + TIMED_STEPS]
+    tokens = cell.examples * cell.length
+    return {
         "tokens_per_step": tokens,
         "step_s": [round(seconds, 4) for seconds in timed],
         "tokens_per_s": round(tokens / statistics.median(timed), 1),
-        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 3) if gpu else None,
+    }
+
+
+def _losses(losses: Sequence[float]) -> dict[str, Any]:
+    return {
         "losses": [round(loss, 4) for loss in losses],
         "steps_until_loss_moves": next((step for step, loss in enumerate(losses) if loss < _MOVED * losses[0]), None),
-        "kernels": steps.kernels,
     }
 
 

@@ -90,9 +90,10 @@ def _fit(
     from transformers.trainer_utils import get_last_checkpoint
 
     last = get_last_checkpoint(run.checkpoints) if resume and run.checkpoints.is_dir() else None
+    done_before = int(last.rpartition("-")[2]) if last else 0
     if is_first():
-        keep_metrics_until(run.metrics, int(last.rpartition("-")[2]) if last else 0)
-        keep_metrics_until(run.samples, int(last.rpartition("-")[2]) if last else 0)
+        keep_metrics_until(run.metrics, done_before)
+        keep_metrics_until(run.samples, done_before)
     set_seed(config.training.seed)  # the adapter's first weights are drawn while loading
     tokenizer = AutoTokenizer.from_pretrained(prepared.tokenizer)
     monitor = Monitor(run, config, tokenizer, stop_after=stop_after)
@@ -122,7 +123,7 @@ def _fit(
         raise TrainingError("the base's own weights changed during training; only the adapter may")
     summary = {
         "steps": trainer.state.global_step,
-        "steps_here": trainer.state.global_step - (int(last.rpartition("-")[2]) if last else 0),
+        "steps_here": trainer.state.global_step - done_before,
         "train_loss": result.training_loss,
         "eval_loss": None if monitor.stopped else monitor.eval_loss,
         "seconds": round(seconds, 1),
@@ -131,11 +132,15 @@ def _fit(
         "peak_memory_gib": _peak_gib(),
     }
     if trainer.is_world_process_zero() and not monitor.stopped:
-        trainer.model.save_pretrained(run.adapter)
-        if monitor.sampled_step != trainer.state.global_step:
-            monitor.write_samples(trainer.model, trainer.state.global_step)
-        plot_loss(read_metrics(run.metrics), run.loss_plot, run.name)
+        _save(run, trainer, monitor)
     return summary, monitor.stopped
+
+
+def _save(run: RunDirectory, trainer: Any, monitor: Monitor) -> None:
+    trainer.model.save_pretrained(run.adapter)
+    if monitor.sampled_step != trainer.state.global_step:
+        monitor.write_samples(trainer.model, trainer.state.global_step)
+    plot_loss(read_metrics(run.metrics), run.loss_plot, run.name)
 
 
 def frozen_sums(model: Any) -> dict[str, float]:

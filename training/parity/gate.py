@@ -6,6 +6,7 @@ without its parity.json.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,27 +74,19 @@ def verify(run: RunDirectory, *, replies: int = 12) -> list[Check]:
     for name in sorted(models, key=lambda name: ".f16." not in name):  # F16 first: the others are compared with it
         say(f"checking {name}")
         checks += _check_metadata(run.export / name, expected)
-        texts = expected.texts
-        engine = _open(run.export / name, texts)
-        try:
+        with closing(_open(run.export / name, expected.texts)) as engine:
             checks += _check_tokens(name, engine, expected.tokenizer)
-            if engine.info.vocabulary_size != expected.distributions[0].shape[1]:
-                size = f"{expected.distributions[0].shape[1]} tokens"
-                checks.append(parity.equals("vocabulary", name, f"{engine.info.vocabulary_size} tokens", size))
+            size, wanted = engine.info.vocabulary_size, expected.distributions[0].shape[1]
+            if size != wanted:
+                checks.append(parity.equals("vocabulary", name, f"{size} tokens", f"{wanted} tokens"))
                 continue
-            found = parity.divergence(
-                (one, engine.distributions(ids))
-                for one, ids in zip(expected.distributions, texts.compared, strict=True)
-            )
-            perplexity = _perplexity(engine, texts)
+            perplexity = _perplexity(engine, expected.texts)
             is_f16 = name == run.gguf("f16").name
             f16_perplexity = perplexity if is_f16 else f16_perplexity
-            checks += _check_divergence(name, found, config, is_f16=is_f16)
+            checks += _check_divergence(name, engine, expected, config, is_f16=is_f16)
             checks += _check_perplexity(name, perplexity, f16_perplexity, config, is_f16=is_f16)
-            if texts.prompts:
-                checks += _check_replies(name, engine, texts.prompts, expected.replies, expected.tokenizer)
-        finally:
-            engine.close()
+            if expected.texts.prompts:
+                checks += _check_replies(name, engine, expected)
     _write(run, config, record.base_sha256, files, checks)
     return checks
 
@@ -188,8 +181,12 @@ def _leading(ids: Sequence[int], token: int | None) -> int:
     return count
 
 
-def _check_divergence(name: str, found: parity.Divergence, config: Config, *, is_f16: bool) -> list[Check]:
+def _check_divergence(name: str, engine: Engine, expected: Expected, config: Config, *, is_f16: bool) -> list[Check]:
     limits = config.export
+    found = parity.divergence(
+        (one, engine.distributions(ids))
+        for one, ids in zip(expected.distributions, expected.texts.compared, strict=True)
+    )
     checks = [
         parity.at_most("mean KL, nats", name, found.mean_kl, limits.max_f16_kl if is_f16 else limits.max_quantized_kl),
         parity.reported("largest KL, nats", name, found.max_kl),
@@ -218,13 +215,12 @@ def _check_perplexity(name: str, value: float, f16: float, config: Config, *, is
     return [*checks, parity.at_most("perplexity increase over F16", name, value / f16 - 1, limit)]
 
 
-def _check_replies(
-    name: str, engine: Engine, prompts: Sequence[list[int]], expected: Sequence[list[int]], tokenizer: Any
-) -> list[Check]:
+def _check_replies(name: str, engine: Engine, expected: Expected) -> list[Check]:
     """Stops and loops as often as the reference, within a tolerance: greedy texts part after a near tie."""
-    texts, stopped = _replies(engine, prompts)
-    reference_stops = sum(len(ids) < REPLY_TOKENS for ids in expected) / len(expected)
-    reference_loops = sum(loops(tokenizer.decode(ids)) for ids in expected) / len(expected)
+    texts, stopped = _replies(engine, expected.texts.prompts)
+    reference = expected.replies
+    reference_stops = sum(len(ids) < REPLY_TOKENS for ids in reference) / len(reference)
+    reference_loops = sum(loops(expected.tokenizer.decode(ids)) for ids in reference) / len(reference)
     rate = sum(stopped) / len(stopped)
     looping = sum(map(loops, texts)) / len(texts)
     return [
