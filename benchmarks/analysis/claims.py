@@ -1,4 +1,4 @@
-"""The course report's claims, and what the runs on disk say to each: no figure is written here. No Streamlit."""
+"""The course report's claims, and what the runs on disk say to each: no figure is written here."""
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence

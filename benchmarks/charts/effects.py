@@ -1,4 +1,4 @@
-"""Charts of what made a model what it is: size and rank (2×2), and the steps from its base. Altair, no Streamlit."""
+"""Charts of what made a model what it is: size and rank (2×2), and the steps from its base."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Speed against quality, for the app and the reports: Altair, no Streamlit. Rows are aggregated before drawing."""
+"""Speed against quality, for the app and the reports: rows are aggregated before drawing."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal

@@ -1,4 +1,4 @@
-"""Charts of speed by itself: decoding after a context, and a model against itself. Altair, no Streamlit."""
+"""Charts of speed by itself: decoding after a context, and a model against itself."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING

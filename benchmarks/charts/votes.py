@@ -1,4 +1,4 @@
-"""The arena's standing as a chart: Altair, no Streamlit."""
+"""The arena's standing as a chart."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING

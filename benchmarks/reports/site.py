@@ -1,4 +1,4 @@
-"""The Results pages as files that any web host can serve. No Streamlit in this module."""
+"""The Results pages as files that any web host can serve."""
 
 import itertools
 import json

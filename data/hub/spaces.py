@@ -1,4 +1,4 @@
-"""Spaces of the Hugging Face Hub, as both `app.deploy` and `app.static` publish them. No Streamlit in this module."""
+"""Spaces of the Hugging Face Hub, as both `app.deploy` and `app.static` publish them."""
 
 import sys
 from collections.abc import Mapping
