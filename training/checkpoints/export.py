@@ -4,9 +4,9 @@ import errno
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.child import quantize_in_child
 from data.files import require_space, sha256_of
 from data.gguf.lora import merge_adapter, write_adapter
+from data.gguf.quantize import quantize_in_child
 from data.manifest import Manifest, write_manifest
 from data.progress import Counter, never_cancelled
 from training.checkpoints.adapter import gguf_adapter
