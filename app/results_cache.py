@@ -7,26 +7,20 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app import runtime
-from benchmarks.analysis.changes import compare_runs
-from benchmarks.analysis.claims import claims
+from benchmarks.analysis.changes import Changes, compare_runs
+from benchmarks.analysis.claims import Claim, claims
 from benchmarks.analysis.filters import Filters, narrowed
 from benchmarks.analysis.points import joined_points
-from benchmarks.analysis.verdict import verdict
-from benchmarks.analysis.waterfall import waterfall
+from benchmarks.analysis.verdict import Verdict, verdict
+from benchmarks.analysis.waterfall import WaterfallStep, waterfall
 from benchmarks.runs.on_disk import Found, fingerprint, load_runs
 from benchmarks.runs.read import Run, RunError
-from benchmarks.statistics.factorial import factorial
+from benchmarks.statistics.factorial import Factorial, factorial
 from data.models.entries import RegistryError
 from data.paths import results_directories
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from benchmarks.analysis.changes import Changes
-    from benchmarks.analysis.claims import Claim
-    from benchmarks.analysis.verdict import Verdict
-    from benchmarks.analysis.waterfall import WaterfallStep
-    from benchmarks.statistics.factorial import Factorial
 
 State = tuple[Any, ...]
 
@@ -49,7 +43,7 @@ def points_of(state: State, choice: Filters, axis: str, _runs: Sequence[Run]) ->
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def verdict_of(state: State, a: str, b: str, suite: str | None, _runs: Sequence[Run]) -> "Verdict | str":
+def verdict_of(state: State, a: str, b: str, suite: str | None, _runs: Sequence[Run]) -> Verdict | str:
     """The verdict, or in one line why there is none."""
     try:
         return verdict(_runs, a, b, suite=suite)
@@ -58,7 +52,7 @@ def verdict_of(state: State, a: str, b: str, suite: str | None, _runs: Sequence[
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def factorial_of(state: State, suite: str | None, _runs: Sequence[Run]) -> "tuple[Run, Factorial] | None":
+def factorial_of(state: State, suite: str | None, _runs: Sequence[Run]) -> tuple[Run, Factorial] | None:
     """The run with a 2×2 that graded most answers, and its effects."""
     for run in sorted(_runs, key=lambda run: -sum(row.grade is not None for row in run.rows)):
         try:
@@ -69,7 +63,7 @@ def factorial_of(state: State, suite: str | None, _runs: Sequence[Run]) -> "tupl
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def waterfall_of(state: State, model: str, suite: str | None, _runs: Sequence[Run]) -> "list[WaterfallStep] | str":
+def waterfall_of(state: State, model: str, suite: str | None, _runs: Sequence[Run]) -> list[WaterfallStep] | str:
     try:
         return waterfall(_runs, model, runtime.registry(), suite=suite)
     except (RunError, RegistryError) as error:
@@ -77,7 +71,7 @@ def waterfall_of(state: State, model: str, suite: str | None, _runs: Sequence[Ru
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def changes_of(state: State, a: str, b: str, _a: Run, _b: Run) -> "Changes | str":
+def changes_of(state: State, a: str, b: str, _a: Run, _b: Run) -> Changes | str:
     try:
         return compare_runs(_a, _b)
     except RunError as error:
@@ -85,5 +79,5 @@ def changes_of(state: State, a: str, b: str, _a: Run, _b: Run) -> "Changes | str
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def claims_of(state: State, _runs: Sequence[Run]) -> "list[Claim]":
+def claims_of(state: State, _runs: Sequence[Run]) -> list[Claim]:
     return claims(_runs)

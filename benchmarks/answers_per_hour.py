@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from data.command import parser_of, positive, run_command
+from data.command import parser_of, positive, run_command, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,12 +26,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from benchmarks.engine.machine import usable_threads
     from benchmarks.measure.answers_per_hour import different_prompts, measure, table
     from data.models.fetch import locate
     from data.suites.prompts import load_suite
 
     rounds = different_prompts(load_suite(options.suite), options.prompts, options.repetitions)
-    results = [measure(model, locate(model), rounds, options) for model in options.models]
+    results = [
+        measure(
+            model,
+            locate(model),
+            rounds,
+            sequences=options.sequences,
+            threads=options.threads or usable_threads(),
+            tool=options.against_llama_batched_bench,
+            report=say,
+        )
+        for model in options.models
+    ]
     print(table(results))
     if options.json:
         print(json.dumps({"models": [asdict(result) for result in results]}))

@@ -4,13 +4,12 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.engine import ENGINES
 from benchmarks.engine.chat_template import read_switches
 from benchmarks.engine.contract import TemplateSwitch
 from benchmarks.runs.read import AGAIN, CONDITIONS
 from data.errors import TradeoffError
 from data.records import build, read_toml
-
-ENGINES = ("llama_cpp", "scripted")
 
 
 class ConfigError(TradeoffError):

@@ -23,9 +23,7 @@ from data.command import parser_of, positive, run_command, say
 from data.errors import TradeoffError
 
 if TYPE_CHECKING:
-    from benchmarks.config import Config
     from benchmarks.runs.read import Run
-    from data.suites.prompts import Suite
 
 DEFAULT_OUT = Path("results")
 _OVERRIDES = ("limit", "jobs", "threads")
@@ -59,6 +57,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run(options: argparse.Namespace) -> "Run":
     from benchmarks.config import load_config
     from benchmarks.graders import check_suite
+    from benchmarks.measure.execute import execute
+    from benchmarks.measure.manifest import run_to_go_on_with
     from benchmarks.measure.models import find_models
     from benchmarks.runs.read import read_run
     from data.suites.prompts import load_suite
@@ -69,37 +69,10 @@ def _run(options: argparse.Namespace) -> "Run":
     suites = [load_suite(name) for name in config.suites]
     for suite in suites:
         check_suite(suite)
-    earlier = _run_to_go_on_with(options.out, config, suites) if options.resume else None
+    earlier = run_to_go_on_with(options.out, config, suites, say) if options.resume else None
     models = find_models(config, say)
-    from benchmarks.measure.execute import execute
-
     directory = execute(config, suites, models, out=options.out, earlier=earlier, progress_to=sys.stderr)
     return read_run(directory)
-
-
-def _run_to_go_on_with(out: Path, config: "Config", suites: Sequence["Suite"]) -> Path:
-    """The newest unfinished run of the configuration, or else the newest that has grown since or lacks answers."""
-    from benchmarks.measure.manifest import has_grown
-    from benchmarks.runs.read import RunError, find_runs, read_manifest, read_run
-
-    lacking = None
-    for directory in reversed(find_runs([out])):
-        try:
-            manifest = read_manifest(directory)
-            if manifest.get("config", {}).get("name") != config.name:
-                continue
-            if manifest.get("finished_at") is None:
-                return directory
-            if lacking is None and (
-                has_grown(manifest, config, suites) or any(row.error for row in read_run(directory).rows)
-            ):
-                lacking = directory
-        except RunError as error:  # somebody else's broken run is no reason not to resume this one
-            say(f"passed over: {error}")
-    if lacking:
-        say(f"{lacking}: lacks samples, and goes on")
-        return lacking
-    raise RunError(f"no run of {config.name!r} under {out} lacks samples; start one without --resume")
 
 
 def _report(run: "Run", *, as_json: bool) -> int:

@@ -2,13 +2,10 @@
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from data.errors import ModelError
-from data.paths import python_path
 from data.progress import FetchCancelled, IsCancelled
 
 POLL_S = 0.1
@@ -66,50 +63,6 @@ def last_error(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     marked = [line for line in lines if "error" in line.lower() or "failed" in line.lower()]
     return (marked or lines or ["it said nothing"])[-1]
-
-
-def quantize_in_child(
-    source: Path,
-    target: Path,
-    quantization: str,
-    *,
-    on_share: Callable[[float], None] = lambda share: None,
-    cancelled: IsCancelled,
-) -> None:
-    """Quantize in a process of its own, so that a crash of llama.cpp ends only that.
-
-    Args:
-        on_share: Called with the share of the tensors that are done, 0 to 1.
-
-    Raises:
-        ModelError: The process failed or crashed.
-        FetchCancelled: `cancelled()` became true.
-    """
-    try:
-        code, log = run_child(
-            [sys.executable, "-m", "data.gguf.quantize", str(source), str(target), quantization],
-            directory=target.parent,
-            environment={"PYTHONPATH": python_path()},
-            tick=lambda log: on_share(quantized_share(log)),
-            cancelled=cancelled,
-        )
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
-    if code != 0:
-        target.unlink(missing_ok=True)
-        cause = f"the quantizer was ended by signal {-code}" if code < 0 else last_error(log)
-        raise ModelError(f"could not quantize {source.name} to {quantization}: {cause.removeprefix('error: ')}")
-
-
-def quantized_share(log: str) -> float:
-    """Share of the tensors done, from llama.cpp's lines such as `[  12/ 272] blk.1.attn_k.weight`."""
-    for line in reversed(log.splitlines()):
-        if line.startswith("[") and "]" in line:
-            done, _, total = line[1 : line.index("]")].partition("/")
-            if done.strip().isdigit() and total.strip().isdigit() and int(total):
-                return min(1.0, int(done) / int(total))
-    return 0.0
 
 
 def _tail(descriptor: int) -> str:

@@ -117,9 +117,9 @@ class TimeLeft:
 class Counter:
     """Progress of one stage that can be counted, such as "tokenizing: 1,200/5,000  about 3 min left"."""
 
-    def __init__(self, stage: str, total: int, *, stream: TextIO | None = None) -> None:
+    def __init__(self, stage: str, total: int) -> None:
         self.stage, self.total = stage, total
-        self._line = StatusLine(stream=stream or sys.stderr, terminal_pause_s=0.5, shown_s=time.monotonic())
+        self._line = StatusLine(stream=sys.stderr, terminal_pause_s=0.5, shown_s=time.monotonic())
         self._left = TimeLeft(total=total)
         self._ended = False
 

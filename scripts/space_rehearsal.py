@@ -183,8 +183,8 @@ def start_and_ask(last: Stage, port: int, took: dict[str, float]) -> None:
         server.wait()
 
 
-def wait_until_healthy(url: str, server: subprocess.Popen[bytes], limit_s: float = 300) -> None:
-    deadline = time.monotonic() + limit_s
+def wait_until_healthy(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and server.poll() is None:
         try:
             with urlopen(url, timeout=2) as answer:

@@ -85,7 +85,7 @@ class RunRecord:
 
     Attributes:
         config: The resolved configuration.
-        status: "running", "finished" or "failed".
+        status: "running", "stopped", "finished" or "failed".
         backend: "unsloth" or "trl"; `backend_reason` says why.
         data_sha256: Of train.parquet and validation.parquet.
         data_path: Directory of the prepared examples.
@@ -150,6 +150,21 @@ def read_record(run: RunDirectory) -> RunRecord:
         return build(RunRecord, content, TrainingError)
     except TrainingError as error:
         raise TrainingError(f"{run.record}: {error}") from None
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics file, with `loss` those of training, with `eval_loss` of validation; no torn one."""
+    if not path.is_file():
+        return []
+    lines: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            lines.append(value)
+    return lines
 
 
 def fingerprint(*parts: Any) -> str:

@@ -1,6 +1,7 @@
 """Benchmark: the operator starts a small run, and watches its points appear."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -40,9 +41,9 @@ def start() -> None:
         state.bench_problem = str(error)
 
 
-def act(name: str, verb: str) -> None:
+def act(name: str, change: Callable[[str], None]) -> None:
     try:
-        getattr(jobs, verb)(name)
+        change(name)
     except TradeoffError as error:
         state.bench_problem = str(error)
 
@@ -72,7 +73,7 @@ def show_ended(job: Job) -> None:
         if not job.finished:
             if job.last_words:
                 st.text(job.last_words)
-            show_button(job, "Resume", ":material/resume:")
+            show_button(job, "Resume", ":material/resume:", jobs.resume)
         if job.directory:
             draw(job, chart_of(job))
 
@@ -80,7 +81,7 @@ def show_ended(job: Job) -> None:
 def show_running(job: Job) -> None:
     with st.container(border=True):
         show_progress(job)
-        show_button(job, "Cancel", ":material/stop_circle:")
+        show_button(job, "Cancel", ":material/stop_circle:", jobs.cancel)
         if job.directory:
             show_points(job)
 
@@ -111,8 +112,8 @@ def headline(job: Job, words: str) -> str:
     return f"**{job.name}** · {words} · {job.done} of {job.total if job.total is not None else '?'} samples"
 
 
-def show_button(job: Job, verb: str, icon: str) -> None:
-    st.button(verb, key=f"{verb.lower()}_{job.name}", icon=icon, on_click=act, args=(job.name, verb.lower()))
+def show_button(job: Job, verb: str, icon: str, change: Callable[[str], None]) -> None:
+    st.button(verb, key=f"{verb.lower()}_{job.name}", icon=icon, on_click=act, args=(job.name, change))
 
 
 def time_left(job: Job) -> str:

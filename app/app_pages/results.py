@@ -20,7 +20,7 @@ def show_one_run(runs: tuple[Run, ...]) -> None:
     chosen = st.selectbox("Run", list(by_key), format_func=lambda it: run_name(by_key[it]), key="one_run")
     run = by_key[str(chosen)]
     if models := list(run.by_model):
-        labels = {model: str(run.models.get(model, {}).get("label", model)) for model in models}
+        labels = {model: run.label(model) for model in models}
         model = st.segmented_control(
             "Model", models, default=models[0], format_func=labels.__getitem__, required=True, key=f"model_of_{run.id}"
         )

@@ -1,4 +1,4 @@
-"""A blind battle: which two models, on which sides, and how their finished replies are played. No Streamlit here.
+"""A blind battle: which two models, on which sides, and how their finished replies are played.
 
 On a CPU the pace of a reply gives the model away. So both are written to their ends unseen, and then shown at one pace.
 """

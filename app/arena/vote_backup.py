@@ -1,4 +1,4 @@
-"""Votes kept on the Hub too: a Space forgets its disk at every restart. No Streamlit in this module.
+"""Votes kept on the Hub too: a Space forgets its disk at every restart.
 
 `TRADEOFF_VOTES_REPO` names a dataset repository, `HF_TOKEN` may write to it. The file there is `votes.jsonl`,
 one vote a line: read back at the start, replaced soon after each vote.

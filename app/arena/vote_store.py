@@ -1,4 +1,4 @@
-"""Votes in one SQLite file. No Streamlit in this module.
+"""Votes in one SQLite file.
 
 WAL mode: readers and one writer at a time do not disturb each other, and a killed process loses no vote that was
 confirmed. What was asked is kept only where it is a suite's prompt, never a visitor's own words.

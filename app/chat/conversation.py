@@ -1,4 +1,4 @@
-"""A side-by-side conversation: its turns, and what each model is told of it. No Streamlit in this module."""
+"""A side-by-side conversation: its turns, and what each model is told of it."""
 
 import uuid
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What differs between two replies, word by word. No Streamlit in this module."""
+"""What differs between two replies, word by word."""
 
 import functools
 import html

@@ -1,4 +1,4 @@
-"""A comparison as Markdown, JSON and CSV, and as what a shared link stores. No Streamlit in this module."""
+"""A comparison as Markdown, JSON and CSV, and as what a shared link stores."""
 
 import csv
 import dataclasses

@@ -1,7 +1,7 @@
 """Comparisons in progress: who waits, who writes, and what has been written so far.
 
 Streamlit reruns a page's script at every click, so nothing that takes time may live there. One `GenerationService`
-serves the whole process; pages hold the id of a comparison and read snapshots of it. No Streamlit in this module.
+serves the whole process; pages hold the id of a comparison and read snapshots of it.
 """
 
 import contextlib

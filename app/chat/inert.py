@@ -1,4 +1,4 @@
-"""Text from people and files, made harmless where it would be taken for something else. No Streamlit in this module."""
+"""Text from people and files, made harmless where it would be taken for something else."""
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _MARKUP = frozenset("\\`*_{}[]<>#|~$!&:^@")

@@ -1,4 +1,4 @@
-"""One comparison in progress: a request and a state per lane, and what the engines' events make of it. No Streamlit."""
+"""One comparison in progress: a request and a state per lane, and what the engines' events make of it."""
 
 import threading
 import uuid

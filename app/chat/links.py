@@ -1,4 +1,4 @@
-"""What a link to the Compare page asks for: `?models=a,b&prompt=…&temperature=0`. No Streamlit in this module.
+"""What a link to the Compare page asks for: `?models=a,b&prompt=…&temperature=0`.
 
 A link may be old, cut off or made up: whatever in it makes no sense is named once, and the page opens without it.
 """

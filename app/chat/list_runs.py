@@ -1,7 +1,4 @@
-"""A list of prompts, pasted or from a CSV file, over several models, one comparison after the other, in the background.
-
-No Streamlit in this module.
-"""
+"""A list of prompts, pasted or from a CSV file, over several models, one after the other, in the background."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The worker process that infers, and which models are in its memory. No Streamlit in this module."""
+"""The worker process that infers, and which models are in its memory."""
 
 import threading
 import time

@@ -1,7 +1,7 @@
 """What lives once for all visitors: made at its first use, kept as long as the process, whatever a browser sends.
 
 Streamlit's own cache will not do for that: any browser may ask for it to be emptied, and then models would be loaded a
-second time beside the first. No Streamlit in this module.
+second time beside the first.
 """
 
 import functools

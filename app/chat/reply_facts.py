@@ -1,4 +1,4 @@
-"""What is said below a reply: one line while it is written, and all figures on request. No Streamlit in this module."""
+"""What is said below a reply: one line while it is written, and all figures on request."""
 
 from app.chat.lanes import Lane
 

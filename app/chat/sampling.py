@@ -1,7 +1,4 @@
-"""The sampling that people can set: one table for the page's controls, their defaults, and what a link may ask for.
-
-No Streamlit in this module.
-"""
+"""The sampling that people can set: one table for the page's controls, their defaults, and what a link may ask for."""
 
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass

@@ -1,7 +1,6 @@
 """Comparisons that somebody has shared: one JSON file each, shown as stored and never generated again.
 
-No Streamlit in this module. Whoever has the link can read; whoever has the key, which only its author is given, can
-delete.
+Whoever has the link can read; whoever has the key, which only its author is given, can delete.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The prompts of the suites as a library, and their graders for replies. No Streamlit in this module."""
+"""The prompts of the suites as a library, and their graders for replies."""
 
 import functools
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Who looks at the pages: operator or visitor, which tabs are open, which conversations they hold. No Streamlit here.
+"""Who looks at the pages: operator or visitor, which tabs are open, which conversations they hold.
 
 The operator may add and remove models, read paths of the machine and start benchmarks. `TRADEOFF_OPERATOR_TOKEN` sets
 a token that makes an operator of whoever gives it. Without one, the person at a server that listens on this machine

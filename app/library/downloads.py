@@ -1,4 +1,4 @@
-"""Models being fetched for the Models page, in the background. No Streamlit in this module."""
+"""Models being fetched for the Models page, in the background."""
 
 import threading
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What the Models page says of each entry: where it is, what it needs, what is known of its making. No Streamlit."""
+"""What the Models page says of each entry: where it is, what it needs, what is known of its making."""
 
 import functools
 import json

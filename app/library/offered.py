@@ -1,4 +1,4 @@
-"""The published fine-tunes of a namespace join the registry while the app runs. No Streamlit in this module."""
+"""The published fine-tunes of a namespace join the registry while the app runs."""
 
 import threading
 from collections.abc import Mapping, MutableMapping

@@ -1,4 +1,4 @@
-"""The verdict on the pair that a first visitor sees, worked out while the app starts. No Streamlit in this module."""
+"""The verdict on the pair that a first visitor sees, worked out while the app starts."""
 
 import contextlib
 import threading

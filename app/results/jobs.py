@@ -1,4 +1,4 @@
-"""Benchmark runs begun from the page: processes of their own, which outlive the server. No Streamlit in this module.
+"""Benchmark runs begun from the page: processes of their own, which outlive the server.
 
 Everything is on disk: `NAME.toml`, the configuration; `NAME.json`, which process; `NAME.log`, what it said; and the
 run's own directory, where `benchmarks.run` appends its samples. So a restarted server finds its runs again.

@@ -1,4 +1,4 @@
-"""What the browser shows until the app's scripts have loaded: the verdict, as plain HTML. No Streamlit in this module.
+"""What the browser shows until the app's scripts have loaded: the verdict, as plain HTML.
 
 Streamlit's page is empty until its scripts have been read, which takes seconds on a slow machine. This ASGI middleware
 writes a first view into that page; the app replaces it when it is ready.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.hub.account import HubError, explained, sign_in
-from data.hub.address import host
+from data.hub.account import explained, sign_in
+from data.hub.address import HubError, host
 from data.hub.spaces import open_space, send_folder
 
 if TYPE_CHECKING:
@@ -70,26 +70,19 @@ def _set_up(api: "HfApi", wish: Wish) -> None:
         api.request_space_hardware(wish.repo, wish.hardware)  # type: ignore[arg-type]
 
 
-def wait_until_running(
-    repo: str,
-    commit: str,
-    *,
-    say: Callable[[str], None],
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> None:
+def wait_until_running(repo: str, commit: str, *, say: Callable[[str], None]) -> None:
     """Follow the build of a commit, and say each stage once.
 
     Raises:
         HubError: It failed, or takes longer than an hour.
     """
-    api, started, shown = sign_in(repo), clock(), ""
-    while clock() - started < LIMIT_S:
+    api, started, shown = sign_in(repo), time.monotonic(), ""
+    while time.monotonic() - started < LIMIT_S:
         with explained(repo):
             runtime = api.get_space_runtime(repo)
         current = str(getattr(runtime.stage, "value", runtime.stage))
         if current != shown:
-            say(f"{clock() - started:5.0f} s  {current.lower().replace('_', ' ')}")
+            say(f"{time.monotonic() - started:5.0f} s  {current.lower().replace('_', ' ')}")
             shown = current
         is_old = runtime.raw.get("sha") not in (None, commit)
         if current == "RUNNING" and not is_old:
@@ -98,7 +91,7 @@ def wait_until_running(
             reason = " ".join(str(runtime.raw.get("errorMessage") or "").split())[:300]
             log = f"{host()}/spaces/{repo}?logs=build"
             raise HubError(f"{repo} ended as {current}{': ' + reason if reason else ''}; its log: {log}")
-        sleep(POLL_S)
+        time.sleep(POLL_S)
     raise HubError(f"{repo} is still {shown} after an hour; follow it at {host()}/spaces/{repo}")
 
 

@@ -1,4 +1,4 @@
-"""What a Space is made of: exactly these files, copied into a folder of their own. No Streamlit in this module."""
+"""What a Space is made of: exactly these files, copied into a folder of their own."""
 
 import shutil
 from dataclasses import dataclass

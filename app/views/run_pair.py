@@ -38,7 +38,7 @@ def show_run_pair(state: State, runs: tuple[Run, ...]) -> None:
 
 
 def _row(change: "Change") -> dict[str, object]:
-    share = change.metric.endswith("share correct")
+    share = change.of_share
     verdict = (
         "noise" if not change.significant else "better" if (change.change > 0) == change.better_when_more else "worse"
     )

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.views.say import say_quietly
-from benchmarks.runs.on_disk import samples_table, without_paths
+from benchmarks.runs.on_disk import RESULTS, samples_table, without_paths
 from benchmarks.runs.read import Run
-
-RESULTS = ("wrong", "right", "partly", "not graded", "error")
 
 
 def show_method(runs: Sequence[Run], key: str) -> None:

@@ -5,7 +5,7 @@ CPU alone. What had to be left out is said.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from data.tables import markdown
 
 _SETTINGS = ("threads", "temperature", "context_tokens", "batch_sequences", "max_tokens", "seed")
 _FEWEST = 4
+_SHARE = "share correct"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,6 @@ class Change:
         low, high: 95% interval of the change: in points for a share, in relative terms for a speed.
         change: b less a in points for a share; b over a, less 1, for a speed.
         p_value: McNemar for shares, Mann-Whitney for speeds; `adjusted` by Holm over all rows.
-        worse: B is significantly worse.
     """
 
     model: str
@@ -68,7 +68,13 @@ class Change:
     significant: bool
 
     @property
+    def of_share(self) -> bool:
+        """Whether the figure is a share correct, not a speed."""
+        return self.metric.endswith(_SHARE)
+
+    @property
     def worse(self) -> bool:
+        """B is significantly worse."""
         return self.significant and (self.change < 0) == self.better_when_more
 
 
@@ -109,7 +115,7 @@ def compare_runs(a: Run, b: Run, *, suite: str | None = None) -> Changes:
         raise RunError(f"{a.id} and {b.id} have nothing to compare: {'; '.join(notes) or 'no condition in common'}")
     adjusted = holm([each.p_value for each in found])
     floor = max((noise for run in (a, b) if (noise := noise_floor(run)) is not None), default=None)
-    if floor is None and any(not each.metric.endswith("share correct") for each in found):
+    if floor is None and not all(each.of_share for each in found):
         notes.append("no speed is called different: without ID@again in a run, its noise floor is not known")
     rows = tuple(_judged(each, p_value, floor) for each, p_value in zip(found, adjusted, strict=True))
     return Changes(run_a=a.id, run_b=b.id, rows=rows, notes=tuple(notes))
@@ -181,7 +187,7 @@ def _quality(a: Run, b: Run, mine: str, theirs: str, suites: Sequence[str]) -> I
             yield Change(
                 model=_name(mine, theirs),
                 condition=condition,
-                metric=f"{suite}, share correct",
+                metric=f"{suite}, {_SHARE}",
                 a=pair.share_b,
                 b=pair.share_a,
                 change=pair.difference,
@@ -259,18 +265,13 @@ def _relative_interval(
 
 def _judged(change: Change, adjusted: float, floor: float | None) -> Change:
     """With the adjusted p; a speed must also differ by more than a model does from itself, which must be known."""
-    from dataclasses import replace
-
-    share = change.metric.endswith("share correct")
     off = change.low is not None and change.high is not None and not change.low <= 0 <= change.high
-    beyond = share or (floor is not None and abs(change.change) > floor)
+    beyond = change.of_share or (floor is not None and abs(change.change) > floor)
     return replace(change, adjusted=adjusted, significant=adjusted < ALPHA and off and beyond)
 
 
 def _cells(row: Change) -> list[str]:
-    share = row.metric.endswith("share correct")
-    form = ".1%" if share else ".4g"
-    unit = " points" if share else "%"
+    form, unit = (".1%", " points") if row.of_share else (".4g", "%")
     ends = f" [{100 * row.low:+.1f}, {100 * row.high:+.1f}]" if row.low is not None and row.high is not None else ""
     change = f"{100 * row.change:+.1f}{unit}{ends}" if row.significant else f"~ ({100 * row.change:+.1f}{unit}{ends})"
     return [

@@ -1,4 +1,4 @@
-"""The course report's claims, and what the runs on disk say to each: no figure is written here. No Streamlit."""
+"""The course report's claims, and what the runs on disk say to each: no figure is written here."""
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks.analysis.speed_ratio import speed_ratio
 from benchmarks.runs.read import Row, Run, RunError
-from benchmarks.statistics.factorial import cells_of
+from benchmarks.statistics.factorial import cells_of, parameters_of
 from benchmarks.statistics.pairs import PairComparison, compare_pair
 
 Square = Mapping[tuple[str, int], str]
@@ -53,7 +53,7 @@ def _square(runs: Sequence[Run]) -> tuple[Square, Run | None]:
 
 def _corners(square: Square) -> tuple[str, str, list[int]]:
     """Small and large size, by parameters as they are named; and the ranks, low first."""
-    sizes = sorted({size for size, _ in square}, key=_parameters)
+    sizes = sorted({size for size, _ in square}, key=parameters_of)
     return sizes[0], sizes[-1], sorted({rank for _, rank in square})
 
 
@@ -92,8 +92,8 @@ def _speed(run: Run, square: Square, runs: Sequence[Run]) -> str:
     if found is None:
         return "Not measured: no run has timed both on one machine."
     ratio = found.ratio
-    figures = f"{ratio.estimate:.2f}× as fast as {_label(run, b)} [{ratio.low:.2f}, {ratio.high:.2f}]"
-    return f"{_label(run, a)} decodes {figures}."
+    figures = f"{ratio.estimate:.2f}× as fast as {run.label(b)} [{ratio.low:.2f}, {ratio.high:.2f}]"
+    return f"{run.label(a)} decodes {figures}."
 
 
 def _tower(run: Run, square: Square, runs: Sequence[Run]) -> str:
@@ -107,7 +107,7 @@ def _tower(run: Run, square: Square, runs: Sequence[Run]) -> str:
     ]
     if not answers:
         return "Not measured: the run does not ask the report's second prompt."
-    right = [_label(run, row.model) for row in answers if _is_right(row)]
+    right = [run.label(row.model) for row in answers if _is_right(row)]
     return f"Not decided by one prompt; the graders call right: {', '.join(right) or 'none'}, of {len(answers)} models."
 
 
@@ -122,23 +122,11 @@ def _each(run: Run, pairs: Sequence[tuple[str, str]], *, kinds: Sequence[str] = 
 
 
 def _sentence(run: Run, found: PairComparison) -> str:
-    a, b = _label(run, found.a), _label(run, found.b)
+    a, b = run.label(found.a), run.label(found.b)
     figures = f"{100 * found.difference:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}], n={found.n}"
     word = "no difference is shown" if not found.separable else "better" if found.difference > 0 else "worse"
     return f"{a} against {b}: {word} ({figures})."
 
 
-def _label(run: Run, model: str) -> str:
-    return str(run.models.get(model, {}).get("label") or model)
-
-
 def _is_right(row: Row) -> bool:
     return row.grade is not None and row.grade >= 1
-
-
-def _parameters(size: str) -> float:
-    units = {"M": 1e6, "B": 1e9}
-    try:
-        return float(size[:-1]) * units.get(size[-1:], 1)
-    except ValueError:
-        return 0.0

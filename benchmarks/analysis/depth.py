@@ -39,7 +39,7 @@ def _point(run: Run, model: str, depth: int, rates: Iterable[tuple[float | None,
         return None
     return DepthPoint(
         model=model,
-        label=str(run.models.get(model, {}).get("label") or model),
+        label=run.label(model),
         depth=depth,
         decode_tok_per_s=decode,
         prefill_tok_per_s=median_of(prefills, f"{run.id} {model} {depth} prefill") if depth else None,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.analysis.summary import SINGLE_SEQUENCE, Summary, decode_rate, summarise
+from benchmarks.runs.on_disk import newest_first
 from benchmarks.runs.read import AGAIN, FIXED_SHAPE, Row, Run
 from benchmarks.statistics.clusters import cluster_of, clustered_ratio
 from benchmarks.statistics.stats import Interval
@@ -106,10 +107,6 @@ def gather(runs: Sequence[Run], *, machine: str | None = None) -> list[ModelFigu
 def per_condition(run: Run) -> list[ModelFigures]:
     """One record per model and condition of one run; second arms are there too."""
     return [_from_sources(summary.model, summary, summary, [summary]) for summary in summarise(run)]
-
-
-def newest_first(runs: Iterable[Run]) -> list[Run]:
-    return sorted(runs, key=lambda run: (str(run.manifest.get("created_at", "")), run.id), reverse=True)
 
 
 @dataclass(frozen=True, kw_only=True)

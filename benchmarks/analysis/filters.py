@@ -1,4 +1,4 @@
-"""Which part of the runs is looked at: prompts, models, and where speeds come from. No Streamlit in this module."""
+"""Which part of the runs is looked at: prompts, models, and where speeds come from."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace

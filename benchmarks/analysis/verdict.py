@@ -1,10 +1,11 @@
 """One sentence about two models, true to its intervals: who answers better, who is faster, and what it costs."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.analysis.figures import SPEED_CONDITION, Rates, newest_first, rates_of, seconds_per_correct
+from benchmarks.analysis.figures import SPEED_CONDITION, Rates, rates_of, seconds_per_correct
 from benchmarks.analysis.speed_ratio import SpeedRatio, speed_ratio
+from benchmarks.runs.on_disk import newest_first
 from benchmarks.runs.read import Row, Run, RunError
 from benchmarks.statistics.pairs import PairComparison, compare_pair, slice_of
 from benchmarks.statistics.stats import Interval
@@ -35,33 +36,24 @@ class Verdict:
     sentence: str
 
 
-def verdict(
-    runs: Run | Sequence[Run],
-    a: str,
-    b: str,
-    *,
-    suite: str | None = None,
-    kinds: Collection[str] | None = None,
-    condition: str | None = None,
-    speed_condition: str = SPEED_CONDITION,
-) -> Verdict:
+def verdict(runs: Run | Sequence[Run], a: str, b: str, *, suite: str | None = None) -> Verdict:
     """Judge two models. Quality comes from the run that graded most prompts for both, speed from one that timed them.
 
     Args:
-        suite, kinds, condition: As in `compare_pair`.
+        suite: As in `compare_pair`.
 
     Raises:
         RunError: No run has graded both, or the slice is empty.
     """
     ordered = newest_first([runs] if isinstance(runs, Run) else runs)
-    run, quality = _best_comparison(ordered, a, b, suite=suite, kinds=kinds, condition=condition)
+    run, quality = _best_comparison(ordered, a, b, suite)
     digests = [run.by_model[model][0].model_sha256 for model in (a, b)]
-    speed = speed_ratio(ordered, *digests, condition=speed_condition)
+    speed = speed_ratio(ordered, *digests)
     seconds = [
-        seconds_per_correct(rows, _rates(digest, ordered, speed, speed_condition))[1]
+        seconds_per_correct(rows, _rates(digest, ordered, speed))[1]
         for rows, digest in zip(_shared_rows(run, a, b, quality), digests, strict=True)
     ]
-    labels = [str(run.models.get(model, {}).get("label") or model) for model in (a, b)]
+    labels = [run.label(model) for model in (a, b)]
     return Verdict(
         a=a,
         b=b,
@@ -76,20 +68,12 @@ def verdict(
     )
 
 
-def _best_comparison(
-    runs: Sequence[Run],
-    a: str,
-    b: str,
-    *,
-    suite: str | None,
-    kinds: Collection[str] | None,
-    condition: str | None,
-) -> tuple[Run, PairComparison]:
+def _best_comparison(runs: Sequence[Run], a: str, b: str, suite: str | None) -> tuple[Run, PairComparison]:
     found: list[tuple[Run, PairComparison]] = []
     refusal: RunError | None = None
     for run in runs:
         try:
-            found.append((run, compare_pair(run, a, b, suite=suite, kinds=kinds, condition=condition)))
+            found.append((run, compare_pair(run, a, b, suite=suite)))
         except RunError as error:
             refusal = refusal or error
     if not found:
@@ -113,14 +97,14 @@ def _shared_rows(run: Run, a: str, b: str, quality: PairComparison) -> tuple[lis
     ]
 
 
-def _rates(sha256: str, runs: Sequence[Run], speed: SpeedRatio | None, condition: str) -> Rates | None:
+def _rates(sha256: str, runs: Sequence[Run], speed: SpeedRatio | None) -> Rates | None:
     """The file's rates in the runs that the speed ratio comes from."""
     timed = [
         row
         for run in runs
         if speed and run.id in speed.runs
         for row in run.rows
-        if row.model_sha256 == sha256 and row.condition == condition
+        if row.model_sha256 == sha256 and row.condition == SPEED_CONDITION
     ]
     return rates_of(timed)
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from benchmarks.analysis.figures import SPEED_CONDITION, gather, newest_first
+from benchmarks.analysis.figures import gather
 from benchmarks.analysis.speed_ratio import SpeedRatio, speed_ratio
+from benchmarks.runs.on_disk import newest_first
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.pairs import PairComparison, compare_pair
 from data.models.entries import DerivedSource, ModelEntry, Registry
@@ -65,13 +66,12 @@ def chain(model: str, registry: Registry, *, measured: Sequence[str] | None = No
 
 
 def waterfall(
-    runs: Run | Sequence[Run], model: str, registry: Registry, *, suite: str | None = None, condition: str | None = None
+    runs: Run | Sequence[Run], model: str, registry: Registry, *, suite: str | None = None
 ) -> list[WaterfallStep]:
     """What each step on the way to `model` changed.
 
     Args:
         suite: None pools all.
-        condition: Of the quality; None takes the one with most prompts graded for both sides of a step.
 
     Raises:
         RunError: Fewer than two models of the chain have been measured.
@@ -84,7 +84,7 @@ def waterfall(
         chained = ", ".join(link.model for link in chain(model, registry))
         raise RunError(f"no two of {chained} have been measured; add them to a benchmark's models")
     sizes = {figures.model: figures.file_size_bytes for figures in gather(ordered)}
-    changes = [_change(ordered, before.model, after.model, suite, condition) for before, after in pairwise(links)]
+    changes = [_change(ordered, before.model, after.model, suite) for before, after in pairwise(links)]
     return [_step(links, place, changes, sizes, ordered) for place in range(len(links))]
 
 
@@ -110,13 +110,11 @@ def _step(
     )
 
 
-def _change(
-    runs: Sequence[Run], before: str, after: str, suite: str | None, condition: str | None
-) -> PairComparison | None:
+def _change(runs: Sequence[Run], before: str, after: str, suite: str | None) -> PairComparison | None:
     found = []
     for run in runs:
         try:
-            found.append(compare_pair(run, after, before, suite=suite, condition=condition))
+            found.append(compare_pair(run, after, before, suite=suite))
         except RunError:
             continue
     return max(found, key=lambda each: each.n, default=None)
@@ -127,7 +125,7 @@ def _speed(runs: Sequence[Run], after: str, before: str) -> SpeedRatio | None:
         next((run.by_model[model][0].model_sha256 for run in runs if model in run.by_model), "")
         for model in (after, before)
     ]
-    return speed_ratio(runs, digests[0], digests[1], condition=SPEED_CONDITION)
+    return speed_ratio(runs, *digests)
 
 
 def _ancestry(entry: ModelEntry, registry: Registry) -> list[ModelEntry]:

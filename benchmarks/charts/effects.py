@@ -1,4 +1,4 @@
-"""Charts of what made a model what it is: size and rank (2×2), and the steps from its base. Altair, no Streamlit."""
+"""Charts of what made a model what it is: size and rank (2×2), and the steps from its base."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -51,8 +51,8 @@ def factorial_words(effects: Factorial) -> str:
     small, large = effects.sizes
     low, high = effects.ranks
     return (
-        f"{large} instead of {small}: {_points(effects.size)} points; rank {high} instead of {low}: "
-        f"{_points(effects.rank)}; interaction: {_points(effects.interaction)} (n={effects.n})."
+        f"{large} instead of {small}: {points_text(effects.size)} points; rank {high} instead of {low}: "
+        f"{points_text(effects.rank)}; interaction: {points_text(effects.interaction)} (n={effects.n})."
     )
 
 
@@ -92,7 +92,7 @@ def waterfall_words(steps: Sequence[WaterfallStep]) -> str:
     """The steps in words: what changed quality, and by how much."""
     parts = []
     for step in steps:
-        change = f"{_points(step.change.interval)} points" if step.change else "not measured"
+        change = f"{points_text(step.change.interval)} points" if step.change else "not measured"
         first = f"{step.share_correct:.1%} correct" if step.share_correct is not None else "not measured"
         parts.append(f"{step.link.label} ({step.link.step}): {first if step.link.step == 'base' else change}")
     return "From the base to the model: " + "; ".join(parts) + "."
@@ -107,7 +107,7 @@ def _row(number: int, step: WaterfallStep) -> dict[str, object]:
         "name": f"{number + 1}. {step.link.label}: {step.link.step}",
         "share": step.share_correct,
         "tone": tone,
-        "change_text": f"{_points(change.interval)}" if change else "",
+        "change_text": f"{points_text(change.interval)}" if change else "",
         "size_mb": step.file_size_bytes / 1e6 if step.file_size_bytes else None,
         "size_text": f"{size / 1e6:+.0f} MB" if size is not None else "",
         "speed": ratio.estimate if ratio else None,
@@ -130,5 +130,6 @@ def _panel(
     return alt.LayerChart(layer=list(marks))
 
 
-def _points(interval: Interval) -> str:
+def points_text(interval: Interval) -> str:
+    """In points of a share, with its ends."""
     return f"{100 * interval.estimate:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"

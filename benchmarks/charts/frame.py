@@ -1,5 +1,6 @@
 """What all charts share: colours, interval ends, and a frame with the chart in words."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,12 @@ if TYPE_CHECKING:
 
 def ends(name: str, interval: Interval | None) -> dict[str, float | None]:
     """Columns of an interval; what is not finite is None, for JSON has no word for it."""
-    import math
-
     values = (interval.estimate, interval.low, interval.high) if interval else (None, None, None)
     columns = (name, f"{name}_low", f"{name}_high")
     return {column: v if v is not None and math.isfinite(v) else None for column, v in zip(columns, values)}
 
 
-def model_colours(models: Sequence[str], palette: Mapping[str, str] | None) -> "alt.Color":
+def model_colours(models: Sequence[str], palette: Mapping[str, str] | None = None) -> "alt.Color":
     """One colour a model, without a legend: the marks have labels."""
     import altair as alt
 

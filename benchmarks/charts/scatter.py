@@ -1,17 +1,16 @@
-"""Speed against quality, for the app and the reports: Altair, no Streamlit. Rows are aggregated before drawing."""
+"""Speed against quality, for the app and the reports: rows are aggregated before drawing."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.analysis.points import AXES
-from benchmarks.charts.frame import FRONTIER_COLOUR, colour_of
+from benchmarks.charts.frame import FRONTIER_COLOUR, model_colours
 from benchmarks.statistics.frontier import frontier
 
 if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
-SPEED_TITLE = AXES["decode_tok_per_s"].title
 QUALITY_TITLE = "Graded quality (share correct)"
 
 _NEAR_X, _NEAR_Y = 0.12, 0.05  # points nearer than this share of the axes get their labels on different sides
@@ -43,13 +42,7 @@ def scatter(
         raise ValueError(f"unknown axis {axis!r}; known: {', '.join(AXES)}")
     along = AXES[axis]
     drawn = _drawn(points, axis)
-    colours = palette or colour_of(drawn["model"])
-    models = list(dict.fromkeys(drawn["model"]))
-    base = alt.Chart().encode(
-        color=alt.Color(
-            "model:N", scale=alt.Scale(domain=models, range=[colours[model] for model in models]), legend=None
-        )
-    )
+    base = alt.Chart().encode(color=model_colours(list(drawn["model"]), palette))
     across = alt.X(f"{axis}:Q", title=along.title, scale=alt.Scale(zero=False, nice=True, padding=40))
     quality = alt.Y(
         "accuracy:Q", title=QUALITY_TITLE, axis=alt.Axis(format="%"), scale=alt.Scale(domain=_quality_domain(drawn))

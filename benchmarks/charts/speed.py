@@ -1,4 +1,4 @@
-"""Charts of speed by itself: decoding after a context, and a model against itself. Altair, no Streamlit."""
+"""Charts of speed by itself: decoding after a context, and a model against itself."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -53,7 +53,7 @@ def depth_chart(points: Sequence[DepthPoint], palette: Mapping[str, str] | None 
     return framed(layers, words, height=320)
 
 
-def noise_chart(ratios: Sequence[SelfRatio], palette: Mapping[str, str] | None = None) -> "alt.LayerChart":
+def noise_chart(ratios: Sequence[SelfRatio]) -> "alt.LayerChart":
     """Each model's decode rate against its own in a second process: what no difference may be claimed below.
 
     Raises:
@@ -67,7 +67,7 @@ def noise_chart(ratios: Sequence[SelfRatio], palette: Mapping[str, str] | None =
     base = alt.Chart(pd.DataFrame([{"model": each.model, **ends("ratio", each.ratio)} for each in ratios]))
     across = alt.X("ratio:Q", title="Decode rate against itself (×)", scale=alt.Scale(zero=False, padding=20))
     up = alt.Y("model:N", title=None)
-    colour = model_colours([each.model for each in ratios], palette)
+    colour = model_colours([each.model for each in ratios])
     words = "Decode rate of each model against itself. " + "; ".join(
         f"{each.model}: {each.ratio.estimate:.3f} [{each.ratio.low:.3f}, {each.ratio.high:.3f}]" for each in ratios
     )

@@ -1,8 +1,9 @@
-"""The arena's standing as a chart: Altair, no Streamlit."""
+"""The arena's standing as a chart."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from benchmarks.charts.frame import model_colours
 from benchmarks.statistics.votes import CENTRE, Strength
 
 if TYPE_CHECKING:
@@ -31,12 +32,8 @@ def standing_chart(
             "votes": [each.votes for each in strengths],
         }
     )
-    models = list(table["model"])
-    colour = alt.Color(
-        "model:N", scale=alt.Scale(domain=models, range=[palette[model] for model in models]), legend=None
-    )
     row = alt.Y("name:N", sort=list(table["name"]), title=None, axis=alt.Axis(labelLimit=240))
-    base = alt.Chart(table).encode(y=row, color=colour)
+    base = alt.Chart(table).encode(y=row, color=model_colours(list(table["model"]), palette))
     scale = alt.Scale(zero=False, nice=True)
     intervals = base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
     points = base.mark_point(filled=True, size=120, opacity=1).encode(

@@ -1,24 +1,18 @@
-"""How many graded answers an hour a quality pass makes, against the same prompts one at a time.
+"""The passes of `benchmarks.answers_per_hour`: ours, the reference's and llama-batched-bench's, and their figures."""
 
-Both sides get the same prompts of a suite, others in each round, and write replies of exactly 128 tokens: ours several
-at once, llama-cpp-python's `Llama.create_chat_completion` one after another. Both find in their cache what they read
-before, such as the template's system turn: the reference in the prompt before, ours in any sequence. They take turns.
-"""
-
-import argparse
 import json
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.engine.ask import ask_all
 from benchmarks.engine.contract import EngineError, LoadOptions, Request, Sampling
-from benchmarks.engine.machine import usable_threads
 from benchmarks.engine.worker import worker_environment
 from benchmarks.engine.worker_engine import WorkerEngine
 from data.errors import SuiteError
@@ -83,45 +77,44 @@ def different_prompts(suite: Suite, prompts: int, rounds: int) -> list[tuple[Pro
     return [chosen[number::rounds] for number in range(rounds)]
 
 
-def measure(model: str, path: Path, rounds: Sequence[Sequence[Prompt]], options: argparse.Namespace) -> Answers:
-    threads = options.threads or usable_threads()
-    load = LoadOptions(context_tokens=CONTEXT_TOKENS, sequences=options.sequences, threads=threads, bulk=True)
-    engine = WorkerEngine(path, load)
-    try:
-        with ReferenceProcess(path, threads) as reference:
-            return _take_turns(model, path, engine, reference, rounds, options, threads)
-    finally:
-        engine.close()
-
-
-def _take_turns(
+def measure(
     model: str,
     path: Path,
-    engine: WorkerEngine,
-    reference: "ReferenceProcess",
     rounds: Sequence[Sequence[Prompt]],
-    options: argparse.Namespace,
+    *,
+    sequences: int,
     threads: int,
+    tool: Path | None,
+    report: Callable[[str], None],
 ) -> Answers:
-    hello = replace(rounds[0][0], messages=(Message(role="user", content="Hello."),))
-    quality_pass(engine, [hello] * options.sequences), reference.complete([hello])  # warm-up of both
+    """Both sides in turn, in every second round in the reverse order; `tool` follows each of our passes.
+
+    Raises:
+        EngineError: A side cannot load the model, or does not answer.
+    """
     ours: list[Pass] = []
     alone: list[Pass] = []
     theirs: list[Pass] = []
 
     def several_at_once(prompts: Sequence[Prompt]) -> None:
         ours.append(quality_pass(engine, prompts))
-        if options.against_llama_batched_bench:  # at once, before the machine's speed changes
-            theirs.append(_bench(path, ours, prompts, options, threads))
+        if tool:  # at once, before the machine's speed changes
+            read = max(1, round((ours[-1].prefill_tokens or ours[-1].prompt_tokens) / len(prompts)))
+            theirs.append(batched_bench(tool, path, read, sequences, threads))
 
     def one_at_a_time(prompts: Sequence[Prompt]) -> None:
         alone.append(reference.complete(prompts))
 
-    for number, prompts in enumerate(rounds):
-        for side in (several_at_once, one_at_a_time)[:: 1 if number % 2 == 0 else -1]:
-            side(prompts)
-        print(f"{model} {number + 1}/{options.repetitions}: {_round_text(ours, alone)}", file=sys.stderr, flush=True)
-    return summed(model, options.prompts, options.sequences, threads, ours, alone, theirs)
+    load = LoadOptions(context_tokens=CONTEXT_TOKENS, sequences=sequences, threads=threads, bulk=True)
+    with closing(WorkerEngine(path, load)) as engine, ReferenceProcess(path, threads) as reference:
+        hello = replace(rounds[0][0], messages=(Message(role="user", content="Hello."),))
+        quality_pass(engine, [hello] * sequences), reference.complete([hello])  # warm-up of both
+        for number, prompts in enumerate(rounds):
+            for side in (several_at_once, one_at_a_time)[:: 1 if number % 2 == 0 else -1]:
+                side(prompts)
+            seconds = f"{ours[-1].seconds:.1f} s several at once, {alone[-1].seconds:.1f} s one at a time"
+            report(f"{model} {number + 1}/{len(rounds)}: {seconds}")
+    return summed(model, len(rounds[0]), sequences, threads, ours, alone, theirs)
 
 
 def quality_pass(engine: WorkerEngine, prompts: Sequence[Prompt]) -> Pass:
@@ -181,13 +174,6 @@ class ReferenceProcess:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.communicate()
-
-
-def _bench(
-    path: Path, ours: Sequence[Pass], prompts: Sequence[Prompt], options: argparse.Namespace, threads: int
-) -> Pass:
-    mean = max(1, round((ours[-1].prefill_tokens or ours[-1].prompt_tokens) / len(prompts)))
-    return batched_bench(options.against_llama_batched_bench, path, mean, options.sequences, threads)
 
 
 def batched_bench(tool: Path, path: Path, prompt_tokens: int, sequences: int, threads: int) -> Pass:
@@ -267,7 +253,3 @@ def _cells(result: Answers) -> list[str]:
         "–" if bench[0] is None else f"{bench[0]:.1f}",
         "–" if bench[1] is None else f"{bench[1]:.2f}×",
     ]
-
-
-def _round_text(ours: Sequence[Pass], alone: Sequence[Pass]) -> str:
-    return f"{ours[-1].seconds:.1f} s several at once, {alone[-1].seconds:.1f} s one at a time"

@@ -26,14 +26,14 @@ _STEP_S = 0.5
 class _Pending:
     """A sample on its way."""
 
-    sample: Trial
+    trial: Trial
     before: Counters
     started_at: datetime
     started: Started | None = None
 
 
 def measure_batched(
-    samples: Sequence[Trial], model: ModelUnderTest, config: Config, *, stop: threading.Event | None = None
+    trials: Sequence[Trial], model: ModelUnderTest, config: Config, *, stop: threading.Event | None = None
 ) -> Iterator[Row]:
     """Make a model's samples, at most `config.batch_sequences` at a time; rows come in the order of their ends.
 
@@ -43,7 +43,7 @@ def measure_batched(
     Args:
         stop: Once it is set, no further row comes; looked at every half second.
     """
-    waiting, suspects = deque(samples), deque[Trial]()
+    waiting, suspects = deque(trials), deque[Trial]()
     pending: dict[int, _Pending] = {}
     model.patience = MAX_RESTARTS + config.batch_sequences  # every prompt in flight may be a deadly one
     while (waiting or suspects or pending) and not (stop and stop.is_set()):
@@ -53,16 +53,16 @@ def measure_batched(
         if not pending:
             model.revive()
         while waiting and len(pending) < config.batch_sequences and not suspects:
-            one = _Pending(sample=waiting.popleft(), before=read_counters(model.pid), started_at=datetime.now(UTC))
+            one = _Pending(trial=waiting.popleft(), before=read_counters(model.pid), started_at=datetime.now(UTC))
             if model.engine is None:
                 yield _row(one, model, Reply(error=model.error or "the model is not loaded"))
                 continue
             try:
-                request = request_for(one.sample, config, model.engine.info.vocabulary_size)
+                request = request_for(one.trial, config, model.engine.info.vocabulary_size)
                 pending[model.engine.submit(request)] = one
             except EngineError as error:
                 if model.dead:
-                    suspects.append(one.sample)
+                    suspects.append(one.trial)
                 else:
                     yield _row(one, model, Reply(error=str(error)))
         for event in model.engine.step(_STEP_S) if model.engine else ():
@@ -73,19 +73,19 @@ def measure_batched(
             elif isinstance(event, Finished):
                 one = pending.pop(event.id)
                 if event.reason == "error" and model.dead:
-                    suspects.append(one.sample)
+                    suspects.append(one.trial)
                     continue
                 reply = Reply(started=one.started, finished=event, error=event.error)
                 model.note_answer(reply)
                 yield _row(one, model, reply)
 
 
-def _ask_alone(sample: Trial, model: ModelUnderTest, config: Config) -> Row:
+def _ask_alone(trial: Trial, model: ModelUnderTest, config: Config) -> Row:
     model.revive()
-    one = _Pending(sample=sample, before=read_counters(model.pid), started_at=datetime.now(UTC))
+    one = _Pending(trial=trial, before=read_counters(model.pid), started_at=datetime.now(UTC))
     size = model.engine.info.vocabulary_size if model.engine else 1
-    return _row(one, model, model.ask(request_for(sample, config, size)))
+    return _row(one, model, model.ask(request_for(trial, config, size)))
 
 
 def _row(one: _Pending, model: ModelUnderTest, reply: Reply) -> Row:
-    return row_of(one.sample, model, reply, noise_between(one.before, read_counters(model.pid)), one.started_at)
+    return row_of(one.trial, model, reply, noise_between(one.before, read_counters(model.pid)), one.started_at)

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,23 +52,17 @@ def execute(
     manifest = new_manifest(directory.name, config, suites)
     manifest["models"] = {model.id: model.described() for model in models}
     with RunWriter(directory) as writer:
-        done: set[Key] = set()
-        failed: set[Key] = set()
+        done, failed = set[Key](), set[Key]()
         if earlier:
             manifest, done, failed = _continued(earlier, manifest, suites)
-        asked = {_key(sample, by_id[sample.model]): sample for sample in schedule(config, suites)}
+        asked = {_key(trial, by_id[trial.model]): trial for trial in schedule(config, suites)}
         _check_asked(directory, (done | failed) - asked.keys())
         write_manifest(directory, manifest)
-        samples = [sample for key, sample in asked.items() if key not in done]
-        progress = RunProgress(total=len(done) + len(samples), done=len(done), stream=progress_to)
+        trials = [trial for key, trial in asked.items() if key not in done]
+        progress = RunProgress(total=len(done) + len(trials), done=len(done), stream=progress_to)
         record = _Record(writer=writer, progress=progress, manifest=manifest)
-        single = [sample for sample in samples if sample.condition != "batched"]
-        batched = [sample for sample in samples if sample.condition == "batched"]
         try:
-            _make(single, by_id, config, record)
-            for model in models:
-                model.close()
-            _make_batched(batched, models, config, record)
+            _make_all(trials, by_id, config, record)
         finally:
             progress.end()
             for model in models:
@@ -127,14 +121,17 @@ class _Record:
                 self.progress.advance(row)
 
 
-def _make(
-    samples: Sequence[Trial],
-    models: dict[str, ModelUnderTest],
-    config: Config,
-    record: _Record,
-) -> None:
+def _make_all(trials: Sequence[Trial], models: Mapping[str, ModelUnderTest], config: Config, record: _Record) -> None:
+    """Single answers first, each alone on the machine; the batches after them, when no other model is loaded."""
+    _make([trial for trial in trials if trial.condition != "batched"], models, config, record)
     for model in models.values():
-        first = next((sample for sample in samples if sample.model == model.id), None)
+        model.close()
+    _make_batched([trial for trial in trials if trial.condition == "batched"], models.values(), config, record)
+
+
+def _make(trials: Sequence[Trial], models: Mapping[str, ModelUnderTest], config: Config, record: _Record) -> None:
+    for model in models.values():
+        first = next((trial for trial in trials if trial.model == model.id), None)
         if first is None:
             continue
         _load(model, config, record)
@@ -142,8 +139,8 @@ def _make(
             model.ask(request_for(first, config, model.engine.info.vocabulary_size if model.engine else 1))
     _note_models(record.manifest, models.values())
     write_manifest(record.writer.directory, record.manifest)
-    for sample in samples:
-        record.add(measure(sample, models[sample.model], config))
+    for trial in trials:
+        record.add(measure(trial, models[trial.model], config))
 
 
 def _load(model: ModelUnderTest, config: Config, record: _Record) -> None:
@@ -156,13 +153,13 @@ def _load(model: ModelUnderTest, config: Config, record: _Record) -> None:
             record.progress.say(f"{model.id}: its chat template has no switch {', '.join(without)}; it has: {has}")
 
 
-def _make_batched(samples: Sequence[Trial], models: Sequence[ModelUnderTest], config: Config, record: _Record) -> None:
+def _make_batched(trials: Sequence[Trial], models: Iterable[ModelUnderTest], config: Config, record: _Record) -> None:
     """`config.jobs` models at a time, no more: several sequences' KV caches are large."""
     with ThreadPoolExecutor(max_workers=config.jobs) as threads:
         jobs = [
             threads.submit(_make_one_batched, mine, model, config, record)
             for model in models
-            if (mine := [sample for sample in samples if sample.model == model.id])
+            if (mine := [trial for trial in trials if trial.model == model.id])
         ]
         try:
             for job in as_completed(jobs):
@@ -173,12 +170,12 @@ def _make_batched(samples: Sequence[Trial], models: Sequence[ModelUnderTest], co
             raise
 
 
-def _make_one_batched(samples: Sequence[Trial], model: ModelUnderTest, config: Config, record: _Record) -> None:
+def _make_one_batched(trials: Sequence[Trial], model: ModelUnderTest, config: Config, record: _Record) -> None:
     threads = config.threads or max(1, usable_threads() // config.jobs)  # more than there are collapse: they spin
     model = with_engine(model, dataclasses.replace(config, threads=threads), sequences=config.batch_sequences)
     _load(model, config, record)
     try:
-        for row in measure_batched(samples, model, config, stop=record.stop):
+        for row in measure_batched(trials, model, config, stop=record.stop):
             record.add(row)
     finally:
         info = model.described()
@@ -220,15 +217,15 @@ def _continued(
     return old, {row.key for row in known} - failed, failed
 
 
-def _key(sample: Trial, model: ModelUnderTest) -> Key:
+def _key(trial: Trial, model: ModelUnderTest) -> Key:
     return sample_key(
-        sample.model,
+        trial.model,
         model.sha256,
-        sample.suite,
-        sample.prompt_id,
-        sample.condition,
-        sample.repetition,
-        sample.seed,
+        trial.suite,
+        trial.prompt_id,
+        trial.condition,
+        trial.repetition,
+        trial.seed,
     )
 
 

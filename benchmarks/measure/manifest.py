@@ -1,14 +1,15 @@
 """What `run.json` says: everything that one needs to know to believe, or to repeat, a run."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from benchmarks.config import Config
 from benchmarks.graders import VERSION
 from benchmarks.measure.machine_state import describe_machine
-from benchmarks.runs.read import SCHEMA_VERSION
+from benchmarks.runs.read import SCHEMA_VERSION, RunError, find_runs, read_manifest, read_run
 from data.llama_library import LLAMA_CPP_PYTHON_VERSION, VARIANTS, UnsupportedCPU, library_dir
 from data.manifest import git_commit, git_says
 from data.suites.prompts import Suite
@@ -95,7 +96,33 @@ _HOW = ("jobs",)
 """Keys that change how long a run takes, not what it measures."""
 
 
-def has_grown(old: Mapping[str, Any], config: Config, suites: Sequence[Suite]) -> bool:
+def run_to_go_on_with(out: Path, config: Config, suites: Sequence[Suite], say: Callable[[str], None]) -> Path:
+    """The newest unfinished run of the configuration, or else the newest that has grown since or lacks answers.
+
+    Raises:
+        RunError: There is none.
+    """
+    lacking = None
+    for directory in reversed(find_runs([out])):
+        try:
+            manifest = read_manifest(directory)
+            if manifest.get("config", {}).get("name") != config.name:
+                continue
+            if manifest.get("finished_at") is None:
+                return directory
+            if lacking is None and (
+                _has_grown(manifest, config, suites) or any(row.error for row in read_run(directory).rows)
+            ):
+                lacking = directory
+        except RunError as error:  # somebody else's broken run is no reason not to resume this one
+            say(f"passed over: {error}")
+    if lacking:
+        say(f"{lacking}: lacks samples, and goes on")
+        return lacking
+    raise RunError(f"no run of {config.name!r} under {out} lacks samples; start one without --resume")
+
+
+def _has_grown(old: Mapping[str, Any], config: Config, suites: Sequence[Suite]) -> bool:
     """Whether a run's limit or one of its suites is larger now."""
     before = {name: facts.get("sha256") for name, facts in old.get("suites", {}).items()}
     grown = any(before.get(each.name) in each.beginnings and before[each.name] != each.sha256 for each in suites)
@@ -116,7 +143,6 @@ def _added_keys() -> dict[str, Any]:
 def _llama_cpp(engine: str) -> dict[str, Any] | None:
     if engine != "llama_cpp":
         return None
-
     try:
         variant = library_dir().name
     except UnsupportedCPU as error:

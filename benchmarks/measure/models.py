@@ -169,7 +169,6 @@ def _arm(model: ModelUnderTest, name: str, config: Config) -> ModelUnderTest:
 def _find(config: Config, say: Say) -> list[ModelUnderTest]:
     if config.engine == "scripted":
         return [_script(Path(model)) for model in _files(config)]
-
     registry = load_registry()
     entries = {
         model: get(registry, model) for model in _files(config) if not is_gguf_name(model)

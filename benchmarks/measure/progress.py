@@ -34,8 +34,7 @@ class RunProgress:
 
     def say(self, line: str) -> None:
         """A line of its own."""
-        self.stream.write(f"\r\033[K{line}\n" if self.stream.isatty() else f"{line}\n")
-        self.stream.flush()
+        self._line.say(line)
 
     def end(self) -> None:
         """Leave the changing line."""

@@ -37,14 +37,14 @@ def schedule(config: Config, suites: Sequence[Suite]) -> list[Trial]:
     rng = random.Random(config.seed)
     models = list(config.models)
     rng.shuffle(models)
-    samples: list[Trial] = []
+    trials: list[Trial] = []
     for condition, limit in _passes(config):
         for turn, question in enumerate(_questions(config, suites, rng, limit)):
             if question.prompt is None and condition != "timed-cold":
                 continue  # a fixed shape is for timing, from a cold cache
             for model in models if turn % 2 == 0 else reversed(models):
-                samples.append(_sample(question, model, condition, config))
-    return samples
+                trials.append(_trial(question, model, condition, config))
+    return trials
 
 
 def _passes(config: Config) -> Iterator[tuple[str, int]]:
@@ -87,7 +87,7 @@ def _questions(config: Config, suites: Sequence[Suite], rng: random.Random, limi
         yield from block
 
 
-def _sample(question: _Question, model: str, condition: str, config: Config) -> Trial:
+def _trial(question: _Question, model: str, condition: str, config: Config) -> Trial:
     prompt = question.prompt
     return Trial(
         model=model,

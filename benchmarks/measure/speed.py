@@ -1,9 +1,4 @@
-"""Prefill and decode rates of a GGUF file, and the same of llama-bench beside them.
-
-Prefill reads 512 tokens into an empty cache and is bound by compute; decode writes 128 tokens one by one and is bound
-by memory bandwidth: each token reads every weight once. Shapes and warm-up are llama-bench's (pp512, tg128), so the
-figures compare. Both sides use one build, one thread count and one environment, and take turns.
-"""
+"""Prefill and decode rates of a GGUF file, and the same of llama-bench beside them: see `benchmarks.speed`."""
 
 import json
 import statistics

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.analysis.figures import newest_first
 from benchmarks.analysis.points import joined_points
 from benchmarks.analysis.verdict import Verdict, verdict
 from benchmarks.reports import sections as report_sections
 from benchmarks.reports.parts import Section
+from benchmarks.runs.on_disk import newest_first
 from benchmarks.runs.read import AGAIN, Run, RunError
 from benchmarks.statistics.pairs import PairComparison, compare_pair
 

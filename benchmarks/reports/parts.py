@@ -25,10 +25,6 @@ class Section:
     chart: dict[str, Any] | None = None
 
 
-def points_text(interval: Interval) -> str:
-    return f"{100 * interval.estimate:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
-
-
 def share_text(interval: Interval) -> str:
     return f"{interval.estimate:.0%} [{interval.low:.0%}, {interval.high:.0%}]"
 

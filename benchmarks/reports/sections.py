@@ -8,7 +8,7 @@ from benchmarks.analysis.depth import depth_points
 from benchmarks.analysis.speed_ratio import self_ratios
 from benchmarks.analysis.verdict import Verdict
 from benchmarks.analysis.waterfall import chain, waterfall
-from benchmarks.charts.effects import factorial_chart, factorial_words, waterfall_chart, waterfall_words
+from benchmarks.charts.effects import factorial_chart, factorial_words, points_text, waterfall_chart, waterfall_words
 from benchmarks.charts.scatter import scatter
 from benchmarks.charts.speed import depth_chart, noise_chart
 from benchmarks.reports.parts import (
@@ -18,7 +18,6 @@ from benchmarks.reports.parts import (
     ended_text,
     interval_text,
     number_text,
-    points_text,
     rest_text,
     share_of_point,
     share_text,

@@ -1,4 +1,4 @@
-"""The Results pages as files that any web host can serve. No Streamlit in this module."""
+"""The Results pages as files that any web host can serve."""
 
 import itertools
 import json
@@ -16,7 +16,7 @@ from benchmarks.charts.scatter import scatter
 from benchmarks.reports.content import collect
 from benchmarks.reports.html import full_width, page, vega_library
 from benchmarks.reports.parts import Section
-from benchmarks.runs.on_disk import run_name, samples_table, without_paths
+from benchmarks.runs.on_disk import RESULTS, run_name, samples_table, without_paths
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.pairs import flip_table
 from data.files import write_atomically
@@ -79,7 +79,6 @@ def _page(sections: Sequence[Section], runs: Sequence[Run]) -> str:
     return page("site.html", first=first, evidence=evidence, runs=", ".join(run.id for run in runs))
 
 
-RESULTS = ("wrong", "right", "partly", "not graded", "error")
 _MODEL_FILTERS = {"quantizations": "Quantization", "ranks": "LoRA rank", "sizes": "Size"}
 _COLUMNS = {
     "model": "",
@@ -198,5 +197,4 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _labels(runs: Sequence[Run]) -> dict[str, str]:
-    found = [(model, run.models.get(model, {}).get("label", model)) for run in runs for model in run.by_model]
-    return {model: str(label) for model, label in reversed(found)}
+    return {model: run.label(model) for run in reversed(runs) for model in run.by_model}

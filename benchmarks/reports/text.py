@@ -1,13 +1,12 @@
 """A report as Markdown, CSV and JSON."""
 
 import json
-import math
 from dataclasses import asdict
-from typing import Any
 
 from benchmarks.analysis.comparisons import comparison_json
 from benchmarks.reports.content import Report
 from benchmarks.reports.parts import Section
+from benchmarks.runs.write import without_nan
 from data.tables import markdown
 
 
@@ -45,7 +44,7 @@ def json_report(report: Report) -> str:
         "comparisons": [comparison_json(each) for each in report.comparisons],
         "sections": [{"title": each.title, "text": list(each.text)} for each in report.sections],
     }
-    return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(without_nan(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _section(section: Section) -> str:
@@ -61,13 +60,3 @@ def _section(section: Section) -> str:
 def _cell(text: str) -> str:
     """Text that cannot leave its cell."""
     return text.replace("\\", "\\\\").replace("<", "&lt;")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

@@ -1,7 +1,7 @@
-"""The runs that the app shows: committed with the project, and made on this machine. No Streamlit in this module."""
+"""All runs below some directories, as the app, the site and the reports show them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -12,6 +12,8 @@ from benchmarks.runs.read import FIXED_SHAPE, Run, RunError, find_runs, read_run
 if TYPE_CHECKING:
     import pandas as pd
 
+RESULTS = ("wrong", "right", "partly", "not graded", "error")
+"""What can become of an answer, as `samples_table` calls it."""
 
 _PATH = re.compile(r"(?<![\w:/.])(?:~|\.{1,2})?/[^\s'\":,;]+")
 
@@ -32,8 +34,11 @@ def load_runs(directories: Sequence[Path]) -> Found:
             runs.append(read_run(directory))
         except RunError as error:
             problems.append(str(error).replace(f"{directory.parent}/", ""))
-    runs.sort(key=lambda run: (str(run.manifest.get("created_at", "")), run.id), reverse=True)
-    return Found(runs=tuple(runs), problems=tuple(problems))
+    return Found(runs=tuple(newest_first(runs)), problems=tuple(problems))
+
+
+def newest_first(runs: Iterable[Run]) -> list[Run]:
+    return sorted(runs, key=lambda run: (str(run.manifest.get("created_at", "")), run.id), reverse=True)
 
 
 def fingerprint(directories: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:

@@ -50,7 +50,7 @@ class Row:
         prompt_sha256: Of the rendered prompt, chat template included.
         grade: 1 right, 0 wrong, None not graded; `grade_reason` says why.
         truncated: The answer was cut by its token limit.
-        thinking_characters: Of those, the ones of traces such as <think>…</think>, which no grader reads.
+        thinking_characters: Of `completion_characters`, those of traces like <think>…</think>, which no grader reads.
         prefill_s ... max_batch: See `benchmarks.engine.contract.Timings`; None where the engine cannot know.
         steal_share: Share of the machine's CPU time that the hypervisor gave to others during the sample.
         throttled: Times that the container's CPU quota stopped this run during the sample.
@@ -173,6 +173,10 @@ class Run:
         """Per model id: label, quantization, sha256, peak_rss_bytes and the rest of its manifest."""
         models: Mapping[str, Mapping[str, Any]] = self.manifest.get("models", {})
         return models
+
+    def label(self, model: str) -> str:
+        """What people call a model; its id where the manifest does not say."""
+        return str(self.models.get(model, {}).get("label") or model)
 
     @cached_property
     def by_model(self) -> Mapping[str, tuple[Row, ...]]:

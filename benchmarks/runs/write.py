@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.runs.read import MANIFEST_NAME, SAMPLES_NAME, Row, RunError
+from data.files import write_atomically
 
 
 class RunWriter:
@@ -43,7 +44,7 @@ class RunWriter:
         Raises:
             RunError: The disk is full or failing; the rows before this one stay.
         """
-        line = json.dumps(_without_nan(dataclasses.asdict(row)), ensure_ascii=False, allow_nan=False) + "\n"
+        line = json.dumps(without_nan(dataclasses.asdict(row)), ensure_ascii=False, allow_nan=False) + "\n"
         rest = memoryview(line.encode("utf-8", "replace"))
         try:
             while rest:  # a nearly full disk takes a part, then fails
@@ -72,26 +73,18 @@ def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
         RunError: The disk is full or failing.
     """
     path = directory / MANIFEST_NAME
-    temporary = path.with_name(f".{MANIFEST_NAME}.{os.getpid()}")
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(_without_nan(manifest), file, indent=2, ensure_ascii=False, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_atomically(path, json.dumps(without_nan(manifest), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise RunError(f"{path}: cannot be written ({error.strerror}); make room or choose another --out") from None
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """The same value with null for NaN and infinities, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return value

@@ -5,7 +5,7 @@ separate the two.
 """
 
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,31 +64,20 @@ def cells_of(run: Run) -> dict[Cell, str]:
     )
 
 
-def factorial(
-    run: Run,
-    *,
-    cells: Mapping[Cell, str] | None = None,
-    condition: str | None = None,
-    suite: str | None = None,
-    kinds: Collection[str] = (),
-) -> Factorial:
-    """Main effects and interaction.
+def factorial(run: Run, *, suite: str | None = None) -> Factorial:
+    """Main effects and interaction of the run's square, "batched" where it has that, else in its first condition.
 
     Args:
-        cells: Model of each cell; None finds them by `cells_of`.
-        condition: None takes "batched" where the run has it, else the first of its conditions.
         suite: None pools all.
 
     Raises:
         RunError: No 2×2, or no prompts that all four have graded.
     """
-    square = dict(cells) if cells is not None else cells_of(run)
-    sizes = sorted({size for size, _ in square}, key=_parameters)
+    square = cells_of(run)
+    sizes = sorted({size for size, _ in square}, key=parameters_of)
     ranks = sorted({rank for _, rank in square})
-    if len(square) != 4 or (len(sizes), len(ranks)) != (2, 2):
-        raise RunError(f"a 2×2 needs two sizes and two ranks; got {', '.join(f'{s} r{r}' for s, r in square)}")
-    chosen = condition or _condition(run, list(square.values()))
-    answered = {cell: scores(run, model, chosen, suite=suite, kinds=kinds) for cell, model in square.items()}
+    condition = _condition(run, list(square.values()))
+    answered = {cell: scores(run, model, condition, suite=suite) for cell, model in square.items()}
     corners = [answered[size, rank] for size in sizes for rank in ranks]
     prompts = [prompt for prompt in corners[0].grades if all(prompt in each.grades for each in corners)]
     if len({corners[0].clusters[prompt] for prompt in prompts}) < 2:
@@ -124,8 +113,8 @@ def _condition(run: Run, models: Sequence[str]) -> str:
     return "batched" if "batched" in there else there[0]
 
 
-def _parameters(size: str) -> float:
-    """ "135M" as a number, so that sizes sort by what they say."""
+def parameters_of(size: str) -> float:
+    """A size such as "135M" as a number, so that sizes sort by what they say."""
     factors = {"K": 1e3, "M": 1e6, "B": 1e9}
     try:
         return float(size[:-1]) * factors[size[-1].upper()]

@@ -226,15 +226,7 @@ def design_effect(values: "np.typing.NDArray[np.float64]", clusters: list[Hashab
     return max(1.0, (clustered_error(values, clusters) / alone) ** 2) if alone else 1.0
 
 
-def flip_table(
-    run: Run,
-    a: str,
-    b: str,
-    *,
-    suite: str | None = None,
-    kinds: Collection[str] | None = None,
-    condition: str | None = None,
-) -> list[Flip]:
+def flip_table(run: Run, a: str, b: str, *, suite: str | None = None, condition: str | None = None) -> list[Flip]:
     """The prompts that only one of two models answered correctly, in the order in which `a` was asked.
 
     Raises:
@@ -244,7 +236,7 @@ def flip_table(
     sides = [
         {
             (row.suite, row.prompt_id, row.repetition): row
-            for row in slice_of(run, model, condition, suite=suite, kinds=kinds or ())
+            for row in slice_of(run, model, condition, suite=suite)
             if row.grade is not None and row.error is None
         }
         for model in (a, b)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from benchmarks.runs.read import Row, Run, RunError
 from benchmarks.statistics.clusters import cluster_of, clustered_mean
 from benchmarks.statistics.stats import Interval, mcnemar_exact
@@ -106,7 +108,7 @@ def read_choice(reply: str | None) -> Choice | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _meaning(match: "re.Match[str]") -> Choice:
+def _meaning(match: re.Match[str]) -> Choice:
     if match[2]:
         return "tie"
     return "a" if match[1].casefold() in ("1", "one", "first") else "b"
@@ -153,8 +155,6 @@ def answered_pairs(run: Run, a: str, b: str, questions: Iterable[tuple[str, str]
 
 
 def _summed(a: str, b: str, judge: str, judgements: Sequence[Judgement], rows: Sequence[Row]) -> JudgeReport:
-    import numpy as np
-
     judged = [(each, cluster_of(row)) for each, row in zip(judgements, rows, strict=True) if each.choice]
     values = np.array([{"a": 1.0, "b": -1.0, "tie": 0.0}[each.choice or "tie"] for each, _ in judged])
     clusters = [cluster for _, cluster in judged]

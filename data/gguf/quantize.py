@@ -3,24 +3,26 @@
     python -m data.gguf.quantize SOURCE.gguf TARGET.gguf q4_k_m [--threads N]
 
 The result is byte-identical on every CPU build, so derived files can be pinned by sha256.
-Only this module and the engine import llama_cpp. Callers that must survive a crash of the C library run it as
-a process, through `data/child.py`; its log lines `[ 12/ 272]` tell how far it is.
+Only this module and the engine import llama_cpp. Callers that must survive a crash of the C library take
+`quantize_in_child`, which runs this as a process.
 """
 
 import argparse
+import ctypes
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from data.child import last_error, run_child
 from data.command import parser_of, run_command
-from data.errors import TradeoffError
+from data.errors import ModelError, TradeoffError
 from data.gguf.header import GGUFError
 from data.gguf.split import read_model
 from data.gguf.types import QUANTIZATIONS
 from data.llama_library import use_library
-
-# llama_ftype numbers of llama.h, and the bits per weight at most. K-quants fall back to larger types in tensors
-# whose rows do not divide by 256.
+from data.paths import python_path
+from data.progress import IsCancelled
 
 
 class QuantizeError(TradeoffError):
@@ -53,6 +55,50 @@ def quantize(source: Path, target: Path, quantization: str, threads: int | None 
         raise QuantizeError(f"{source}: llama.cpp could not write {quantization} (code {code})")
 
 
+def quantize_in_child(
+    source: Path,
+    target: Path,
+    quantization: str,
+    *,
+    on_share: Callable[[float], None] = lambda share: None,
+    cancelled: IsCancelled,
+) -> None:
+    """Quantize in a process of its own, so that a crash of llama.cpp ends only that.
+
+    Args:
+        on_share: Called with the share of the tensors that are done, 0 to 1.
+
+    Raises:
+        ModelError: The process failed or crashed.
+        FetchCancelled: `cancelled()` became true.
+    """
+    try:
+        code, log = run_child(
+            [sys.executable, "-m", "data.gguf.quantize", str(source), str(target), quantization],
+            directory=target.parent,
+            environment={"PYTHONPATH": python_path()},
+            tick=lambda log: on_share(quantized_share(log)),
+            cancelled=cancelled,
+        )
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    if code != 0:
+        target.unlink(missing_ok=True)
+        cause = f"the quantizer was ended by signal {-code}" if code < 0 else last_error(log)
+        raise ModelError(f"could not quantize {source.name} to {quantization}: {cause.removeprefix('error: ')}")
+
+
+def quantized_share(log: str) -> float:
+    """Share of the tensors done, from llama.cpp's lines such as `[  12/ 272] blk.1.attn_k.weight`."""
+    for line in reversed(log.splitlines()):
+        if line.startswith("[") and "]" in line:
+            done, _, total = line[1 : line.index("]")].partition("/")
+            if done.strip().isdigit() and total.strip().isdigit() and int(total):
+                return min(1.0, int(done) / int(total))
+    return 0.0
+
+
 def size_bound_bytes(source: Path, quantization: str) -> int:
     """Upper bound of the quantized file's size."""
     header = read_model(source)
@@ -62,8 +108,6 @@ def size_bound_bytes(source: Path, quantization: str) -> int:
 
 def _call_llama(source: Path, target: Path, file_type: int, threads: int) -> int:
     use_library()
-    import ctypes
-
     from llama_cpp import llama_cpp
 
     llama_cpp.llama_backend_init()

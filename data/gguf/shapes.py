@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.child import quantize_in_child
 from data.files import require_space
 from data.gguf.header import GGUFError, read_header
+from data.gguf.quantize import quantize_in_child
 from data.gguf.rope import llama3_rope_factors
 from data.gguf.types import QUANTIZATIONS
 from data.progress import never_cancelled

@@ -5,7 +5,7 @@ first part alone has the model's metadata. Each has `split.no` (from 0), `split.
 tensors of all parts together.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from data.gguf.header import GGUFError, GGUFHeader, read_header
 _MOST_NAMED = 4
 
 
-def read_model(path: Path, keep: Collection[str] = ()) -> GGUFHeader:
+def read_model(path: Path) -> GGUFHeader:
     """The header of a model of one file, or of a set that `path` is any part of.
 
     Of a set: the first part's metadata, the tensors of all (each position is in the tensor's own file), and their sizes
@@ -28,20 +28,20 @@ def read_model(path: Path, keep: Collection[str] = ()) -> GGUFHeader:
     files = model_files(path)
     if len(files) > 1:
         _refuse_missing(files)
-    return read_parts(files, keep)
+    return read_parts(files)
 
 
-def read_parts(files: Sequence[Path], keep: Collection[str] = ()) -> GGUFHeader:
+def read_parts(files: Sequence[Path]) -> GGUFHeader:
     """As `read_model`, from all files of a model in their order, whatever their names.
 
     Raises:
         GGUFError, OSError: As there.
     """
     if len(files) == 1:
-        header = read_header(files[0], keep)
+        header = read_header(files[0])
         refuse_misnamed_part(header)
         return header
-    headers = [_read_part(file, number, len(files), keep) for number, file in enumerate(files)]
+    headers = [_read_part(file, number, len(files)) for number, file in enumerate(files)]
     _refuse_mixed(headers)
     return replace(
         headers[0],
@@ -51,9 +51,9 @@ def read_parts(files: Sequence[Path], keep: Collection[str] = ()) -> GGUFHeader:
     )
 
 
-def _read_part(file: Path, number: int, count: int, keep: Collection[str]) -> GGUFHeader:
+def _read_part(file: Path, number: int, count: int) -> GGUFHeader:
     try:
-        header = read_header(file, keep)
+        header = read_header(file)
     except GGUFError as error:
         raise GGUFError(f"part {number + 1} of {count}: {error}") from None
     named = f"a file is named as part {number + 1} of {count}"

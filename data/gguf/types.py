@@ -1,8 +1,9 @@
 """Numbers and names in GGUF files that the llama.cpp of `data/llama_library.py` knows.
 
 `BLOCK_SIZES` are ggml's tensor types: weights per block and bytes per block. `QUANTIZATIONS` is what can be made here:
-llama.cpp's file type, and an upper bound of bits per weight. `FILE_TYPES` names all file types. A test compares the
-first with the gguf package's table, which knows all but the newest (Q2_0, 42); slow ones ask llama.cpp for the others.
+llama.cpp's file type, and an upper bound of bits per weight, for K-quants fall back to larger types in tensors whose
+rows do not divide by 256. `FILE_TYPES` names all file types. A test compares the first with the gguf package's table,
+which knows all but the newest (Q2_0, 42); slow ones ask llama.cpp for the others.
 """
 
 BLOCK_SIZES: dict[int, tuple[int, int]] = {

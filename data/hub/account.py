@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from data.hub.address import TOKENS_PAGE, host, one_line, token_refused
-from data.hub.address import HubError as HubError
+from data.hub.address import TOKENS_PAGE, HubError, host, one_line, token_refused
 from data.hub.network import check_access, way_out
 
 if TYPE_CHECKING:

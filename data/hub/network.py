@@ -42,7 +42,7 @@ def way_out(error: Exception) -> str:
     return (
         f"check the network, HF_ENDPOINT and {name}, which is {_shown(value)}"
         if name
-        else ("check the network and HF_ENDPOINT")
+        else "check the network and HF_ENDPOINT"
     )
 
 

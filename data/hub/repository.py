@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from data.files import is_gguf_name, size_text
-from data.hub.account import HubError, check_repository_name, choose_transfer, explained, sign_in
-from data.hub.address import host
+from data.hub.account import check_repository_name, choose_transfer, explained, sign_in
+from data.hub.address import HubError, host
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, HfApi

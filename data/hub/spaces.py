@@ -1,12 +1,12 @@
-"""Spaces of the Hugging Face Hub, as both `app.deploy` and `app.static` publish them. No Streamlit in this module."""
+"""Spaces of the Hugging Face Hub, as both `app.deploy` and `app.static` publish them."""
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.hub.account import HubError, explained, status_of
-from data.hub.address import host
+from data.hub.account import explained, status_of
+from data.hub.address import HubError, host
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -31,7 +31,7 @@ _BY_NAME = " (by its name)"
 _UNKNOWN, _NOT_STATED, _ON_ITS_PAGE = "unknown", "not stated", "see its page on the Hub"
 
 
-def hub_entry(repo: str, file: str, known: Mapping[str, ModelEntry], *, licence: str = "") -> ModelEntry:
+def hub_entry(repo: str, file: str, known: Mapping[str, ModelEntry]) -> ModelEntry:
     """An entry for a file of a Hub repository, or for the set that it is a part of; the first fetch pins it.
 
     What its metadata say is not known before; `completed` puts it in the place of guesses.
@@ -56,12 +56,12 @@ def hub_entry(repo: str, file: str, known: Mapping[str, ModelEntry], *, licence:
         base=repo,
         size="?",
         quantization=_quantization_by_name(stem),
-        licence=licence or _ON_ITS_PAGE,
+        licence=_ON_ITS_PAGE,
         source=source,
     )
 
 
-def file_entry(path_text: str, known: Mapping[str, ModelEntry], *, licence: str = "") -> ModelEntry:
+def file_entry(path_text: str, known: Mapping[str, ModelEntry]) -> ModelEntry:
     """An entry for a GGUF on this machine, or for the set that it is a part of, read where it lies.
 
     Raises:
@@ -77,7 +77,7 @@ def file_entry(path_text: str, known: Mapping[str, ModelEntry], *, licence: str 
     for entry in known.values():
         if _is_same(path, entry, known):
             raise _there_already(path.name, entry)
-    return _from_metadata(path, header, known, licence)
+    return _from_metadata(path, header, known)
 
 
 def completed(entry: ModelEntry, header: GGUFHeader) -> ModelEntry:
@@ -114,7 +114,7 @@ def save_added(entries: Iterable[ModelEntry]) -> None:
         raise ModelError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def _from_metadata(path: Path, header: GGUFHeader, known: Mapping[str, ModelEntry], licence: str) -> ModelEntry:
+def _from_metadata(path: Path, header: GGUFHeader, known: Mapping[str, ModelEntry]) -> ModelEntry:
     facts, stem = facts_of(header), model_stem(path.name)
     label = f"{facts.name} {facts.quantization.upper()}".strip() if facts.name else stem
     if any(entry.label == label for entry in known.values()):
@@ -125,7 +125,7 @@ def _from_metadata(path: Path, header: GGUFHeader, known: Mapping[str, ModelEntr
         base=facts.base or facts.name or header.architecture,
         size=facts.size,
         quantization=facts.quantization or _quantization_by_name(stem),
-        licence=licence or facts.licence or _NOT_STATED,
+        licence=facts.licence or _NOT_STATED,
         source=FileSource(path=path),
         file_size_bytes=model_size_bytes(path),
     )

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.child import quantize_in_child
 from data.errors import ModelError
 from data.files import model_files, require_space, sha256_of
 from data.gguf.layers import drop_layers
 from data.gguf.lora import merge_adapter, read_adapter
-from data.gguf.quantize import size_bound_bytes
+from data.gguf.quantize import quantize_in_child, size_bound_bytes
 from data.hub.address import HubSource
 from data.models.entries import DerivedSource, FileSource, ModelEntry
 from data.progress import IsCancelled, OnProgress, Stage, reporter

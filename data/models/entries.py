@@ -50,7 +50,7 @@ class DerivedSource:
 
     Attributes:
         base: Id of the entry to start from.
-        quantization: One of `gguf.quantize.QUANTIZATIONS`; None leaves F16 where there is an adapter, else the base's.
+        quantization: Of `data.gguf.types.QUANTIZATIONS`; None leaves F16 where there is an adapter, else the base's.
         adapter: A LoRA adapter for the base without its dropped layers; relative in the registry as in `FileSource`.
         adapter_sha256: Of that file; an entry that is pinned has it.
         drop_layers: Numbers of the base's layers, from 0, in their order.

@@ -7,8 +7,7 @@
     cache/models.lock.json                                  pins of entries that the registry does not pin
 
 Files appear in their final place only after their sha256 was checked. Where a source fails, or has other bytes, the
-entry's next one is tried. Two processes that want the same model do the
-work once.
+entry's next one is tried. Two processes that want the same model do the work once.
 """
 
 import errno

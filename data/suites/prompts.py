@@ -8,14 +8,13 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from data.errors import SuiteError
+from data.errors import SuiteError, TradeoffError
 from data.message import Message, Role
 from data.paths import ROOT
-from data.records import decoded, lone_surrogate
+from data.records import check_keys, decoded, lone_surrogate
 from data.suites.from_csv import read_csv
 from data.suites.from_hub import HUB_SUITES, digest, fetch_rows
 
@@ -158,7 +157,7 @@ def balanced(prompts: Iterable[Prompt], limit: int | None, kinds: Collection[str
     return tuple(prompt for prompt in kept if prompt.id in chosen)
 
 
-class _Malformed(Exception):
+class _Malformed(TradeoffError):
     """What is wrong with one line."""
 
 
@@ -207,11 +206,7 @@ def _prompt(fields: object, required: Sequence[str]) -> Prompt:
 
 
 def _check_keys(fields: dict[str, Any], required: Sequence[str]) -> None:
-    for key in fields:
-        if key not in _KNOWN:
-            close = get_close_matches(key, _KNOWN, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise _Malformed(f"unknown key {key!r}; known keys: {', '.join(_KNOWN)}{hint}")
+    check_keys(fields, _KNOWN, _Malformed)
     if missing := [key for key in required if key not in fields]:
         raise _Malformed(f"missing {', '.join(missing)}")
     if ("prompt" in fields) == ("messages" in fields):

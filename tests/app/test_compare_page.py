@@ -1,4 +1,5 @@
 import html
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,8 +108,6 @@ def test_markup_in_prompts_and_replies_stays_text(scripted_app: Script) -> None:
 def test_a_broken_registry_is_one_line(scripted_app: Script, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     scripted_app("alpha")
     app = AppTest.from_file(ENTRY, default_timeout=30)
-    import os
-
     registry = Path(os.environ["TRADEOFF_REGISTRY"])
     good = registry.read_text()
     registry.write_text(good.replace("label", "lable"))

@@ -26,9 +26,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (root / "space" / "README.md").write_text("---\nsdk: docker\napp_port: 8501\n---\n# A card\n")
     real = staging.stage
     monkeypatch.setattr("app.deploy.stage", lambda folder: real(folder, root=root))
-    monkeypatch.setattr(
-        "app.space.publish.wait_until_running.__kwdefaults__", {"sleep": lambda s: None, "clock": lambda: 0.0}
-    )
+    monkeypatch.setattr("app.space.publish.POLL_S", 0.0)
 
 
 @pytest.fixture

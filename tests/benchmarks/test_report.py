@@ -105,7 +105,7 @@ def test_csv_has_a_line_a_file_and_json_the_figures_behind_it_without_nan(
     assert found["verdicts"][0]["quality"]["n"] == 40
 
 
-def test_a_run_of_speeds_alone_is_reported_without_verdicts(tmp_path: Path) -> None:
+def test_a_run_of_speeds_alone_is_reported_without_verdicts() -> None:
     titles = {section.title: section for section in collect([speed()]).sections}
     assert titles["Verdict"].text[0].startswith("Nothing is graded for smollm2-135m and another model")
     assert "Suite by suite" not in titles and titles["Figures"].table is not None

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from data.child import last_error, quantize_in_child, quantized_share, run_child
-from data.errors import ModelError
+from data.child import last_error, run_child
 from data.progress import FetchCancelled, never_cancelled
-from tests.gguf_bytes import model_bytes
 
 
 def run(tmp_path: Path, code: str, **options: object) -> tuple[int, str]:
@@ -39,22 +37,7 @@ def test_cancelling_ends_the_child(tmp_path: Path) -> None:
         run_child(command, directory=tmp_path, cancelled=lambda: True)
 
 
-def test_the_share_is_read_from_llama_cpps_log() -> None:
-    log = "load\n[   1/ 272] output_norm\n[  68/ 272] blk.1\n[ 69"
-    assert quantized_share(log) == 0.25
-    assert quantized_share("llama_model_quantize_impl: [x]\n") == 0.0
-
-
 def test_the_most_telling_line_of_a_log_is_found() -> None:
     assert last_error("a\nERROR: no such thing\nbye\n") == "ERROR: no such thing"
     assert last_error("a\nb\n") == "b"
     assert last_error("") == "it said nothing"
-
-
-def test_a_broken_source_is_one_line_from_the_real_quantizer_process(tmp_path: Path) -> None:
-    source, target = tmp_path / "in.gguf", tmp_path / "out.gguf"
-    source.write_bytes(model_bytes()[:-1])
-    with pytest.raises(ModelError, match=r"could not quantize in\.gguf to q8_0: .*truncated") as caught:
-        quantize_in_child(source, target, "q8_0", cancelled=never_cancelled)
-    assert "\n" not in str(caught.value)
-    assert not target.exists()

@@ -8,15 +8,11 @@ note that files were changed. https://www.llama.com/llama3_2/license/
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from data.models.entries import DerivedSource
+from data.models.entries import DerivedSource, ModelEntry, Registry
 from data.models.registry import get, load_registry
 from data.paths import ROOT
 from training.config import Base, TrainingError
-
-if TYPE_CHECKING:
-    from data.models.entries import ModelEntry, Registry
 
 APACHE_TEXT = ROOT / "LICENSE"
 _LLAMA_VERSIONS = ("3.1", "3.2", "3.3")
@@ -159,7 +155,6 @@ def _identity(base: Base) -> Origin:
         return Origin(name=base.name.rpartition("/")[2], repository=base.name, size="", terms=unknown)
     if base.source == "path":
         return Origin(name=Path(base.name).name, repository="", size="", terms=unknown)
-
     registry = load_registry()
     entry = get(registry, base.name)
     return Origin(
@@ -172,7 +167,7 @@ def _identity(base: Base) -> Origin:
     )
 
 
-def _dropped_layers(entry: "ModelEntry", registry: "Registry") -> tuple[int, ...]:
+def _dropped_layers(entry: ModelEntry, registry: Registry) -> tuple[int, ...]:
     while isinstance(entry.source, DerivedSource):
         if entry.source.drop_layers:
             return entry.source.drop_layers

@@ -16,7 +16,7 @@ from data.models.entries import ModelEntry
 from data.models.registry import registry_toml
 from training.card.licences import Origin, origin_of
 from training.config import TrainingError
-from training.run_directory import RUNS, RunDirectory, RunRecord, read_record
+from training.run_directory import RUNS, RunDirectory, RunRecord, read_metrics, read_record
 
 ADAPTER = "adapter"
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -114,21 +114,6 @@ def find_run(path: Path) -> RunDirectory:
     """The run at a path, or by its name in `runs/`."""
     named = RUNS / path
     return RunDirectory(path=named if not path.exists() and named.is_dir() else path)
-
-
-def read_metrics(path: Path) -> list[Mapping[str, Any]]:
-    """The lines of a metrics file; a torn one is left out."""
-    if not path.is_file():
-        return []
-    lines: list[Mapping[str, Any]] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict):
-            lines.append(value)
-    return lines
 
 
 def without_local_paths(text: str) -> str:

@@ -1,7 +1,4 @@
-"""Publish a finished run on the Hugging Face Hub: GGUFs, adapter, model card, and the parity gate's verdict on them.
-
-Needs a token that may write: set HF_TOKEN or run `hf auth login`. Started again after an interruption, it goes on.
-"""
+"""What is sent to the Hub of a finished run, in one commit: GGUFs, adapter, card, licence and the gate's verdict."""
 
 import json
 from dataclasses import asdict
@@ -24,9 +21,6 @@ from training.config import TrainingError
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-    from data.hub.repository import LargeFile
-    from training.card.model_card import Benchmark
-
 _LICENCE_NAMES = ("LICENSE", "LICENSE.txt", "LICENSE.md")
 
 
@@ -35,7 +29,7 @@ def publish(
     repo: str,
     *,
     private: bool = False,
-    benchmark: "Benchmark | None" = None,
+    benchmark: Benchmark | None = None,
     licence_file: Path | None = None,
 ) -> str:
     """Send everything in one commit; returns the commit.
@@ -53,7 +47,7 @@ def publish(
     return commit
 
 
-def _small_files(publication: Publication, repo: str, benchmark: "Benchmark | None") -> dict[str, bytes]:
+def _small_files(publication: Publication, repo: str, benchmark: Benchmark | None) -> dict[str, bytes]:
     """What stands in the repository itself, the card included, by path."""
     run, notice = publication.run, publication.origin.terms.notice
     texts = {
@@ -73,7 +67,7 @@ def _small_files(publication: Publication, repo: str, benchmark: "Benchmark | No
     return files | ({"loss.png": run.loss_plot.read_bytes()} if publication.has_loss_plot else {})
 
 
-def _large_files(publication: Publication) -> "list[LargeFile]":
+def _large_files(publication: Publication) -> list[LargeFile]:
     files = [LargeFile(name=file.name, path=file.path, sha256=file.sha256) for file in publication.files]
     if publication.has_adapter:
         weights = publication.run.adapter / PEFT_FILES[1]
@@ -118,7 +112,7 @@ def _no_licence_text(origin: Origin) -> TrainingError:
     )
 
 
-def read_benchmark(directory: Path, publication: Publication) -> "Benchmark":
+def read_benchmark(directory: Path, publication: Publication) -> Benchmark:
     """A benchmark run that measured at least one of the files to be published.
 
     Raises:
@@ -148,7 +142,8 @@ def _as_json(content: dict[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def show(publication: Publication, repo: str, benchmark: "Benchmark | None") -> None:
+def show(publication: Publication, repo: str, benchmark: Benchmark | None) -> None:
+    """Every file that would be sent, on stderr, and the card on stdout."""
     small = _small_files(publication, repo, benchmark)
     say(f"would send to {repo}:")
     for file in _large_files(publication):

@@ -134,7 +134,6 @@ def write_checkpoint(gguf: Path, out: Path) -> None:
     import numpy as np
     from gguf import GGUFReader
     from gguf.quants import dequantize
-    from safetensors.numpy import save_file
 
     header = read_header(gguf, keep=_ARRAYS)
     if header.architecture != "llama":
@@ -157,6 +156,13 @@ def write_checkpoint(gguf: Path, out: Path) -> None:
     tokenizer = tokenizer_from_gguf(header.metadata)
     config |= {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     config["pad_token_id"] = tokenizer.pad_token_id
+    _save(out, tensors, tokenizer, config)
+
+
+def _save(out: Path, tensors: "dict[str, npt.NDArray[Any]]", tokenizer: Any, config: Mapping[str, Any]) -> None:
+    """All files of a checkpoint, or none."""
+    from safetensors.numpy import save_file
+
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         temporary.mkdir(parents=True, exist_ok=True)

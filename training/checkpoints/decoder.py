@@ -26,6 +26,9 @@ class Stretch:
 
 Script = tuple[Stretch, ...]
 
+_MIN_P = 0.05
+"""Tokens less likely than this share of the likeliest are never drawn."""
+
 
 class Decoder:
     """A Llama with one key-value cache of `length` tokens for each slot."""
@@ -77,7 +80,6 @@ def write_sequences(
     scripts: Iterator[Script],
     *,
     end_of_turn: int,
-    min_p: float = 0.05,
     hopeless: Callable[[list[int]], bool] = lambda ids: False,
     hopeless_after: int = 8,
 ) -> Iterator[tuple[Script, list[list[int]]]]:
@@ -86,7 +88,6 @@ def write_sequences(
     A sequence that is given up has an empty list of turns, so that every script yields once.
 
     Args:
-        min_p: Drops tokens less likely than this share of the likeliest.
         hopeless: Asked once of a script's last turn, after `hopeless_after` tokens; true gives the sequence up.
     """
     import torch
@@ -100,7 +101,7 @@ def write_sequences(
         on_device = {"dtype": torch.long, "device": decoder.model.device}
         with torch.inference_mode():
             logits = decoder.step(torch.tensor(tokens, **on_device), torch.tensor(positions, **on_device), reach)
-            drawn = _draw(logits, [slot.temperature for slot in slots], min_p).tolist()
+            drawn = _draw(logits, [slot.temperature for slot in slots]).tolist()
         for slot, token in zip(slots, drawn, strict=True):
             if slot.script is None:
                 continue
@@ -158,13 +159,13 @@ class _Slot:
         self.given, self.writing, self.temperature = list(reversed(turn.given)), [], turn.temperature
 
 
-def _draw(logits: Any, temperatures: Sequence[float], min_p: float) -> Any:
+def _draw(logits: Any, temperatures: Sequence[float]) -> Any:
     """One token of each row: the likeliest at temperature 0, else by its probability (an exponential race)."""
     import torch
 
     heat = torch.tensor(temperatures, device=logits.device)[:, None]
     greedy = logits.argmax(-1)
     probabilities = (logits / heat.clamp_min(1e-6)).softmax(-1)
-    probabilities[probabilities < min_p * probabilities.amax(-1, keepdim=True)] = 0
+    probabilities[probabilities < _MIN_P * probabilities.amax(-1, keepdim=True)] = 0
     race = torch.empty_like(probabilities).exponential_()
     return torch.where(heat[:, 0] > 0, (probabilities / race).argmax(-1), greedy)

@@ -1,27 +1,19 @@
-"""Turn a trained adapter into the files that run on a CPU: GGUFs, and the adapter alone.
-
-The adapter is written as a small GGUF, merged into the 16-bit base in GGUF's own space, and quantized by the llama.cpp
-that will run it: no git clone, no compiler, no torch model in memory. `training.verify` then proves the result.
-"""
+"""Turn a trained adapter into the files that run on a CPU: GGUFs, and the adapter alone."""
 
 import errno
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from data.child import quantize_in_child
 from data.files import require_space, sha256_of
 from data.gguf.lora import merge_adapter, write_adapter
+from data.gguf.quantize import quantize_in_child
 from data.manifest import Manifest, write_manifest
 from data.progress import Counter, never_cancelled
 from training.checkpoints.adapter import gguf_adapter
-from training.checkpoints.base_model import resolve
+from training.checkpoints.base_model import Checkpoint, resolve
 from training.checkpoints.write_gguf import write_gguf
 from training.config import Config, TrainingError
 from training.run_directory import RunDirectory, RunRecord, prepared_data, read_record
-
-if TYPE_CHECKING:
-    from training.checkpoints.base_model import Checkpoint
 
 
 def export(run: RunDirectory, quantizations: Sequence[str] = ()) -> list[Path]:
@@ -68,7 +60,7 @@ def export(run: RunDirectory, quantizations: Sequence[str] = ()) -> list[Path]:
     return written
 
 
-def _write_adapter(run: RunDirectory, config: Config, checkpoint: "Checkpoint") -> Path:
+def _write_adapter(run: RunDirectory, config: Config, checkpoint: Checkpoint) -> Path:
     tensors, alpha = gguf_adapter(run.adapter, checkpoint.path)
     if not any(b.any() for _, b in tensors.values()):
         raise TrainingError(f"{run.adapter}: the adapter changes nothing: every B is zero; train it first")
@@ -77,11 +69,10 @@ def _write_adapter(run: RunDirectory, config: Config, checkpoint: "Checkpoint") 
     return path
 
 
-def _base_gguf(config: Config, checkpoint: "Checkpoint", out: Path, tokenizer: Path) -> Path:
+def _base_gguf(config: Config, checkpoint: Checkpoint, out: Path, tokenizer: Path) -> Path:
     """The base to merge into: the registry's own file, or the checkpoint written as F16."""
     if checkpoint.gguf and config.data.template == "base":
         return checkpoint.gguf
-
     counter = Counter("writing the base, %", total=100)
     on_share = lambda share: counter.show(int(share * 100))  # noqa: E731
     write_gguf(checkpoint.path, out, name=config.name, tokenizer=tokenizer, on_share=on_share)

@@ -91,7 +91,18 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> "PreTrainedTokenizerFast
     tokenizer = Tokenizer.from_str(json.dumps(content))
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
     tokenizer.add_tokens([AddedToken(token, normalized=False) for token in added])
-    named = {
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, clean_up_tokenization_spaces=False, **_named_tokens(metadata)
+    )
+    fast.chat_template = metadata.get("tokenizer.chat_template")
+    set_padding(fast)
+    return fast
+
+
+def _named_tokens(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """The texts of special tokens, by transformers' names."""
+    tokens = metadata["tokenizer.ggml.tokens"]
+    return {
         f"{role}_token": tokens[metadata[key]]
         for role, key in (
             ("bos", "tokenizer.ggml.bos_token_id"),
@@ -101,10 +112,6 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> "PreTrainedTokenizerFast
         )
         if key in metadata
     }
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, clean_up_tokenization_spaces=False, **named)
-    fast.chat_template = metadata.get("tokenizer.chat_template")
-    set_padding(fast)
-    return fast
 
 
 def set_padding(tokenizer: "PreTrainedTokenizerFast") -> None:

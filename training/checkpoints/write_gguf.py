@@ -34,7 +34,6 @@ def write_gguf(
         TrainingError: Not a Llama, a feature that is not known, or weights outside F16's range.
     """
     import gguf
-    import numpy as np
 
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     check_exportable(config)
@@ -42,18 +41,13 @@ def write_gguf(
     shapes = {tensor: shape for tensor, shape in _shapes(checkpoint) if _SKIPPED not in tensor}
     if config.get("tie_word_embeddings"):
         shapes.pop("lm_head.weight", None)
-    vectors = {tensor for tensor, shape in shapes.items() if len(shape) == 1}
     factors = _rope_factors(config)
     temporary = out.with_name(f".{out.name}.partial")
     writer = gguf.GGUFWriter(temporary, "llama")
     try:
         _add_metadata(writer, config, name)
         _add_tokenizer(writer, gguf_tokenizer(tokenizer, config["vocab_size"]))
-        if factors is not None:
-            writer.add_tensor_info("rope_freqs.weight", factors.shape, factors.dtype, factors.nbytes)
-        for tensor, shape in shapes.items():
-            dtype = np.dtype(np.float32 if tensor in vectors else np.float16)
-            writer.add_tensor_info(gguf_name(tensor), shape, dtype, int(np.prod(shape)) * dtype.itemsize)
+        _announce_tensors(writer, shapes, factors)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
@@ -62,12 +56,25 @@ def write_gguf(
         for done, (tensor, weights) in enumerate(_weights(checkpoint, list(shapes)), start=1):
             if count := heads_of(gguf_name(tensor), heads, kv_heads):
                 weights = permute(weights, count)
-            writer.write_tensor_data(weights if tensor in vectors else _to_f16(tensor, weights))
+            writer.write_tensor_data(weights if len(shapes[tensor]) == 1 else _to_f16(tensor, weights))
             on_share(done / len(shapes))
         writer.close()
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _announce_tensors(
+    writer: Any, shapes: Mapping[str, tuple[int, ...]], factors: "npt.NDArray[np.float32] | None"
+) -> None:
+    """Names and sizes, in the order in which the tensors follow: vectors stay F32."""
+    import numpy as np
+
+    if factors is not None:
+        writer.add_tensor_info("rope_freqs.weight", factors.shape, factors.dtype, factors.nbytes)
+    for tensor, shape in shapes.items():
+        dtype = np.dtype(np.float32 if len(shape) == 1 else np.float16)
+        writer.add_tensor_info(gguf_name(tensor), shape, dtype, int(np.prod(shape)) * dtype.itemsize)
 
 
 def _to_f16(name: str, weights: "npt.NDArray[np.float32]") -> "npt.NDArray[np.float16]":

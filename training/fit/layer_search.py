@@ -1,9 +1,4 @@
-"""Find the layers of a base that are missed least: one at a time, always the one whose removal harms perplexity least.
-
-Removing a contiguous block, or any fixed pattern, harms this family far more (Gromov et al. 2024, arXiv:2403.17887,
-remove blocks from large models). The order found is written with the perplexity at every step; the first N are what an
-entry of data/models.toml names as `drop_layers`.
-"""
+"""Remove layers of a base one at a time, always the one whose removal harms perplexity least."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +7,7 @@ from typing import Any
 from data.progress import Counter
 from training.checkpoints.base_model import resolve
 from training.config import Base, TrainingError
-from training.rows.examples import load_tokenizer, make_examples
+from training.rows.examples import IGNORED, load_tokenizer, make_examples
 
 _BATCH_TOKENS = 32_768
 
@@ -75,7 +70,7 @@ def _batches(examples: Sequence[Any], pad: int, device: str) -> list[tuple[Any, 
         part, rows = rows[-size:], rows[:-size]
         width = max(len(example.input_ids) for example in part)
         ids = [example.input_ids + [pad] * (width - len(example.input_ids)) for example in part]
-        labels = [example.labels + [-100] * (width - len(example.labels)) for example in part]
+        labels = [example.labels + [IGNORED] * (width - len(example.labels)) for example in part]
         batches.append((torch.tensor(ids, device=device), torch.tensor(labels, device=device)))
     return batches
 

@@ -11,7 +11,7 @@ from transformers import TrainerCallback
 from data.progress import Counter
 from training.config import Config
 from training.rows.examples import prompt_ids
-from training.run_directory import RunDirectory
+from training.run_directory import RunDirectory, read_metrics
 
 SAMPLE_TOKENS = 96
 _NOT_LOGGED = ("epoch", "total_flos", "num_tokens", "eval_num_tokens")
@@ -29,13 +29,6 @@ def keep_metrics_until(path: Path, step: int) -> None:
         except (ValueError, KeyError, TypeError):
             continue
     path.write_text("".join(kept), encoding="utf-8")
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All lines; those with `loss` are of training, those with `eval_loss` of validation."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def plot_loss(metrics: Sequence[dict[str, Any]], out: Path, title: str) -> None:

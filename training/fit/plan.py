@@ -1,6 +1,8 @@
 """What a training run would take, said before it is started. Memory and time are estimates, and called so."""
 
+import json
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,8 +143,6 @@ def _linear(shape: dict[str, Any]) -> dict[str, tuple[int, int]]:
 
 
 def _shape(checkpoint: Path) -> dict[str, Any]:
-    import json
-
     shape: dict[str, Any] = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     return shape
 
@@ -157,8 +157,6 @@ def _flops_per_s(name: str, device: str) -> tuple[float | None, str]:
 
 
 def _measured_cpu_flops() -> float:
-    import time
-
     import torch
 
     size = 1024

@@ -1,15 +1,11 @@
-"""What the report's two scripts cost at their true shapes, on random weights: speed, memory, first steps of the loss.
-
-Each cell is a process of its own: the shipped configuration on a base of that shape (`benchmarks.shapes`), loaded and
-trained by the code that trains real ones. Speed and memory depend on shapes, not on what the weights say; the examples
-are random tokens of one length, so nothing is said about quality. Needs a GPU. A cell that fails is a row with its
-error.
-"""
+"""The cells of `training.throughput`: each loaded, trained and timed in a process of its own, and their table."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +24,7 @@ from training.rows.examples import load_tokenizer
 
 WARM_UP_STEPS, TIMED_STEPS, PROFILED_STEPS = 4, 16, 2
 _EXAMPLES, _COMMON_TOKENS = 64, 4_000
+_MOST_KERNELS = 12
 _MOVED = 0.99  # the loss has moved when it is below this share of its first value
 _EPOCH_TOKENS = 50_000_000  # FineTome-100k at 500 tokens an example: assumed, its data were not read here
 _T4 = {"compute": 65 / 989, "bandwidth": 320 / 3350}  # of an H100's, by the vendor's data sheets
@@ -126,7 +123,6 @@ def measure_cell(name: str, base: str, scratch: Path) -> dict[str, Any]:
     choice = choose(config, cell.backend)
     if choice.backend == "unsloth":
         unsloth.import_first()
-
     checkpoint = resolve(config.base).path
     tokenizer = load_tokenizer(checkpoint, "base")
     prepared = Prepared(path=scratch, card={})
@@ -149,21 +145,32 @@ def measure_cell(name: str, base: str, scratch: Path) -> dict[str, Any]:
         callback=steps,
     )
     trainer.train()
-    timed = steps.seconds[WARM_UP_STEPS : WARM_UP_STEPS + TIMED_STEPS]
-    tokens = cell.examples * cell.length
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return {
         "device": choice.device_name,
         "precision": choice.precision,
         "attention": _attention(model),
         "load_s": round(loaded_s, 1),
+        **_timings(cell, steps.seconds),
+        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 3) if gpu else None,
+        **_losses([entry["loss"] for entry in trainer.state.log_history if "loss" in entry]),
+        "kernels": steps.kernels,
+    }
+
+
+def _timings(cell: Cell, seconds: Sequence[float]) -> dict[str, Any]:
+    timed = seconds[WARM_UP_STEPS : WARM_UP_STEPS + TIMED_STEPS]
+    tokens = cell.examples * cell.length
+    return {
         "tokens_per_step": tokens,
         "step_s": [round(seconds, 4) for seconds in timed],
         "tokens_per_s": round(tokens / statistics.median(timed), 1),
-        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 3) if gpu else None,
+    }
+
+
+def _losses(losses: Sequence[float]) -> dict[str, Any]:
+    return {
         "losses": [round(loss, 4) for loss in losses],
         "steps_until_loss_moves": next((step for step, loss in enumerate(losses) if loss < _MOVED * losses[0]), None),
-        "kernels": steps.kernels,
     }
 
 
@@ -203,7 +210,7 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def _top_kernels(profiler: Any, count: int = 12) -> list[dict[str, Any]]:
+def _top_kernels(profiler: Any) -> list[dict[str, Any]]:
     """The kernels that took most of the GPU's time, with their share of it and of how many launches."""
     events = [event for event in profiler.key_averages() if event.self_device_time_total > 0]
     total = sum(event.self_device_time_total for event in events) or 1
@@ -215,7 +222,7 @@ def _top_kernels(profiler: Any, count: int = 12) -> list[dict[str, Any]]:
             "ms_per_step": round(event.self_device_time_total / 1000 / PROFILED_STEPS, 2),
             "launches_per_step": event.count // PROFILED_STEPS,
         }
-        for event in events[:count]
+        for event in events[:_MOST_KERNELS]
     ]
 
 
@@ -241,9 +248,6 @@ def _write_examples(prepared: Any, length: int, seed: int) -> None:
 
 def measure(names: Sequence[str], shapes: Path, out: Path) -> list[dict[str, Any]]:
     """Measure cells one after the other, each in its own process; `out` holds all that are done, at any time."""
-    import os
-    import tempfile
-
     results: list[dict[str, Any]] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else []
     for name in names:
         cell = CELLS[name]

@@ -1,30 +1,31 @@
-"""Fine-tune a LoRA adapter on answers alone, and keep everything that is needed to judge, repeat and resume it.
-    torchrun --nproc-per-node 2 -m training.sft CONFIG      on several GPUs, at the same effective batch
-
-Unsloth trains where there is a GPU and it is installed; transformers, peft and trl elsewhere. Results: runs/NAME/.
-"""
+"""Fine-tune a LoRA adapter on answers alone, and keep everything that is needed to judge, repeat and resume it."""
 
 import os
 import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data.manifest import git_commit
 from training.checkpoints.base_model import resolve
 from training.config import Config, TrainingError, to_dict
 from training.fit import unsloth
-from training.fit.backends import choose, load
-from training.fit.monitor import Monitor, keep_metrics_until, plot_loss, read_metrics
+from training.fit.backends import BackendChoice, choose, load
+from training.fit.monitor import Monitor, keep_metrics_until, plot_loss
 from training.fit.trainer import accumulation_steps, make_trainer
-from training.rows.build import prepare
-from training.run_directory import RUNS, RunDirectory, RunRecord, differences, read_record, write_record
-
-if TYPE_CHECKING:
-    from training.fit.backends import BackendChoice
-    from training.rows.build import Prepared
+from training.rows.build import Prepared, prepare
+from training.run_directory import (
+    RUNS,
+    RunDirectory,
+    RunRecord,
+    differences,
+    read_metrics,
+    read_record,
+    write_record,
+)
 
 # Changing these does not change what is trained, but for rounding; the second line is the way out of a full memory.
 _HARMLESS = (
@@ -53,7 +54,6 @@ def train(
         _check_same_backend(run, earlier, choice)
     if choice.backend == "unsloth":
         unsloth.import_first()
-
     if choice.world_size > 1:
         _wait_for_first_process(config, runs)
     prepared = prepare(config, runs=runs)
@@ -78,8 +78,8 @@ def train(
 def _fit(
     run: RunDirectory,
     config: Config,
-    choice: "BackendChoice",
-    prepared: "Prepared",
+    choice: BackendChoice,
+    prepared: Prepared,
     checkpoint: Path,
     resume: bool,
     stop_after: int | None,
@@ -90,9 +90,10 @@ def _fit(
     from transformers.trainer_utils import get_last_checkpoint
 
     last = get_last_checkpoint(run.checkpoints) if resume and run.checkpoints.is_dir() else None
+    done_before = int(last.rpartition("-")[2]) if last else 0
     if is_first():
-        keep_metrics_until(run.metrics, int(last.rpartition("-")[2]) if last else 0)
-        keep_metrics_until(run.samples, int(last.rpartition("-")[2]) if last else 0)
+        keep_metrics_until(run.metrics, done_before)
+        keep_metrics_until(run.samples, done_before)
     set_seed(config.training.seed)  # the adapter's first weights are drawn while loading
     tokenizer = AutoTokenizer.from_pretrained(prepared.tokenizer)
     monitor = Monitor(run, config, tokenizer, stop_after=stop_after)
@@ -122,7 +123,7 @@ def _fit(
         raise TrainingError("the base's own weights changed during training; only the adapter may")
     summary = {
         "steps": trainer.state.global_step,
-        "steps_here": trainer.state.global_step - (int(last.rpartition("-")[2]) if last else 0),
+        "steps_here": trainer.state.global_step - done_before,
         "train_loss": result.training_loss,
         "eval_loss": None if monitor.stopped else monitor.eval_loss,
         "seconds": round(seconds, 1),
@@ -131,11 +132,15 @@ def _fit(
         "peak_memory_gib": _peak_gib(),
     }
     if trainer.is_world_process_zero() and not monitor.stopped:
-        trainer.model.save_pretrained(run.adapter)
-        if monitor.sampled_step != trainer.state.global_step:
-            monitor.write_samples(trainer.model, trainer.state.global_step)
-        plot_loss(read_metrics(run.metrics), run.loss_plot, run.name)
+        _save(run, trainer, monitor)
     return summary, monitor.stopped
+
+
+def _save(run: RunDirectory, trainer: Any, monitor: Monitor) -> None:
+    trainer.model.save_pretrained(run.adapter)
+    if monitor.sampled_step != trainer.state.global_step:
+        monitor.write_samples(trainer.model, trainer.state.global_step)
+    plot_loss(read_metrics(run.metrics), run.loss_plot, run.name)
 
 
 def frozen_sums(model: Any) -> dict[str, float]:
@@ -172,7 +177,7 @@ def _is_worthless(run: RunDirectory) -> bool:
     return read_record(run).status == "failed" and not any(run.checkpoints.glob("checkpoint-*"))
 
 
-def _check_same_backend(run: RunDirectory, earlier: RunRecord, choice: "BackendChoice") -> None:
+def _check_same_backend(run: RunDirectory, earlier: RunRecord, choice: BackendChoice) -> None:
     if earlier.backend != choice.backend:
         raise TrainingError(
             f"{run.path} was trained by {earlier.backend}, not {choice.backend}; resume it with "
@@ -185,7 +190,7 @@ def _check_same_backend(run: RunDirectory, earlier: RunRecord, choice: "BackendC
         )
 
 
-def _check_same_material(run: RunDirectory, earlier: RunRecord, prepared: "Prepared", base_sha256: str) -> None:
+def _check_same_material(run: RunDirectory, earlier: RunRecord, prepared: Prepared, base_sha256: str) -> None:
     if dict(earlier.data_sha256) != dict(prepared.card["files"]):
         raise TrainingError(
             f"{run.path} was trained on other data ({earlier.data_path}); prepare that again, or start anew"
@@ -197,7 +202,7 @@ def _check_same_material(run: RunDirectory, earlier: RunRecord, prepared: "Prepa
         )
 
 
-def _new_record(config: Config, choice: "BackendChoice", prepared: "Prepared", path: Path, identity: str) -> RunRecord:
+def _new_record(config: Config, choice: BackendChoice, prepared: Prepared, path: Path, identity: str) -> RunRecord:
     return RunRecord(
         config=to_dict(config),
         status="running",
@@ -217,8 +222,6 @@ def _new_record(config: Config, choice: "BackendChoice", prepared: "Prepared", p
 
 
 def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
     found = {"python": sys.version.split()[0]}
     for package in _PACKAGES:
         try:

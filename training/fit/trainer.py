@@ -34,11 +34,28 @@ def make_trainer(
     callback: Any,
 ) -> Any:
     """A trainer that neither tokenizes nor truncates: the examples' ids and labels are used as they are."""
-    from trl import SFTConfig, SFTTrainer
+    from transformers.trainer_callback import PrinterCallback
+    from trl import SFTTrainer
+
+    on_cpu = str(model.device) == "cpu"
+    trainer = SFTTrainer(
+        model=model,
+        args=_arguments(config, checkpoints, precision=precision, world_size=world_size, on_cpu=on_cpu),
+        train_dataset=_dataset(prepared.train),
+        eval_dataset=_dataset(prepared.validation),
+        processing_class=tokenizer,
+        callbacks=[callback],
+    )
+    trainer.remove_callback(PrinterCallback)  # the monitor's line says more
+    return trainer
+
+
+def _arguments(config: Config, checkpoints: Path, *, precision: str, world_size: int, on_cpu: bool) -> Any:
+    from trl import SFTConfig
 
     settings = config.training
     checkpointing = settings.gradient_checkpointing != "off"
-    arguments = SFTConfig(
+    return SFTConfig(
         output_dir=str(checkpoints),
         per_device_train_batch_size=settings.micro_batch,
         per_device_eval_batch_size=min(settings.micro_batch, 32),  # all logits are held at once
@@ -53,7 +70,7 @@ def make_trainer(
         optim=settings.optimizer,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
-        use_cpu=str(model.device) == "cpu",
+        use_cpu=on_cpu,
         gradient_checkpointing=checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False} if checkpointing else None,
         train_sampling_strategy="group_by_length" if settings.group_by_length else "random",
@@ -70,21 +87,9 @@ def make_trainer(
         save_total_limit=settings.keep_checkpoints,
         report_to="none",
         disable_tqdm=True,
-        dataloader_pin_memory=str(model.device) != "cpu",
+        dataloader_pin_memory=not on_cpu,
         ddp_find_unused_parameters=False if world_size > 1 else None,
     )
-    trainer = SFTTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=_dataset(prepared.train),
-        eval_dataset=_dataset(prepared.validation),
-        processing_class=tokenizer,
-        callbacks=[callback],
-    )
-    from transformers.trainer_callback import PrinterCallback
-
-    trainer.remove_callback(PrinterCallback)  # the monitor's line says more
-    return trainer
 
 
 def _dataset(path: Path) -> Any:

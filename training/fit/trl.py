@@ -1,5 +1,6 @@
 """The base model with a fresh LoRA adapter, by transformers and peft: CPU, or GPU with bitsandbytes for 4 bits."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,6 @@ def load(checkpoint: Path, config: Config, *, precision: str, device: str) -> An
 
 
 def _four_bits(dtype: Any) -> Any:
-    from importlib.util import find_spec
-
     if find_spec("bitsandbytes") is None:
         raise TrainingError("base.load_in_4bit needs bitsandbytes; install it, or --set base.load_in_4bit=false")
     from transformers import BitsAndBytesConfig

@@ -1,25 +1,19 @@
 """What fine-tuning took away: perplexity on held-out rows by source, and how replies to held-out prompts end.
 
-The rows are the configuration's validation rows, which no training saw; models are ids of the registry, or GGUFs, with
-the tokenizer of the configuration's base. They are asked as they ship: quantized, on a CPU. The first is what the
-others are compared with.
+The rows are a configuration's validation rows, which no training saw. The first model is what others are compared with.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from benchmarks.engine.ask import ask_all
-from benchmarks.engine.contract import Finished, Request, Sampling
+from benchmarks.engine.contract import Engine, Finished, Request, Sampling
 from data.progress import Counter
 from data.tables import markdown
 from training.config import TrainingError
 from training.parity.checks import perplexity
+from training.rows.build import Prepared
 from training.rows.replay import loops
-
-if TYPE_CHECKING:
-    from benchmarks.engine.contract import Engine, Finished
-    from training.rows.build import Prepared
 
 REPLY_TOKENS = 400
 SEQUENCES = 8
@@ -58,7 +52,7 @@ class Retained:
     looped: float
 
 
-def held_out(prepared: "Prepared", limit: int = 0) -> list[HeldOut]:
+def held_out(prepared: Prepared, limit: int = 0) -> list[HeldOut]:
     """The validation rows with their sources, which lie there one after the other; the first `limit` of each source."""
     from pyarrow import parquet
 
@@ -71,7 +65,7 @@ def held_out(prepared: "Prepared", limit: int = 0) -> list[HeldOut]:
     return [row for place, row in enumerate(found) if not limit or place - sources.index(row.source) < limit]
 
 
-def retained(model: str, sha256: str, engine: "Engine", rows: Sequence[HeldOut], *, asked: str) -> Retained:
+def retained(model: str, sha256: str, engine: Engine, rows: Sequence[HeldOut], *, asked: str) -> Retained:
     """Score all rows, and answer the prompts of the source `asked`."""
     import numpy as np
 
@@ -95,7 +89,7 @@ def retained(model: str, sha256: str, engine: "Engine", rows: Sequence[HeldOut],
     )
 
 
-def _replies(engine: "Engine", prompts: Sequence[tuple[int, ...]]) -> "list[Finished]":
+def _replies(engine: Engine, prompts: Sequence[tuple[int, ...]]) -> list[Finished]:
     counter = Counter("answering", total=len(prompts))
     requests = [Request(prompt_tokens=prompt, sampling=Sampling(max_tokens=REPLY_TOKENS)) for prompt in prompts]
     return ask_all(engine, requests, at_once=SEQUENCES, on_end=counter.show)

@@ -1,16 +1,17 @@
 """The parity gate: is every exported file the model that was trained?
 
 The reference is base and adapter merged by peft in float32; the files run in Tradeoff's own engine, from GGUF. They
-must read the same tokens, end turns on the same token, and predict the same next tokens. Writes parity.json; exits with
-1 where a check fails, and `training.publish` refuses without it.
+must read the same tokens, end turns on the same token, and predict the same next tokens. `training.publish` refuses
+without its parity.json.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.engine.ask import ask_all
-from benchmarks.engine.contract import EngineError, LoadOptions, Request, Sampling
+from benchmarks.engine.contract import Engine, EngineError, LoadOptions, Request, Sampling
 from benchmarks.engine.worker_engine import WorkerEngine
 from data.command import say
 from data.files import sha256_of
@@ -30,8 +31,6 @@ from training.run_directory import RunDirectory, prepared_data, read_record
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-    from benchmarks.engine.contract import Engine
 
 _F16_ROUNDING = 1e-3
 # A quantized file may stop less often or loop more often than the reference by this share of the replies.
@@ -75,27 +74,19 @@ def verify(run: RunDirectory, *, replies: int = 12) -> list[Check]:
     for name in sorted(models, key=lambda name: ".f16." not in name):  # F16 first: the others are compared with it
         say(f"checking {name}")
         checks += _check_metadata(run.export / name, expected)
-        texts = expected.texts
-        engine = _open(run.export / name, texts)
-        try:
+        with closing(_open(run.export / name, expected.texts)) as engine:
             checks += _check_tokens(name, engine, expected.tokenizer)
-            if engine.info.vocabulary_size != expected.distributions[0].shape[1]:
-                size = f"{expected.distributions[0].shape[1]} tokens"
-                checks.append(parity.equals("vocabulary", name, f"{engine.info.vocabulary_size} tokens", size))
+            size, wanted = engine.info.vocabulary_size, expected.distributions[0].shape[1]
+            if size != wanted:
+                checks.append(parity.equals("vocabulary", name, f"{size} tokens", f"{wanted} tokens"))
                 continue
-            found = parity.divergence(
-                (one, engine.distributions(ids))
-                for one, ids in zip(expected.distributions, texts.compared, strict=True)
-            )
-            perplexity = _perplexity(engine, texts)
+            perplexity = _perplexity(engine, expected.texts)
             is_f16 = name == run.gguf("f16").name
             f16_perplexity = perplexity if is_f16 else f16_perplexity
-            checks += _check_divergence(name, found, config, is_f16=is_f16)
+            checks += _check_divergence(name, engine, expected, config, is_f16=is_f16)
             checks += _check_perplexity(name, perplexity, f16_perplexity, config, is_f16=is_f16)
-            if texts.prompts:
-                checks += _check_replies(name, engine, texts.prompts, expected.replies, expected.tokenizer)
-        finally:
-            engine.close()
+            if expected.texts.prompts:
+                checks += _check_replies(name, engine, expected)
     _write(run, config, record.base_sha256, files, checks)
     return checks
 
@@ -110,7 +101,7 @@ def _check_sums(run: RunDirectory, files: Mapping[str, str]) -> list[Check]:
     return checks
 
 
-def _open(path: Path, texts: Texts) -> "Engine":
+def _open(path: Path, texts: Texts) -> Engine:
     longest = max(len(ids) for ids in [*texts.compared, *(ids for ids, _ in texts.scored), *texts.prompts])
     try:
         return WorkerEngine(path.absolute(), LoadOptions(context_tokens=longest + REPLY_TOKENS + 64))
@@ -162,7 +153,7 @@ def _check_metadata(path: Path, expected: Expected) -> list[Check]:
     ]
 
 
-def _check_tokens(name: str, engine: "Engine", tokenizer: Any) -> list[Check]:
+def _check_tokens(name: str, engine: Engine, tokenizer: Any) -> list[Check]:
     """The engine, from the GGUF alone, reads templated conversations as the tokenizer does."""
     wrong, doubled = [], 0
     for conversation in CONVERSATIONS:
@@ -190,8 +181,12 @@ def _leading(ids: Sequence[int], token: int | None) -> int:
     return count
 
 
-def _check_divergence(name: str, found: parity.Divergence, config: Config, *, is_f16: bool) -> list[Check]:
+def _check_divergence(name: str, engine: Engine, expected: Expected, config: Config, *, is_f16: bool) -> list[Check]:
     limits = config.export
+    found = parity.divergence(
+        (one, engine.distributions(ids))
+        for one, ids in zip(expected.distributions, expected.texts.compared, strict=True)
+    )
     checks = [
         parity.at_most("mean KL, nats", name, found.mean_kl, limits.max_f16_kl if is_f16 else limits.max_quantized_kl),
         parity.reported("largest KL, nats", name, found.max_kl),
@@ -201,7 +196,7 @@ def _check_divergence(name: str, found: parity.Divergence, config: Config, *, is
     return [*checks, parity.reported("same next token", name, found.top1)]
 
 
-def _perplexity(engine: "Engine", texts: Texts) -> float:
+def _perplexity(engine: Engine, texts: Texts) -> float:
     """On the answers' tokens, which are what the model is for."""
     import numpy as np
 
@@ -220,13 +215,12 @@ def _check_perplexity(name: str, value: float, f16: float, config: Config, *, is
     return [*checks, parity.at_most("perplexity increase over F16", name, value / f16 - 1, limit)]
 
 
-def _check_replies(
-    name: str, engine: "Engine", prompts: Sequence[list[int]], expected: Sequence[list[int]], tokenizer: Any
-) -> list[Check]:
+def _check_replies(name: str, engine: Engine, expected: Expected) -> list[Check]:
     """Stops and loops as often as the reference, within a tolerance: greedy texts part after a near tie."""
-    texts, stopped = _replies(engine, prompts)
-    reference_stops = sum(len(ids) < REPLY_TOKENS for ids in expected) / len(expected)
-    reference_loops = sum(loops(tokenizer.decode(ids)) for ids in expected) / len(expected)
+    texts, stopped = _replies(engine, expected.texts.prompts)
+    reference = expected.replies
+    reference_stops = sum(len(ids) < REPLY_TOKENS for ids in reference) / len(reference)
+    reference_loops = sum(loops(expected.tokenizer.decode(ids)) for ids in reference) / len(reference)
     rate = sum(stopped) / len(stopped)
     looping = sum(map(loops, texts)) / len(texts)
     return [
@@ -235,7 +229,7 @@ def _check_replies(
     ]
 
 
-def _replies(engine: "Engine", prompts: Sequence[list[int]]) -> tuple[list[str], list[bool]]:
+def _replies(engine: Engine, prompts: Sequence[list[int]]) -> tuple[list[str], list[bool]]:
     requests = [Request(prompt_tokens=tuple(each), sampling=Sampling(max_tokens=REPLY_TOKENS)) for each in prompts]
     ends = ask_all(engine, requests, at_once=1)
     return [end.text for end in ends], [end.reason == "stop" for end in ends]

@@ -74,7 +74,7 @@ def suite_prompts(held_out: Iterable[str]) -> tuple[list[str], list[str]]:
     """User turns of every shipped suite: those compared in full, and those of the held-out ones.
 
     Raises:
-        data.suites.SuiteError: A held-out suite does not exist.
+        SuiteError: A held-out suite does not exist.
     """
     named = set(held_out)
     strict: list[str] = []

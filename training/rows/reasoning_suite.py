@@ -1,8 +1,4 @@
-"""Write the held-out suite of generated tasks.
-
-The suite is in-distribution: its questions are drawn from the tasks that the embedded family was trained on, of other
-seeds. It tells what training taught, not what a model can do in general.
-"""
+"""The held-out suite of generated tasks, as lines of a suite's file."""
 
 from pathlib import Path
 from typing import Any

@@ -13,15 +13,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from data.paths import ROOT, python_path
+from data.paths import python_path
 from data.records import build, read_toml
 from training.config import TrainingError
 from training.rows.worked_answers import worked
-
-TASKS_FILE = ROOT / "data" / "prompts" / "reasoning.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +81,6 @@ def items(tasks: Mapping[str, Mapping[str, Any]], *, items_per_task: int, first_
 
     for name, settings in tasks.items():
         if name not in DATASETS:
-            from difflib import get_close_matches
-
             close = get_close_matches(name, DATASETS, n=3)
             hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
             raise TrainingError(f"unknown reasoning_gym task {name!r}{hint}")

@@ -14,7 +14,7 @@ from data.command import quiet_loading
 from data.message import Message
 from data.progress import Counter
 from training.checkpoints.base_model import resolve
-from training.checkpoints.decoder import Decoder, Stretch, write_sequences
+from training.checkpoints.decoder import Decoder, Script, Stretch, write_sequences
 from training.config import Base, Config, RowSource, TrainingError, to_dict
 from training.rows.conversations import UnusableRow, form_of
 from training.rows.examples import chat_template, load_tokenizer, prompt_ids
@@ -23,8 +23,6 @@ from training.run_directory import RUNS, fingerprint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
-
-    from training.checkpoints.decoder import Script, Stretch
 
 PROMPTS_PER_PART = 8_192
 _GPU_SLOTS, _CPU_SLOTS = 2_048, 8
@@ -125,10 +123,10 @@ class _Writer:
             pair = (given.get(script, texts[0] if texts else ""), texts[-1] if texts else "")
             yield pair if all(pair) and not (loops(pair[0]) or loops(pair[1]) or refuses(pair[1])) else None
 
-    def _question(self) -> "Stretch":
+    def _question(self) -> Stretch:
         return Stretch(given=self.opening, max_tokens=_LONGEST_QUESTION_TOKENS, temperature=1.0)
 
-    def _answer(self, given: tuple[int, ...]) -> "Stretch":
+    def _answer(self, given: tuple[int, ...]) -> Stretch:
         return Stretch(given=given, max_tokens=self.source.max_new_tokens, temperature=self.source.temperature)
 
     def _ids(self, text: str) -> list[int]:

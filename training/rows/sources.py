@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -127,8 +128,6 @@ def _listed(batch: Any) -> list[Row]:
 
 
 def _from_reasoning_gym(where: str, source: RowSource) -> tuple[Iterator[Placed], dict[str, Any]]:
-    from importlib.metadata import version
-
     order: dict[str, Any] = {
         "tasks": source.tasks,
         "items_per_task": source.items_per_task,

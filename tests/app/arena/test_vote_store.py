@@ -58,7 +58,7 @@ def test_an_outcome_that_is_none_is_refused(tmp_path: Path) -> None:
         VoteStore(tmp_path / "votes.sqlite").add(vote("1", "maybe"))
 
 
-def test_the_export_has_every_column(tmp_path: Path) -> None:
+def test_the_export_has_every_column() -> None:
     head, row = votes_csv([vote("1")]).splitlines()
     assert head == "battle_id,model_a,model_b,outcome,voted_at,suite,prompt_id,grade_a,grade_b"
     assert row.startswith("1,x,y,a,")

@@ -147,7 +147,7 @@ def test_unloading_a_model_ends_its_replies_and_leaves_the_others(worker: Worker
     assert listeners["b"].wait_for(Finished)
 
 
-def test_closing_twice_is_harmless_and_ends_the_process(tmp_path: Path) -> None:
+def test_closing_twice_is_harmless_and_ends_the_process() -> None:
     worker = Worker()
     worker.close()
     worker.close()

@@ -1,6 +1,7 @@
 """Answers as people and models write them, and one property for each kind of grader: every writing grades alike."""
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -179,8 +180,6 @@ def test_a_choice_in_any_writing_grades_alike(letter: str, writing: str, data: s
 @given(st.sampled_from(("Zürich", "東京", "서울", "กรุงเทพ", "Paris", "São Paulo")), st.data())
 @settings(deadline=None)
 def test_a_word_in_any_writing_grades_alike(word: str, data: st.DataObject) -> None:
-    import unicodedata
-
     form = data.draw(st.sampled_from(("NFC", "NFD")))
     within = data.draw(st.sampled_from(("{}", "**{}**", "是{}。", "({})", "「{}」", "{}, yes", "เมือง{}")))
     answer = unicodedata.normalize(form, within.format(word))

@@ -89,7 +89,7 @@ def test_the_fixed_shape_has_its_tokens_and_no_grade(tmp_path: Path) -> None:
     assert (row.grade, row.answer, row.truncated, row.error) == (None, None, False, None)
 
 
-def test_timed_requests_are_cold_and_all_keep_the_lower_token_limit(tmp_path: Path) -> None:
+def test_timed_requests_are_cold_and_all_keep_the_lower_token_limit() -> None:
     shorter = Config(name="x", models=("m",), suites=("core",), max_tokens=3)
     assert request_for(ASKED, CONFIG, 1000).cold and request_for(FIXED, CONFIG, 1000).cold
     assert not request_for(dataclasses.replace(ASKED, condition="batched"), CONFIG, 1000).cold

@@ -1,5 +1,6 @@
 """What is read in a header: what the model is, and that a file is no text generator."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -126,8 +127,6 @@ def test_an_output_matrix_that_copies_the_embedding_is_not_counted_again(tmp_pat
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
-    import os
-
     os.mkfifo(tmp_path / "pipe.gguf")
     for path in (tmp_path, tmp_path / "pipe.gguf"):
         with pytest.raises(GGUFError, match="not a file, but a folder or a device"):

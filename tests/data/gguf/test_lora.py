@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -297,9 +299,6 @@ print(json.dumps(llama.llama_get_logits(context)[:256]))
 
 @pytest.mark.slow
 def test_llama_cpp_computes_the_same_with_the_adapter_beside_the_base_and_merged(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     from data.gguf.shapes import SHAPES, matrices, write_f16
     from tests.gguf_bytes import word_tokenizer
 

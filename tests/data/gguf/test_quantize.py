@@ -2,9 +2,18 @@ from pathlib import Path
 
 import pytest
 
+from data.errors import ModelError
 from data.gguf.header import read_header
-from data.gguf.quantize import QuantizeError, main, quantize, size_bound_bytes
+from data.gguf.quantize import (
+    QuantizeError,
+    main,
+    quantize,
+    quantize_in_child,
+    quantized_share,
+    size_bound_bytes,
+)
 from data.gguf.types import QUANTIZATIONS
+from data.progress import never_cancelled
 from tests.gguf_bytes import model_bytes
 
 
@@ -55,3 +64,18 @@ def test_the_bound_holds_where_k_quants_fall_back(embedded_model: Path, tmp_path
     for quantization in ("q4_k_m", "q5_k_m", "q6_k"):
         quantize(embedded_model, tmp_path / "out.gguf", quantization)
         assert (tmp_path / "out.gguf").stat().st_size <= size_bound_bytes(embedded_model, quantization)
+
+
+def test_the_share_is_read_from_llama_cpps_log() -> None:
+    log = "load\n[   1/ 272] output_norm\n[  68/ 272] blk.1\n[ 69"
+    assert quantized_share(log) == 0.25
+    assert quantized_share("llama_model_quantize_impl: [x]\n") == 0.0
+
+
+def test_a_broken_source_is_one_line_from_the_real_quantizer_process(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.gguf", tmp_path / "out.gguf"
+    source.write_bytes(model_bytes()[:-1])
+    with pytest.raises(ModelError, match=r"could not quantize in\.gguf to q8_0: .*truncated") as caught:
+        quantize_in_child(source, target, "q8_0", cancelled=never_cancelled)
+    assert "\n" not in str(caught.value)
+    assert not target.exists()

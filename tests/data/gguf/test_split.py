@@ -1,5 +1,6 @@
 """Split GGUFs: one model in several files, of which people give any."""
 
+import hashlib
 from pathlib import Path
 
 import gguf
@@ -113,8 +114,6 @@ def test_a_name_that_tells_of_no_set_stands_for_itself(name: str) -> None:
 
 
 def test_the_sum_of_a_set_is_the_sum_of_its_parts_sums(tmp_path: Path, cache: Path) -> None:
-    import hashlib
-
     parts = split_model(tmp_path)
     sums = [hashlib.sha256(part.read_bytes()).hexdigest() for part in parts]
     assert model_sha256(parts[2]) == hashlib.sha256("".join(sums).encode()).hexdigest() == joint_sha256(sums)

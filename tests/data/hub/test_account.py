@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from data.hub.account import HubError, check_repository_name, choose_transfer
+from data.hub.account import check_repository_name, choose_transfer
+from data.hub.address import HubError
 
 
 @pytest.mark.parametrize("repo", ["tiny", "a/b/c", "/tiny", "alice/", "alice/a b", "alice/x--y", "alice/x.git"])

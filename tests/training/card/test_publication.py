@@ -8,9 +8,9 @@ import pytest
 
 from data.manifest import read_manifest, write_manifest
 from tests.training.published_runs import CARD, CHECK, finished_run, manifest
-from training.card.publication import publication_of, read_metrics, without_local_paths
+from training.card.publication import publication_of, without_local_paths
 from training.config import TrainingError
-from training.run_directory import RunDirectory, read_record, write_record
+from training.run_directory import RunDirectory, read_metrics, read_record, write_record
 
 
 @pytest.fixture

@@ -80,6 +80,6 @@ def test_unlikely_tokens_are_never_drawn() -> None:
 
     torch.manual_seed(0)
     logits = torch.tensor([[0.0, 5.0, 4.9, -3.0]]).repeat(500, 1)
-    drawn = _draw(logits, [1.0] * 500, 0.05)
+    drawn = _draw(logits, [1.0] * 500)
     assert set(drawn.tolist()) == {1, 2}
-    assert _draw(logits[:1], [0.0], 0.05).tolist() == [1]
+    assert _draw(logits[:1], [0.0]).tolist() == [1]

@@ -126,7 +126,7 @@ def test_metadata_of_another_tokenizer_is_refused(directory: Path, change: Mappi
         tokenizer_from_gguf({**gguf_tokenizer(directory, 400), **change})
 
 
-def test_a_vocabulary_without_a_token_for_padding_is_refused(tokenizer: "PreTrainedTokenizerFast") -> None:
+def test_a_vocabulary_without_a_token_for_padding_is_refused() -> None:
     class Bare:
         pad_token = None
         eos_token = "<|eot_id|>"

@@ -6,8 +6,9 @@ import pytest
 from benchmarks.graders import grade
 from data.suites.prompts import load_suite
 from training.config import TrainingError
+from training.reasoning_suite import TASKS
 from training.rows.reasoning_suite import suite_lines
-from training.rows.reasoning_tasks import TASKS_FILE, generate, read_tasks
+from training.rows.reasoning_tasks import generate, read_tasks
 from training.rows.worked_answers import INSTRUCTION
 
 WORKED = ("chain_sum", "products", "gcd", "simple_equations", "leg_counting", "letter_counting", "spell_backward")
@@ -15,7 +16,7 @@ WORKED = ("chain_sum", "products", "gcd", "simple_equations", "leg_counting", "l
 
 @pytest.mark.slow
 def test_the_shipped_suite_is_what_its_tasks_file_makes(tmp_path: Path) -> None:
-    settings = re.split(r"\n(?=\[tasks\.)", TASKS_FILE.read_text())
+    settings = re.split(r"\n(?=\[tasks\.)", TASKS.read_text())
     few = tmp_path / "few.toml"
     few.write_text(
         "\n".join([settings[0], *(part for part in settings[1:] if "chain_sum]" in part or "syllog" in part)])
@@ -27,7 +28,7 @@ def test_the_shipped_suite_is_what_its_tasks_file_makes(tmp_path: Path) -> None:
 
 
 def test_no_training_item_has_a_held_out_seed() -> None:
-    tasks = read_tasks(TASKS_FILE)
+    tasks = read_tasks(TASKS)
     assert tasks.train_first_seed + tasks.train_items < tasks.held_out_first_seed
 
 
