@@ -90,8 +90,9 @@ def _readings(text: str, options: tuple[str, ...]) -> Iterator[str | None]:
     for after in corrections(text, no=no_is_said):
         yield _alone(after, options) or _only(after, options)
     lines = [line for line in text.splitlines() if line.strip()]
-    ticked = {option for line in lines if _TICK.search(line) for option in options if _is_list_item(line, option)}
-    yield ticked.pop() if len(ticked) == 1 else None
+    if _TICK.search(text):
+        ticked = {option for line in lines if _TICK.search(line) for option in options if _is_list_item(line, option)}
+        yield ticked.pop() if len(ticked) == 1 else None
     lines = _without_list(lines, options)
     alone = {found for line in lines if (found := _alone(line, options))}
     yield alone.pop() if len(alone) == 1 else None

@@ -19,12 +19,10 @@ _CORRECTION = re.compile(
     r"make that\b)",
     re.IGNORECASE | re.MULTILINE,
 )
-_STATING = "answer ans: final correct 答 정답 #### antwort ponse respuesta risposta resposta ответ".split()
+_STATING = "ans final correct 答 정답 #### antwort ponse respuesta risposta resposta ответ".split()
 _CORRECTING = "wait actually, correction scratch sorry oops mean rather".split()
 _CORRECTING += ["make that", "no,", "no:", "no;", "no.", "no!", "no ", "no–", "no—"]
-_EXPLAINING = (
-    "because explanation reason note check verif confirm why proof source refer date just confid here hope".split()
-)
+_EXPLAINING = "because explanation reason note check verif why proof source refer date just confi here hope".split()
 _EXPLAINING += ["let me", "example"]
 _AFTERWARDS = re.compile(
     r"^[ \t>#*_-]*(?:explanation|reasoning|reason|notes?|check|verification|why|proof|sources?|references?|"
