@@ -85,7 +85,10 @@ def without_afterthoughts(text: str) -> list[str]:
 def _has_any(words: list[str], text: str) -> bool:
     """Whether one of the words is there at all: most texts have none, and finding that out is cheap."""
     lowered = text.lower()
-    return any(word in lowered for word in words)
+    for word in words:  # noqa: SIM110 (takes half of any()'s time, and every answer comes by)
+        if word in lowered:
+            return True
+    return False
 
 
 def unwrapped(text: str) -> str:
