@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from data.errors import TradeoffError
 
 _SEPARATORS = ",;\t|"
-_EXCELS_MARK = "sep="
+_EXCELS_MARK = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +34,8 @@ def parse_csv(text: str, place: str, error: type[TradeoffError]) -> Table:
     """
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     first, _, rest = text.partition("\n")
-    marked = first.rstrip("\r").removeprefix(_EXCELS_MARK) if first.startswith(_EXCELS_MARK) else ""
-    separator = marked if len(marked) == 1 else _separator(text)
+    marked = _EXCELS_MARK.fullmatch(first.rstrip("\r"))
+    separator = marked[1] if marked else _separator(text)
     records = _records(rest if marked else text, separator, place, error, begin=2 if marked else 1)
     columns = [name.strip().lower() for name in next(records, (0, []))[1]]
     if twice := [name for name, count in Counter(filter(None, columns)).items() if count > 1]:

@@ -15,24 +15,35 @@ _EMPHASIS = re.compile(r"\*+|__|`")
 _SENTENCE_END = re.compile(r"(?<=[.!?。])\s+|\n+")
 _REFUSED_BEFORE = re.compile(
     r"\b(?:not|never|\w+n't|cannot|neither|nor|rul(?:e|es|ed|ing) out|eliminat\w+|exclud\w+|reject\w+|discard\w*|"
-    r"instead of|rather than|unlike)\b(?![^.;:,\n]*\b(?:but|so|leaving|leaves|therefore|thus|hence)\b)[^.;:!?\n]*\Z",
+    r"instead of|rather than|unlike|at first|i (?:first|initially) thought)\b"
+    r"(?![^.;:,\n]*\b(?:but|so|leaving|leaves|therefore|thus|hence)\b)[^.;:!?\n]*\Z"
+    r"|\b(?:no|nothing) \Z|(?:不是|不选|排除|而非)[^.;:!?。\n]*\Z",
     re.IGNORECASE,
 )
 _CLAUSE_ENDS = re.compile(r",\s*(?!(?:and|or|nor|[A-Za-z])\b\W*\Z)[^,]*\Z")
 _REFUSED_AFTER = re.compile(
     r"\W{0,3}(?:\s*(?:and|or|nor|,)\s*\(?[A-Za-z]\)?)*\s*(?:(?:is|are|was|were|seems?|looks?)\s+"
     r"(?:clearly |also |both |obviously |definitely )?"
-    r"(?:wrong|incorrect|false|not|out|impossible|eliminated|ruled out|excluded)"
-    r"|(?:is|are|does|do|did|can|could)n't|(?:does|do|did|can|could) ?not|fails?)\b",
+    r"(?:wrong|incorrect|false|not|out|impossible|eliminated|ruled out|excluded|too \w+)"
+    r"|(?:is|are|does|do|did|can|could)n't|(?:does|do|did|can|could) ?not|fails?)\b"
+    r"|\W{0,3}(?:也|都|均|是)*(?:不|错)",
     re.IGNORECASE,
 )
 _AFFIRMED_AFTER = re.compile(
     r"\W{0,3}\s*(?:is|must be|would be)\s+(?:clearly |also |therefore |thus )?(?:the )?"
-    r"(?:correct|right|true|best|answer|one|only)\b",
+    r"(?:correct|right|true|best|answer|one|only)\b"
+    r"|\W{0,3}(?:是|才是|为)?(?:正确|对的)",
     re.IGNORECASE,
 )
+_FITS_AFTER = re.compile(
+    r"\W{0,3}\s*(?:(?:is|seems|looks) (?:the )?(?:much )?(?:better|more \w+)|fits|matches|satisfies)\b", re.IGNORECASE
+)
+"""Less than "is correct": read where that is said of none."""
+
+_TICK = re.compile("[✅✓✔☑]")
 _CONCLUDES = re.compile(
-    r"\b(?:so|therefore|thus|hence|leaving|leaves|which leaves|must be|i (?:choose|pick|select|would say)|conclu\w+)\b",
+    r"\b(?:so|therefore|thus|hence|leaving|leaves|which leaves|must be|i (?:choose|pick|select|would say)|conclu\w+|"
+    r"overall)\b|所以|因此|因而|故",
     re.IGNORECASE,
 )
 _AFTER_LETTER_WORD = (
@@ -41,6 +52,7 @@ _AFTER_LETTER_WORD = (
 )
 _ALONE = (
     r"\W*(?:(?:the )?(?:final |correct |best )?(?:answer|option|choice|letter)\W*(?:is|:)?\s*)*"
+    r"(?:(?:label|category|class|classification|sentiment|verdict|conclusion|result|output)\s*:)?"
     r"\W*{option}(?:{marks}.*)?\W*"
 )
 
@@ -77,7 +89,11 @@ def _readings(text: str, options: tuple[str, ...]) -> Iterator[str | None]:
             yield _stated_in(after, options)
     for after in corrections(text, no=no_is_said):
         yield _alone(after, options) or _only(after, options)
-    lines = _without_list([line for line in text.splitlines() if line.strip()], options)
+    lines = [line for line in text.splitlines() if line.strip()]
+    if _TICK.search(text):
+        ticked = {option for line in lines if _TICK.search(line) for option in options if _is_list_item(line, option)}
+        yield ticked.pop() if len(ticked) == 1 else None
+    lines = _without_list(lines, options)
     alone = {found for line in lines if (found := _alone(line, options))}
     yield alone.pop() if len(alone) == 1 else None
     yield _opening("\n".join(lines), options)
@@ -128,7 +144,7 @@ def _opens(text: str, option: str, stated: bool) -> bool:
     if len(option) > 1:
         return re.match(rf"{lead}{re.escape(option)}(?=[\s.,:;)!]|$)", text, re.IGNORECASE) is not None
     follows = (
-        rf"(?=[.,:;)!\]}}]|[ \t]*(?:\n|\Z)|\s*[-–—]\s|\s+{_AFTER_LETTER_WORD})"
+        rf"(?=[.,:;)!\]}}]|[ \t]*(?:\n|\Z)|\s*[-–—]\s|\s+\(|\s+{_AFTER_LETTER_WORD})"
         if stated
         else r"(?=[.,:;)!\]}]|[ \t]*(?:\n|\Z)|\s*[-–—]\s)"
     )
@@ -140,22 +156,24 @@ def _only(text: str, options: tuple[str, ...], *, stated: bool = False) -> str |
     named = {*_named(text, options, stated=stated)}
     if len(named) == 1:
         return named.pop()
-    affirmed = {*_named(text, options, affirmed=True)} if len(named) > 1 else set()
-    if len(affirmed) == 1:
-        return affirmed.pop()
+    for said in (_AFFIRMED_AFTER, _FITS_AFTER) if len(named) > 1 else ():
+        if len(affirmed := {*_named(text, options, affirmed=said)}) == 1:
+            return affirmed.pop()
     if len(named) > 1 and (marks := list(_CONCLUDES.finditer(text))):
         concluded = {*_named(text[marks[-1].end() :], options, stated=True)}
         return concluded.pop() if len(concluded) == 1 else None
     return None
 
 
-def _named(text: str, options: tuple[str, ...], *, stated: bool = False, affirmed: bool = False) -> Iterator[str]:
-    """Options where they are named and not refused, in order; `affirmed` where they are said to be right."""
+def _named(
+    text: str, options: tuple[str, ...], *, stated: bool = False, affirmed: re.Pattern[str] | None = None
+) -> Iterator[str]:
+    """Options where they are named and not refused, in order; with `affirmed`, where that stands after them."""
     for match in _pattern(options).finditer(text):
         option = next(each for each in options if each.casefold() == match["option"].casefold())
         if (len(option) == 1 and not _is_letter(match, text, stated)) or _is_article(match, text):
             continue
-        if affirmed and not _AFFIRMED_AFTER.match(text, match.end()):
+        if affirmed and not affirmed.match(text, match.end()):
             continue
         if not _is_refused(text, match):
             yield option

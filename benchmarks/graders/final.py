@@ -33,27 +33,35 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 _SENTENCE_END = re.compile(r"[.!?。](?<!\bapprox.)(?<!\bca.)(?<!\b[Nn]o.)(?=\s|$)\s*|\n+")
 _REASON = re.compile(
     r"[,;(]?\s*\b(?:because|since|given that|due to)\b"
-    r"|[,;(]\s*(?:as|for|which means|so that|where|when|if|with)\b"
+    r"|[,;(]\s*(?:as|for(?! a total)|which means|so that|where|when|if|with)\b"
     r"|(?<![-+×x*/÷^=<>(])\s\(",
     re.IGNORECASE,
 )
 _RESULT = re.compile(r"[=≈≅]|\b(?:equals|(?:is )?equal to|which is|makes|gives|yields|comes to)\b", re.IGNORECASE)
-_SO = re.compile(r"\b(?:so|therefore|thus|hence|that is|that's|giving|leaving)\b|[⇒→]", re.IGNORECASE)
+_SO = re.compile(
+    r"\b(?:so|therefore|thus|hence|that is|that's|"
+    r"(?<!after )(?<!before )(?<!by )(?<!of )(?<!for )(?<!without )(?:giving|leaving))\b|[⇒→]",
+    re.IGNORECASE,
+)
 _IS = re.compile(
-    r"\b(?:is|are|was|were|be|has|have|costs?|leaves?|takes?|left with|remain)\s*:?\s+"
-    r"(?:about |only |exactly |approximately |roughly |now |still |a total of |the number |then )*\Z",
+    r"\b(?:is|are|was|were|be|has|have|costs?|leaves?|needs?|requires?|left with|remain|"
+    r"takes?(?: him| her| them| us| you| me)?)\s*:?\s+"
+    r"(?:in |about |only |exactly |approximately |roughly |now |still |a total of |the number |then )*\Z",
     re.IGNORECASE,
 )
 _IS_THE = re.compile(r"\s+(?:is|was|are|were)\s+the\b", re.IGNORECASE)
 _GOES_ON = re.compile(
     r"\s*(?:[-+×x*/÷^=<>(]|(?:\S+\s+)?(?:times|plus|minus|of|more|less|fewer|divided|multiplied|by|added|over|squared|"
-    r"cubed|than|groups?|older|younger|and|or|to)\b)",
+    r"cubed|than|groups?|older|younger|and|or|to(?=\s+\S?\d))\b)",
     re.IGNORECASE,
 )
 _LISTS = re.compile(r"[,;]|\band\b")
 _NOT = re.compile(r"\b(?:not|instead of|rather than|never)\s+(?:an? |the )?\S?\Z", re.IGNORECASE)
-_THAN = re.compile(r"\bthan\s+(?:an? |the )?\S?\Z", re.IGNORECASE)
+_THAN = re.compile(r"\b(?:than|out of)\s+(?:an? |the |a total of )?\S?\Z", re.IGNORECASE)
 _OR = re.compile(r"(?:\s*[^\s.;=]{1,12})?\s*,?\s*\b(?:or|oder)\s+(?:maybe |perhaps |even |possibly )?", re.IGNORECASE)
+_ROUNDED = re.compile(
+    r"\W*(?:(?:or|is|which is)\s+)?(?:≈|\b(?:approximately|about|roughly|around)\b)\W{0,3}", re.IGNORECASE
+)
 _TO = re.compile(r"\s*[%°]?\s*(?:-|to|through)\s*")
 _AND = re.compile(r"\s*\S{0,8}\s*\band\s+\S{0,3}")
 _BETWEEN = re.compile(r"\bbetween\s+\S{0,3}\Z", re.IGNORECASE)
@@ -70,12 +78,14 @@ class Final(NamedTuple):
     Attributes:
         value: None where there is none, or more than one.
         percent: Written in percent, so that a hundredth of it is meant too.
+        exact: What was rounded to the value, where both are written: "1/6 ≈ 0.167".
         instead: Why there is none, for the grade's reason.
     """
 
     value: float | None
     percent: bool = False
     instead: str = "states no number"
+    exact: float | None = None
 
 
 def first_number(answer: str) -> Final:
@@ -209,7 +219,14 @@ def _of_sentence(sentence: str, *, first: bool, digits: bool = False) -> Final |
     others = [found[beside] for beside in (at - 1, at + 1) if 0 <= beside < len(found)]
     if any(_is_hedged(sentence, *sorted((found[at], other), key=lambda each: each.start)) for other in others):
         return Final(None, instead="states more than one number")
-    return Final(found[at].value, found[at].percent)
+    return Final(found[at].value, found[at].percent, exact=_exact(sentence, found[at - 1], found[at]) if at else None)
+
+
+def _exact(sentence: str, before: Numeral, rounded: Numeral) -> float | None:
+    if not _ROUNDED.fullmatch(sentence[before.end : rounded.start]):
+        return None
+    decimals = len(sentence[rounded.start : rounded.end].partition(".")[2].rstrip(" %"))
+    return before.value if abs(before.value - rounded.value) <= 0.51 * 10.0**-decimals else None
 
 
 def _reasons_cut(sentence: str) -> list[str]:
@@ -236,8 +253,15 @@ def _chosen(sentence: str, found: list[Numeral], first: bool) -> int:
         return 0
     if first:
         return told[0] if told else 0
+    if (whole := next((at for at in told if _is_whole(*found[at:])), None)) is not None:
+        return whole
     ends_so = told and not _LISTS.search(sentence, found[told[-1]].end, found[-1].start)
     return told[-1] if ends_so else len(found) - 1
+
+
+def _is_whole(number: Numeral, *parts: Numeral) -> bool:
+    """Whether what follows a number are its parts: "5 pets: 2 cats and 3 dogs"."""
+    return len(parts) > 1 and number.value == sum(each.value for each in parts)
 
 
 def _is_what_for(sentence: str, last: Numeral) -> bool:

@@ -12,6 +12,8 @@ from benchmarks.graders.typography import plain
 _MAX_QUANTITIES = 5
 _MAX_CHARACTERS = 16_000
 _YEARS = (1000, 2100)
+_LIST_MARK = re.compile(r"^\s*\d{1,2}[.)]\s+", re.MULTILINE)
+_COMMA = re.compile(r"(?<=\d),(?=\d)")
 
 
 def numeric(answer: str, *, value: float, tolerance: float = 1e-9, take: str = "final") -> Grade:
@@ -41,7 +43,8 @@ def numeric(answer: str, *, value: float, tolerance: float = 1e-9, take: str = "
 
 def _is_right(given: Final, value: float, tolerance: float) -> bool:
     assert given.value is not None
-    meant = (given.value, given.value / 100) if given.percent else (given.value,)
+    meant: tuple[float, ...] = (given.value, given.value / 100) if given.percent else (given.value,)
+    meant = meant if given.exact is None else (*meant, given.exact)
     return any(math.isclose(each, value, rel_tol=1e-9, abs_tol=tolerance) for each in meant)
 
 
@@ -61,11 +64,16 @@ def sequence(answer: str, *, items: Sequence[float]) -> Grade:
     results = [each.value for each in found if text[: each.start].rstrip().endswith("=")]
     wanted = [float(item) for item in items]
     written = ", ".join(map(_written, wanted))
-    if _runs_in(wanted, stated) or _runs_in(wanted, results):
+    if _runs_in(wanted, stated) or _runs_in(wanted, results) or _runs_in(wanted, _listed(text)):
         return right(f"continues {written}")
     if not stated:
         return wrong("states no number")
     return wrong(f"does not continue {written}; its numbers end on {shown(', '.join(map(_written, stated[-6:])))}")
+
+
+def _listed(text: str) -> list[float]:
+    """A list's numbers without its marks ("1. 6"), and with a comma between any two ("100,121")."""
+    return [each.value for each in numerals(_COMMA.sub(", ", _LIST_MARK.sub("", text)), lists=True)]
 
 
 def quantity(answer: str, *, value: float, units: Mapping[str, float], tolerance: float) -> Grade:

@@ -30,7 +30,7 @@ _SAME = {
     "=": "＝",
     "+": "＋﹢",
     "~": "～",
-    "": "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff",
+    "": "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\ufe0e\ufe0f\u20e3",
 }
 _SMALL_DIGITS = re.compile("[⁰¹²³⁴-⁹⁺⁻¼-¾⅐-⅞]")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
@@ -39,6 +39,9 @@ _TOUCHING = re.compile(
     "(?<=[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])(?=-?[A-Za-z])"
 )
 """Between a script without spaces and a Latin word."""
+
+_CALCULATOR = re.compile(r"<<[^<>\n]*>>(?=\s*[-$]?[\d.])")
+"""GSM8K's notes before a result: "6 * 7 = <<6*7=42>>42"."""
 
 _RUN_OF_SPACES = re.compile(r"[^\S\n]{2,}")
 _ASCII_DIGITS = "0123456789"
@@ -82,6 +85,8 @@ def plain(text: str) -> str:
         text = _TOUCHING.sub(" ", _exponents_and_fractions(text).translate(_TABLE))
     if "\\" in text or "{" in text:
         text = _without_latex(text)
+    if "<<" in text:
+        text = _CALCULATOR.sub("", text)
     if "*" in text:
         text = _without_emphasis(text)
     if "   " in text or "\t\t" in text:

@@ -14,7 +14,8 @@ _FENCE = re.compile(r"\A```\w*\n(.*?)\n?```\Z", re.DOTALL)
 _EMPHASIS = re.compile(r"\*\*|__|(?<!\w)[*_`](?=\S)|(?<=\S)[*_`](?!\w)")
 _QUOTES = ("''", '""', "“”", "‘’", "«»")
 _STATED = re.compile(r"\banswer\b(?:\s+is|\s*[:=])+\s*|答案(?:是|为|為|[:：])\s*", re.IGNORECASE)
-_PLAIN_MARKS = str.maketrans("’‘“”−–。！？，：．", "''\"\"--.!?,:.")
+_PLAIN_MARKS = str.maketrans("’‘“”−–‐‑。！？，：．", "''\"\"----.!?,:.")
+_MARKS_WITHIN = str.maketrans("’−–‐‑", "'----")
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 """Scripts without spaces between words, and Hangul, whose words take particles."""
 
@@ -68,7 +69,8 @@ def mentions(text: str, word: str) -> int:
     Where a script puts no spaces between words, a word ends where its script does, and any of its characters may begin
     or end one: "Paris" and "法国" are in "法国的首都是Paris。". Korean words may have a particle after them.
     """
-    text = _EMPHASIS.sub("", text).replace("’", "'")
+    text = _EMPHASIS.sub("", text)
+    text = text if text.isascii() else text.translate(_MARKS_WITHIN)
     return sum(1 for _ in _word_pattern(word, text.isascii()).finditer(text))
 
 
@@ -138,11 +140,21 @@ def order(answer: str, *, items: Sequence[str]) -> Grade:
     """
     if len(items) < 2:
         raise GraderError(f"items has {len(items)}; an order needs at least 2")
-    longest_first = sorted((re.escape(normalised(item)) for item in items), key=len, reverse=True)
-    found = re.findall(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)", normalised(body(answer)))
     wanted = [normalised(item) for item in items]
+    found = _items_pattern(tuple(wanted)).findall(normalised(body(answer)))
     after_repetition = len(found) <= 2 * len(wanted) and found[-len(wanted) :] == wanted
     before_comments = len(found) < 2 * len(wanted) and found[: len(wanted)] == wanted
     if after_repetition or before_comments:
         return right("lists the items in order")
     return wrong(f"lists {shown(', '.join(found[-len(wanted) :]))}, not {shown(', '.join(items))}")
+
+
+@functools.lru_cache(maxsize=256)
+def _items_pattern(items: tuple[str, ...]) -> Any:
+    longest_first = sorted(items, key=len, reverse=True)
+    if all(map(str.isascii, items)):
+        return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
+    import regex
+
+    bounded = [_boundary(item[:1]) + regex.escape(item) + _boundary(item[-1:], after=True) for item in longest_first]
+    return regex.compile("|".join(bounded), regex.V1)

@@ -11,6 +11,9 @@ _KINDS = {
     "clip": "a projector: the part of another model that sees or hears",
     "controlvector": "a control vector for another model",
     "wavtokenizer-dec": "a decoder of sound",
+    **dict.fromkeys(
+        "flux sd1 sdxl sd3 aura hidream cosmos ltxv hyvid wan lumina2 qwen_image".split(), "a model that makes pictures"
+    ),
 }
 _TYPES = {
     "adapter": "an adapter: the difference to another model",
@@ -87,7 +90,7 @@ def _other_kind(header: GGUFHeader) -> str | None:
     if "adapter.type" in header.metadata and not kind:
         kind = "adapter"
     if what := _TYPES.get(kind) or _KINDS.get(architecture):
-        return f"the file is {what}; give the model's own GGUF"
+        return f"the file is {what}; give the GGUF of a model that writes text"
     if architecture == "t5":
         return "the file is an encoder-decoder (t5), which is not supported; give a model that only decodes"
     if why := _reads_only(header, architecture):

@@ -25,6 +25,13 @@ __all__ = ["ARRAY", "SCALARS", "STRING", "GGUFError", "GGUFHeader", "LongArray",
 MAX_KEPT_ELEMENTS = 1024
 SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 STRING, ARRAY = 8, 9
+_MISTAKEN = {
+    b"vers": " (a pointer of Git LFS; `git lfs pull` gets the file)",
+    b"<!DO": " (a web page; download the file itself)",
+    b"<htm": " (a web page; download the file itself)",
+}
+"""What people have in its place, by its first bytes."""
+
 _MAX_TENSORS = 65_536
 _MAX_KEY_BYTES = 65_535
 _MAX_DIMENSIONS = 4
@@ -192,7 +199,7 @@ def _read_preamble(reader: Cursor) -> tuple[int, int, int]:
     magic = reader.file.read(4)
     reader.file.seek(0)
     if magic != b"GGUF":
-        raise GGUFError(f"not a GGUF file: it starts with {magic!r}, not b'GGUF'")
+        raise GGUFError(f"not a GGUF file: it starts with {magic!r}, not b'GGUF'{_MISTAKEN.get(magic, '')}")
     reader.skip(4)
     version = reader.number("<I")
     if version not in (2, 3):

@@ -92,6 +92,7 @@ def _grader(name: str, answer: str) -> Any:
             return json.loads(name)
         except ValueError as error:
             raise SuiteError(f"grader is not JSON ({error})") from None
+    name = name.lower()  # spreadsheets write the first letter of a cell large
     if name not in _SHORT:
         raise SuiteError(f"grader is {name!r}; by name: {', '.join(_SHORT)}; any other as JSON with its options")
     if not answer.strip():

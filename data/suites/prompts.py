@@ -99,7 +99,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
     rows = read_csv(text, str(path)) if path.suffix.lower() == ".csv" else _json_lines(text)
     prompts = _prompts(rows, str(path), required=(*_REQUIRED, *_EXAMPLES) if shipped else _REQUIRED)
     if not prompts:
-        raise SuiteError(f"{path}: no prompt in it; write one JSON object a line")
+        raise SuiteError(f"{path}: no prompt in it; write one a line")
     sha256 = hashlib.sha256(content).hexdigest()
     return Suite(name=path.stem, prompts=prompts, sha256=sha256, beginnings=tuple(_beginnings(content)))
 

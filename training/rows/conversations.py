@@ -37,6 +37,10 @@ _PAIRS = (
     ("query", "response"),
     ("query", "answer"),
     ("input", "output"),
+    ("problem", "solution"),
+    ("inputs", "targets"),
+    ("user", "assistant"),
+    ("human", "assistant"),
 )
 _FORMS: tuple[tuple[str, ...], ...] = (*((name,) for name in _LISTS), *_PAIRS)
 _SYSTEM = ("system", "system_prompt", "system_message")
@@ -44,8 +48,10 @@ _CONTEXT = ("input", "context")
 # What an answer depends on and no template here is given.
 _REFUSED = (
     *("tools", "functions", "tool_calls", "function_call", "documents", "history"),
+    *("choices", "options"),
     *("image", "images", "audio", "audios", "video", "videos"),
 )
+_KNOWN = {*_SYSTEM, *_CONTEXT, *_REFUSED, *(name for form in _FORMS for name in form)}
 _REFUSED_IN_TURNS = (*_REFUSED, "tool_call_id", "reasoning", "reasoning_content", "thinking")
 _SIDES = ("user", "assistant")
 _COLUMN_HINT = "; data.sources.NAME.ignore_columns leaves it out"
@@ -112,7 +118,7 @@ def conversation_of(row: Mapping[str, Any], source: RowSource) -> Conversation:
     Raises:
         UnusableRow: It is none, or says what cannot be trained on.
     """
-    row = {name: value for name, value in row.items() if name not in source.ignore_columns}
+    row = _by_known_names({name: value for name, value in row.items() if name not in source.ignore_columns}, source)
     form = form_of(row, source)
     _refuse(row, [name for name in _REFUSED if name not in form], "the column", _COLUMN_HINT)
     turns, changes = _turns(row, form)
@@ -134,6 +140,16 @@ def conversation_of(row: Mapping[str, Any], source: RowSource) -> Conversation:
     used = {*form, *columns, *_CONTEXT}
     unused = tuple(name for name, value in row.items() if name not in used and not _is_blank(value))
     return Conversation(messages=turns, changes=tuple(dict.fromkeys(changes)), unused=unused)
+
+
+def _by_known_names(row: Mapping[str, Any], source: RowSource) -> dict[str, Any]:
+    """The row with "Question" as "question", where no other column is called so."""
+    named = dict(row)
+    for name in row:
+        plain = name.strip().lower()
+        if plain in _KNOWN and plain not in named and name not in (source.prompt_column, source.answer_column):
+            named[plain] = named.pop(name)
+    return named
 
 
 def _turns(row: Mapping[str, Any], form: tuple[str, ...]) -> tuple[Messages, list[str]]:

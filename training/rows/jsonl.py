@@ -11,6 +11,7 @@ from training.config import TrainingError
 from training.rows.conversations import UnusableRow
 
 Row = Mapping[str, Any] | UnusableRow
+_LONGEST_INDENT = 64
 
 
 def json_rows(where: str, path: Path) -> Iterator[tuple[str, Row]]:
@@ -35,12 +36,14 @@ def json_rows(where: str, path: Path) -> Iterator[tuple[str, Row]]:
 def _array(file: BinaryIO) -> list[Any] | None:
     """The entries of a file that is one JSON array of less than 64 MiB; else None, and nothing is read."""
     begin = file.tell()
-    content = file.read(1)
-    if content == b"[":
+    content = file.read(_LONGEST_INDENT)
+    if content.lstrip().startswith(b"["):
         content += file.read(MOST_BYTES)
     file.seek(begin)
+    if not content.lstrip().startswith(b"[") or len(content) > MOST_BYTES:
+        return None
     try:
-        found = json.loads(content) if 1 < len(content) <= MOST_BYTES else None
+        found = json.loads(content)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, list) and all(isinstance(each, dict) for each in found[:1]) else None

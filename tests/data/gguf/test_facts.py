@@ -41,6 +41,7 @@ def test_a_text_generator_has_nothing_against_it(tmp_path: Path) -> None:
         ({"general__architecture": "t5"}, "an encoder-decoder (t5)"),
         ({"general__architecture": "clip"}, "the file is a projector"),
         ({"general__type": "mmproj"}, "the file is a projector"),
+        ({"general__architecture": "flux"}, "the file is a model that makes pictures"),
         ({"general__type": "adapter"}, "the file is an adapter"),
         ({"adapter__type": "lora"}, "the file is an adapter"),
         ({"general__type": "imatrix"}, "an importance matrix"),

@@ -84,7 +84,11 @@ def test_a_128k_vocabulary_with_its_merges_takes_under_0_3_seconds(tmp_path: Pat
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"<!DOCTYPE html><html>", "not a GGUF file: it starts with b'<!DO'"),
+        (
+            b"<!DOCTYPE html><html>",
+            "not a GGUF file: it starts with b'<!DO', not b'GGUF' .a web page; download the file",
+        ),
+        (b"version https://git-lfs.github.com/spec/v1\n", "not b'GGUF' .a pointer of Git LFS; `git lfs pull` gets"),
         (b"", "not a GGUF file: it starts with b''"),
         (gguf_bytes(LLAMA, version=1), "version 1 is not supported"),
         (b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "big-endian"),

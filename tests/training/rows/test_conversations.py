@@ -43,6 +43,10 @@ def refusal(row: dict[str, Any], source: RowSource = FILE) -> UnusableRow:
         {"question": "Hi", "answer": "Hello"},
         {"query": "Hi", "response": "Hello"},
         {"input": "Hi", "output": "Hello"},
+        {"Question": "Hi", "ANSWER": "Hello"},
+        {"Messages": HELLO},
+        {"problem": "Hi", "solution": "Hello"},
+        {"user": "Hi", "assistant": "Hello"},
         {"instruction": "Hi", "input": "", "output": "Hello"},
         {"instruction": "", "input": "Hi", "output": "Hello"},
         {"instruction": "Hi", "input": math.nan, "output": "Hello"},
@@ -270,3 +274,15 @@ def test_any_row_is_a_conversation_or_has_a_reason(row: dict[str, Any]) -> None:
         assert error.reason and "\n" not in error.reason
     else:
         assert turns[-1]["role"] == "assistant" and all(turn["content"].strip() for turn in turns)
+
+
+def test_a_column_counts_whatever_its_case_unless_two_are_called_alike() -> None:
+    row = {"System": "Be brief.", "Question": "Hi", "Answer": "Hello"}
+    assert converted(row) == [SYSTEM, *HELLO]
+    assert read({"question": "Hi", "answer": "Hello", "Answer": "Bye"}).unused == ("Answer",)
+    named = RowSource(kind="file", path="rows.jsonl", prompt_column="Input", answer_column="Output")
+    assert converted({"Input": "Hi", "Output": "Hello"}, named) == HELLO
+
+
+def test_a_choice_among_what_the_model_would_not_see_is_refused() -> None:
+    assert "'choices'" in str(refusal({"question": "Hi", "choices": ["Hello", "Bye"], "answer": 0}))

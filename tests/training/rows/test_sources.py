@@ -88,6 +88,8 @@ def test_a_byte_order_mark_and_a_json_array_are_read_too(tmp_path: Path) -> None
     array = file(tmp_path / "rows.json", mark + json.dumps(ROWS, indent=1).encode())
     assert conversations(array) == expected
     assert next(read(array).placed)[0] == "entry 1"
+    late = file(tmp_path / "late.json", mark + b"\n  " + json.dumps(ROWS, indent=1).encode())
+    assert conversations(late) == expected
 
 
 @pytest.mark.parametrize(
