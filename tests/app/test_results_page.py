@@ -109,6 +109,7 @@ def test_one_run_has_its_answers_and_its_hardware(committed: Path) -> None:
     assert "machine" in app.json[0].value
 
 
+@pytest.mark.slow
 def test_a_broken_run_is_named_and_the_others_are_shown(committed: Path) -> None:
     (committed / "broken").mkdir()
     (committed / "broken" / "run.json").write_text("{")

@@ -196,6 +196,7 @@ def test_a_finished_run_goes_on_when_its_suite_or_its_limit_has_grown(capsys: py
     assert "no run of 'test' under results lacks samples" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_comes_before_one_that_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         stop_after(patch, 3, KeyboardInterrupt())
@@ -235,6 +236,7 @@ def test_a_model_that_cannot_be_had_or_loaded_has_rows_that_say_so_and_the_other
     assert "broken: " in streams.err and "Traceback" not in streams.err
 
 
+@pytest.mark.slow
 def test_a_model_that_keeps_killing_its_worker_does_not_stop_the_run() -> None:
     model("deadly", reply="one two three", die_after_tokens=1)
     config("fast", "deadly", warmups=0)
@@ -426,6 +428,7 @@ def test_batched_answers_are_those_of_single_samples_under_a_condition_of_their_
     assert {row.max_batch for row in rows if row.condition == "timed-cold" and row.answer} == {1}
 
 
+@pytest.mark.slow
 def test_one_file_can_be_measured_twice_in_one_run() -> None:
     config("fast", models=["fast.json", "fast.json@again"], conditions=["timed-cold", "batched"], warmups=0)
     assert run.main(["test.toml"]) == 0
@@ -452,6 +455,7 @@ def test_batched_models_run_at_the_same_time_and_each_sample_is_there_once(monke
     assert all(facts["info"] for facts in only_run().models.values())
 
 
+@pytest.mark.slow
 def test_an_interrupt_among_several_batched_models_ends_them_all_and_resumes_with_other_jobs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -475,6 +479,7 @@ def test_shapes_and_depths_can_be_timed_without_any_prompt() -> None:
     assert len(only_run().rows) == 12
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_prompts() -> None:
     """Rows go to disk as they are made; what stays is one key a sample."""
     config("fast", suites=["./many.jsonl"], conditions=["batched"])
@@ -507,6 +512,7 @@ def test_a_gguf_can_be_named_by_its_path_and_says_what_it_is(here: Path) -> None
     assert broken.path is None and broken.error is not None and "shape.gguf: cannot be read" in broken.error
 
 
+@pytest.mark.slow
 def test_a_batched_run_asks_a_few_prompts_alone_too_and_reports_how_many_answers_differ(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -517,6 +523,7 @@ def test_a_batched_run_asks_a_few_prompts_alone_too_and_reports_how_many_answers
     assert "answers that differ between batched and alone: " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_model_that_kills_its_worker_in_a_batched_run_has_rows_that_say_so_and_the_others_finish() -> None:
     model("deadly", reply="one two three", die_after_tokens=2)
     config("deadly", "fast", conditions=["batched"], batch_sequences=2, jobs=2)
@@ -544,6 +551,7 @@ def unanswered() -> dict[str, str | None]:
     return {row.prompt_id: row.error for row in only_run().rows if row.error}
 
 
+@pytest.mark.slow
 def test_a_prompt_that_kills_the_worker_costs_no_other_prompt_its_answer() -> None:
     model("fast", reply="It is a very nice city named Paris", die_on="deadly")
     suite_of("one", "a deadly one", "two", "three", "deadly too", "deadly, again", "deadly, and more", "four", "five")
@@ -556,6 +564,7 @@ def test_a_prompt_that_kills_the_worker_costs_no_other_prompt_its_answer() -> No
     assert {row.condition for row in rows} == {"batched"}
 
 
+@pytest.mark.slow
 def test_prompts_without_an_answer_are_asked_again_by_resume(capsys: pytest.CaptureFixture[str]) -> None:
     model("fast", reply="It is a very nice city named Paris", die_on="deadly")
     suite_of("one", "a deadly one", "two")
@@ -588,6 +597,7 @@ def test_a_model_that_could_not_be_had_is_measured_by_resume_once_it_can() -> No
     )
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_now_and_then_in_a_timed_run_is_started_again_each_time() -> None:
     model("fast", reply="It is a very nice city named Paris", die_on="deadly")
     suite_of("deadly 1", "one", "deadly 2", "two", "deadly 3", "three", "deadly 4", "four")

@@ -224,6 +224,7 @@ def test_fetch_progress_is_visible_and_can_be_stopped(bench: Bench) -> None:
     assert bench.finish(job)[0].reason == "cancelled"
 
 
+@pytest.mark.slow
 def test_after_a_killed_worker_the_lanes_say_why_and_the_next_request_works(bench: Bench) -> None:
     a, b = bench.model("a", pace_s=0.002), bench.model("b", pace_s=0.002)
     job = bench.compare("me", a, b)

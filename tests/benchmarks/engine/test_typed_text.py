@@ -63,6 +63,7 @@ def test_the_templates_of_every_family_are_there_or_listed() -> None:
     assert missing == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_no_text_changes_the_number_of_control_tokens_of_a_template(path: Path) -> None:
     source = path.read_text(encoding="utf-8")

@@ -252,6 +252,7 @@ def test_a_trace_is_parted_from_the_answer(text: str, answer: str, thinking: str
     assert (visible(text).answer, visible(text).thinking) == (answer, thinking)
 
 
+@pytest.mark.slow
 def test_a_formula_is_worked_out_and_one_that_takes_for_ever_is_wrong() -> None:
     assert said({"name": "numeric", "value": 4}, "The answer is $\\sqrt{16}$.") == 1
     assert said({"name": "numeric", "value": 6}, "\\boxed{\\binom{4}{2}}") == 1

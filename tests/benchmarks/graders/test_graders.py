@@ -218,6 +218,7 @@ def test_a_regex_that_would_run_for_ever_is_ungradable_within_seconds() -> None:
     assert time.monotonic() - start < 10
 
 
+@pytest.mark.slow
 def test_all_is_right_only_if_every_part_is_and_ungradable_only_if_none_is_wrong() -> None:
     upper, blue = {"name": "format", "letters": "upper"}, {"name": "keywords", "all_of": ["blue"]}
     hangs = {"name": "regex", "pattern": "(a+)+$"}
@@ -272,6 +273,7 @@ def test_a_mistake_in_the_configuration_is_found_before_the_run(config: dict[str
     assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_long_and_strange_answers_are_graded_without_an_exception() -> None:
     for answer in ("9" * 5000, "\x00\ud800", "-" * 1000, "((((" * 500, "1/0", "=" * 3000, "." * 5000):
         for prompt in _one_of_each_grader():

@@ -116,6 +116,7 @@ def test_the_command_says_what_changed_and_fails_in_one_line(
     assert "cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manifest", COMMITTED, ids=lambda path: path.parent.name)
 def test_the_committed_runs_are_graded_by_the_graders_of_today(manifest: Path, tmp_path: Path) -> None:
     directory = tmp_path / manifest.parent.name

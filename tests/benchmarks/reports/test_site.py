@@ -33,6 +33,7 @@ def test_the_index_names_only_files_that_are_there(site: Path) -> None:
     assert index["prompts"][0][1] == "All prompts"
 
 
+@pytest.mark.slow
 def test_every_sample_and_its_grade_are_there(site: Path) -> None:
     index, run = content(site, "index"), quality()
     tables = [content(site, name) for name, _ in index["samples"]]

@@ -96,6 +96,7 @@ def test_what_has_no_answer_raises_and_does_not_become_0(
         call(np.random.default_rng(0))
 
 
+@pytest.mark.slow
 def test_holm_agrees_with_statsmodels() -> None:
     for p_values in ([0.01, 0.04, 0.03, 0.005], [0.5], [0.2, 0.9, 1.0], [0.05, 0.05, 0.0]):
         assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
@@ -162,6 +163,7 @@ def called_different(pair: tuple[Scores, Scores]) -> bool:
     return mcnemar_exact(only_a, only_b) < ALPHA and compare_scores(a, b, draws=500).separable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("templates", [1, 4])
 def test_a_model_against_itself_is_called_different_in_at_most_one_of_twenty_cases(templates: int) -> None:
     rng = np.random.default_rng(2)
@@ -170,6 +172,7 @@ def test_a_model_against_itself_is_called_different_in_at_most_one_of_twenty_cas
     assert 0 < called / SIMULATIONS <= 0.05 + 2 * (0.05 * 0.95 / SIMULATIONS) ** 0.5
 
 
+@pytest.mark.slow
 def test_a_difference_that_is_there_is_found_as_often_as_stated() -> None:
     prompts, discordant, simulations = 200, 0.3, 600
     gain = detectable_difference(prompts, discordant)

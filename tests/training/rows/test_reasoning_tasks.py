@@ -32,6 +32,7 @@ def test_no_training_item_has_a_held_out_seed() -> None:
     assert tasks.train_first_seed + tasks.train_items < tasks.held_out_first_seed
 
 
+@pytest.mark.slow
 def test_worked_answers_end_on_the_result_and_their_sums_are_right() -> None:
     rows = generate({task: {} for task in WORKED}, items_per_task=20, first_seed=5)
     assert {row["task"] for row in rows} == set(WORKED)
