@@ -58,7 +58,10 @@ _GOES_ON = re.compile(
 _LISTS = re.compile(r"[,;]|\band\b")
 _NOT = re.compile(r"\b(?:not|instead of|rather than|never)\s+(?:an? |the )?\S?\Z", re.IGNORECASE)
 _THAN = re.compile(r"\b(?:than|out of)\s+(?:an? |the |a total of )?\S?\Z", re.IGNORECASE)
-_OR = re.compile(r"(?:\s*[^\s.;=]{1,12})?\s*,?\s*\b(?:or|oder)\s+(?:maybe |perhaps |even |possibly )?", re.IGNORECASE)
+_OR = re.compile(
+    r"(?:\s*[^\s.;=]{1,12})?\s*,?\s*\b(?:or|oder)\s+(?:maybe |perhaps |even |possibly )?(?:[a-z]\s*=\s*)?",
+    re.IGNORECASE,
+)
 _ROUNDED = re.compile(
     r"\W*(?:(?:or|is|which is)\s+)?(?:≈|\b(?:approximately|about|roughly|around)\b)\W{0,3}", re.IGNORECASE
 )
