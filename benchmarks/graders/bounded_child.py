@@ -34,15 +34,29 @@ def matches(question: dict[str, Any]) -> bool:
 
 
 def value_of(question: dict[str, Any]) -> float | None:
-    """A formula's value as a number; its own time-outs are off, since they need signals and the main thread."""
+    """A formula's value as a number; its own time-outs are off, since they need signals and the main thread.
+
+    Parsed as ANTLR's authors advise: in its quick mode (SLL), and what that cannot read, in its thorough one (LL).
+    """
+    from antlr4.atn.PredictionMode import PredictionMode
     from math_verify import LatexExtractionConfig, parse
 
-    found: list[Any] = []
-    for formula in _FIRST_FORMULAS if question.get("load") else [question["text"]]:
-        found = parse(f"${formula}$", [LatexExtractionConfig()], parsing_timeout=None, raise_on_error=False)
-    with contextlib.suppress(TypeError, ValueError, AttributeError, OverflowError):
-        return float(found[0]) if found and not isinstance(found[0], str) else None
+    for mode in (PredictionMode.SLL, PredictionMode.LL):
+        found: list[Any] = []
+        _predict_in(mode)
+        for formula in _FIRST_FORMULAS if question.get("load") else [question["text"]]:
+            found = parse(f"${formula}$", [LatexExtractionConfig()], parsing_timeout=None, raise_on_error=False)
+        with contextlib.suppress(TypeError, ValueError, AttributeError, OverflowError):
+            if found and not isinstance(found[0], str):
+                return float(found[0])
     return None
+
+
+def _predict_in(mode: Any) -> None:
+    """Every parser that is made from now on is in this mode; math-verify makes its own, and has no option for it."""
+    from antlr4.atn.ParserATNSimulator import ParserATNSimulator
+
+    ParserATNSimulator.predictionMode = property(lambda simulator: mode, lambda simulator, default: None)
 
 
 TASKS = {"regex": matches, "mathematics": value_of}

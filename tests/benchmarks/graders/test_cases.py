@@ -1,6 +1,7 @@
 """Answers as people and models write them, and one property for each kind of grader: every writing grades alike."""
 
 import json
+import time
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -250,6 +251,21 @@ def test_a_visible_answer_has_no_more_trace_and_nothing_is_lost(text: str) -> No
 )
 def test_a_trace_is_parted_from_the_answer(text: str, answer: str, thinking: str) -> None:
     assert (visible(text).answer, visible(text).thinking) == (answer, thinking)
+
+
+@pytest.mark.slow
+@pytest.mark.timing
+def test_mathematics_takes_at_most_five_milliseconds_an_answer() -> None:
+    kinds = (r"\sqrt{%d}", r"\log_{3} %d", r"\frac{\sqrt{%d}}{2}", r"\sin(%d^\circ)", r"\binom{%d}{2}", r"\ln(%d)+1")
+    answers = [f"The answer is \\boxed{{{kind % number}}}." for number in range(10, 110) for kind in kinds]
+    for answer in answers[:60]:  # the library, and the grammar of each kind
+        said({"name": "numeric", "value": 1}, answer)
+    start = time.perf_counter()
+    for answer in answers[60:]:
+        said({"name": "numeric", "value": 1}, answer)
+    seconds = time.perf_counter() - start
+    print(f"{1000 * seconds / len(answers[60:]):.2f} ms an answer")
+    assert seconds / len(answers[60:]) < 0.005
 
 
 @pytest.mark.slow
