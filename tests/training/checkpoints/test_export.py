@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from data.errors import TradeoffError
 from data.files import sha256_of
 from data.gguf.header import read_header
 from data.gguf.lora import read_adapter
@@ -19,7 +20,6 @@ from tests.training.conftest import Tiny
 from training.checkpoints.adapter import read_peft_adapter
 from training.checkpoints.export import export
 from training.checkpoints.tensors import checkpoint_name, heads_of, unpermute
-from training.config import TrainingError
 from training.export import main
 from training.run_directory import RunDirectory, read_record, write_record
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow  # the shared run is exported by llama.cpp
 
 
 def refusal(run: RunDirectory, *quantizations: str) -> str:
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises(TradeoffError) as caught:
         export(run, quantizations)
     assert "\n" not in str(caught.value)
     return str(caught.value)
