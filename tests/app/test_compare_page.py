@@ -122,6 +122,7 @@ def ask(app: AppTest, prompt: str) -> AppTest:
     return wait_for(app, idle)
 
 
+@pytest.mark.slow
 def test_a_third_and_fourth_model_answer_too(scripted_app: Script) -> None:
     scripted_app("alpha", reply="from alpha")
     scripted_app("beta", reply="from beta")
@@ -146,6 +147,7 @@ def test_regenerate_and_another_seed_replace_the_last_replies(scripted_app: Scri
         assert len(chat.turns) == 1 and {lane.seed for lane in chat.turns[0].lanes} == {seed}
 
 
+@pytest.mark.slow
 def test_a_link_belongs_to_the_replies_that_were_shared(scripted_app: Script) -> None:
     scripted_app("alpha", reply="a")
     scripted_app("beta", reply="b")
@@ -162,6 +164,7 @@ def test_a_link_belongs_to_the_replies_that_were_shared(scripted_app: Script) ->
     assert not app.code and app.button(key="make_link")
 
 
+@pytest.mark.slow
 def test_an_edited_prompt_replaces_what_came_after_it(scripted_app: Script) -> None:
     scripted_app("alpha", reply="a")
     scripted_app("beta", reply="b")
@@ -177,6 +180,7 @@ def test_an_edited_prompt_replaces_what_came_after_it(scripted_app: Script) -> N
     assert [turn.prompt for turn in app.session_state["chat"].turns] == ["better"]
 
 
+@pytest.mark.slow
 def test_sampling_can_differ_from_lane_to_lane(scripted_app: Script) -> None:
     scripted_app("alpha", reply="a")
     scripted_app("beta", reply="b")
@@ -189,6 +193,7 @@ def test_sampling_can_differ_from_lane_to_lane(scripted_app: Script) -> None:
     assert [(each.temperature, each.seed) for each in turn.sampling] == [(0.6, 7), (0.0, 3407)]
 
 
+@pytest.mark.slow
 def test_a_chat_templates_settings_are_offered_where_a_model_knows_them(
     scripted_app: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +224,7 @@ def test_a_reply_to_a_suites_prompt_is_graded_on_request(scripted_app: Script) -
     assert len([button for button in app.button if button.label == "Grade"]) == 0
 
 
+@pytest.mark.slow
 def test_a_list_gives_a_table_with_every_reply(scripted_app: Script) -> None:
     scripted_app("alpha", reply="a")
     scripted_app("beta", reply="b")

@@ -43,6 +43,7 @@ def test_without_a_run_the_page_says_how_to_make_one(scripted_app: Script) -> No
     assert "python -m benchmarks.run" in open_page("results").info[0].value
 
 
+@pytest.mark.slow
 def test_the_overview_draws_cost_against_quality_and_the_square_of_size_and_rank(committed: Path) -> None:
     app = open_page("results")
     drawn = charts(app)

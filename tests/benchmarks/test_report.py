@@ -93,6 +93,7 @@ def test_the_html_is_one_file_that_asks_nobody_for_anything_and_escapes_what_mod
     assert re.search(r'<figure[^>]+aria-label="Decode speed \(tokens/s\) against graded quality', body)
 
 
+@pytest.mark.slow
 def test_csv_has_a_line_a_file_and_json_the_figures_behind_it_without_nan(
     runs: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

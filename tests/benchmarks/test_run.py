@@ -180,6 +180,7 @@ def test_a_run_whose_config_model_or_suite_changed_is_not_resumed(
     assert len(only_run().rows) == 3
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_when_its_suite_or_its_limit_has_grown(capsys: pytest.CaptureFixture[str]) -> None:
     config(limit=3)
     assert run.main(["test.toml"]) == 0
@@ -248,6 +249,7 @@ def test_a_model_that_keeps_killing_its_worker_does_not_stop_the_run() -> None:
     assert done.manifest["models"]["deadly"]["restarts"] == 2
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_what_was_written_stays(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -304,6 +306,7 @@ def broken_suite() -> str:
     return Path("mine.jsonl").read_text().replace('"keywords"', '"keyword"')
 
 
+@pytest.mark.slow
 def test_two_runs_started_in_one_second_have_directories_of_their_own() -> None:
     for _ in range(2):
         run.main(["test.toml", "--limit", "1"])
@@ -397,6 +400,7 @@ def _is_child(process: Path) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_models_that_have_no_samples_left_are_not_loaded_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         stop_after(patch, 7, KeyboardInterrupt())
@@ -414,6 +418,7 @@ def test_models_that_have_no_samples_left_are_not_loaded_again(monkeypatch: pyte
     assert all(facts["info"] for facts in only_run().models.values())
 
 
+@pytest.mark.slow
 def test_batched_answers_are_those_of_single_samples_under_a_condition_of_their_own(here: Path) -> None:
     config(conditions=["timed-cold", "batched"], batch_sequences=3, fixed_repetitions=1, fixed_prefill_tokens=8)
     assert run.main(["test.toml"]) == 0

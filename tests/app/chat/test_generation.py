@@ -270,6 +270,7 @@ def test_a_prompt_that_no_context_holds_is_refused_before_it_is_read(bench: Benc
         bench.service.compare("me", [LaneRequest(model_id=a, request=request)])
 
 
+@pytest.mark.slow
 def test_a_lane_keeps_its_pace_its_memory_and_its_seed(bench: Bench) -> None:
     a = bench.model("a", reply="w " * 400, decode_tok_per_s=50, pace_s=0.001)
     [lane] = bench.finish(bench.compare("me", a))

@@ -41,6 +41,7 @@ def test_nothing_of_this_machine_is_sent(staged: Path) -> None:
     assert sum(path.stat().st_size for path in staged.rglob("*")) < 60e6
 
 
+@pytest.mark.slow
 def test_the_staged_app_imports_on_its_own(staged: Path) -> None:
     code = "import app.serve, app.runtime, benchmarks.engine.process, data.models; print(app.runtime.__file__)"
     done = subprocess.run([sys.executable, "-c", code], cwd=staged, capture_output=True, text=True, timeout=60)

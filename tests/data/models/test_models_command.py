@@ -81,6 +81,7 @@ def test_a_model_is_listed_fetched_found_and_removed(registry: str, cache: Path)
     assert (code, out, err) == (1, "", "error: tiny is not fetched; run `python -m data.models fetch tiny`\n")
 
 
+@pytest.mark.slow
 def test_json_is_alone_on_stdout(registry: str) -> None:
     (row,) = json.loads(run("fetch", "tiny", "--json", "--registry", registry)[1])
     assert row["file_size_bytes"] == len(CONTENT)
@@ -92,6 +93,7 @@ def test_json_is_alone_on_stdout(registry: str) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_one_line_and_keeps_what_was_downloaded(registry: str, hub: Hub, cache: Path) -> None:
     hub.hold_after = 300_000
     with start("fetch", "tiny", "--registry", registry) as process:
@@ -126,6 +128,7 @@ def test_wrong_use_is_one_clear_line(registry: str, arguments: tuple[str, ...], 
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_no_network_is_one_line_and_a_fetched_model_still_works(
     registry: str, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -265,6 +265,7 @@ COLUMNS = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.dictionaries(st.sampled_from(COLUMNS), ANYTHING, max_size=4))
 def test_any_row_is_a_conversation_or_has_a_reason(row: dict[str, Any]) -> None:

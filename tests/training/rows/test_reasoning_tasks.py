@@ -55,6 +55,7 @@ def test_the_same_order_gives_the_same_rows() -> None:
     assert generate(order, items_per_task=5, first_seed=9) == generate(order, items_per_task=5, first_seed=9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tasks", "reason"),
     [({"chain_sums": {}}, "did you mean 'chain_sum'"), ({"chain_sum": {"max_term": 3}}, "does not take")],

@@ -39,6 +39,7 @@ def test_what_did_not_end_is_dropped_and_a_part_is_written_once(config: Config, 
     assert replay_file("replay", REPLAY, config, runs=tmp_path).read_text() == first[0].read_text()
 
 
+@pytest.mark.slow
 def test_parts_are_shared_out_and_cover_every_prompt(config: Config, tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr("training.rows.replay.PROMPTS_PER_PART", 3)
     source = dataclasses.replace(REPLAY, self_prompts=7)
