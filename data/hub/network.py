@@ -81,13 +81,15 @@ def _check_proxy(name: str, value: str) -> None:
 
 
 def _check_exceptions(name: str, value: str) -> None:
-    """`NO_PROXY`, each host of it."""
+    """`NO_PROXY`, each host of it; commas alone part them for the Hub's client, where curl takes spaces too."""
     hosts = [each.strip() for each in value.split(",")]
     if "*" in hosts:
         return
     import httpx
 
     for each in filter(None, hosts):
+        if re.search(r"[\s;]", each) and any(_variable(f"{scheme}_proxy")[1] for scheme in ("http", "https", "all")):
+            raise HubError(f"{name} has {each!r}, which names no host: write commas between hosts")
         try:
             if not _is_address(each):
                 httpx.URL(each if "://" in each else f"all://*{each}")

@@ -70,6 +70,14 @@ def test_a_proxys_password_is_never_shown(monkeypatch: pytest.MonkeyPatch, value
     assert "s3" not in refusal() and "cret" not in refusal() and "***@proxy" in refusal()
 
 
+@pytest.mark.parametrize("value", ["localhost 127.0.0.1", "a.com;b.com", "a.com, b.com c.com"])
+def test_exceptions_that_are_not_parted_by_commas_are_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", value)
+    check_access()  # nobody reads them where there is no proxy
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    assert refusal().endswith("which names no host: write commas between hosts")
+
+
 @pytest.mark.parametrize(
     ("entry", "instead"),
     [
