@@ -275,7 +275,7 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(
     ("change", "wanted"),
     [
         (lambda: config(thread=2), "unknown key 'thread'"),
-        (lambda: config(suites=["nope"]), "unknown suite 'nope'; known: core, reasoning, report"),
+        (lambda: config(suites=["nope"]), "unknown suite 'nope'; known: core, hard, reasoning, report"),
         (lambda: config(kinds=["poetry"]), "kinds: unknown kind 'poetry'; known: facts"),
         (lambda: config(suites=["./mine.jsonl", "./other/mine.jsonl"]), "suites: two are named 'mine'"),
         (lambda: config(engine="llama_cpp"), "unknown model 'fast.json'"),
