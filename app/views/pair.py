@@ -12,7 +12,7 @@ from app.views.say import say_info, say_quietly
 from benchmarks.analysis.verdict import ALL_SUITES, Verdict, verdict_figures
 from benchmarks.charts.effects import waterfall_chart, waterfall_words
 from benchmarks.runs.read import Run, RunError
-from benchmarks.statistics.pairs import Flip, flip_table
+from benchmarks.statistics.flips import Flip, flip_table
 
 
 def show_pair(state: State, runs: tuple[Run, ...]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from benchmarks.analysis.comparisons import cut_cell
 from benchmarks.analysis.depth import depth_points
 from benchmarks.analysis.speed_ratio import self_ratios
 from benchmarks.analysis.verdict import Verdict
@@ -26,7 +27,8 @@ from benchmarks.reports.parts import (
 from benchmarks.runs.read import AGAIN, Run, RunError
 from benchmarks.statistics.consistency import batch_effects, consistencies
 from benchmarks.statistics.factorial import Factorial, factorial
-from benchmarks.statistics.pairs import PairComparison, compare_pair, flip_table
+from benchmarks.statistics.flips import flip_table
+from benchmarks.statistics.pairs import PairComparison, compare_pair
 from benchmarks.statistics.stats import holm
 from data.models.registry import load_registry
 
@@ -36,12 +38,12 @@ if TYPE_CHECKING:
 _MOST_FLIPS = 30
 _FIGURES = (
     *("model", "correct", "decode tok/s", "prefill tok/s", "TTFT s", "characters/s", "s per answer"),
-    *("s per correct answer", "on frontier", "file MB", "peak MB", "load s", "cut off", "ungradable", "errors"),
-    *("noisy", "from"),
+    *("s per correct answer", "on frontier", "file MB", "peak MB", "load s", "cut off", "if wrong/right"),
+    *("looped", "ungradable", "errors", "noisy", "from"),
 )
 _SUITES = (
     *("suite", "model", "base", "base correct", "model correct", "difference, points [95%]", "n"),
-    *("only base", "only model", "p", "p (Holm)", "detectable"),
+    *("only base", "only model", "p", "p (Holm)", "detectable", "cut, base", "cut, model"),
 )
 
 
@@ -75,7 +77,7 @@ def figures_section(points: "pd.DataFrame") -> Section:
             number_text(point["file_size_bytes"], ".0f", 1e6),
             number_text(point["peak_rss_bytes"], ".0f", 1e6),
             number_text(point["load_s"], ".2f"),
-            *(str(point[name]) for name in ("truncated", "ungradable", "errors", "noisy")),
+            *(str(point[name]) for name in ("truncated", "bounds", "looped", "ungradable", "errors", "noisy")),
             str(point["note"]),
         )
         for point in points.to_dict("records")
@@ -99,6 +101,8 @@ def suites_section(comparisons: Sequence[PairComparison]) -> Section:
             f"{each.p_value:.2g}",
             f"{p_value:.2g}",
             "–" if each.detectable is None else f"{100 * each.detectable:.1f}",
+            cut_cell(each.cut_b, each.bounds_b),
+            cut_cell(each.cut_a, each.bounds_a),
         )
         for each, p_value in zip(comparisons, adjusted, strict=True)
     )
