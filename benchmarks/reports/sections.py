@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from benchmarks.analysis.comparisons import cut_cell
 from benchmarks.analysis.depth import depth_points
+from benchmarks.analysis.figures import ModelFigures
 from benchmarks.analysis.speed_ratio import self_ratios
 from benchmarks.analysis.verdict import Verdict
 from benchmarks.analysis.waterfall import chain, waterfall
+from benchmarks.analysis.within import Answers, all_answers, curve, pair_text
 from benchmarks.charts.effects import factorial_chart, factorial_words, points_text, waterfall_chart, waterfall_words
 from benchmarks.charts.scatter import scatter
 from benchmarks.charts.speed import depth_chart, noise_chart
+from benchmarks.charts.within import within_chart
 from benchmarks.reports.parts import (
     Section,
     Table,
@@ -60,6 +63,26 @@ def frontier_sections(points: "pd.DataFrame") -> list[Section]:
         if chart:
             sections.append(Section(title=title, chart=chart, text=("Lines are 95% intervals; dashed: the frontier.",)))
     return sections
+
+
+def within_section(figures: Sequence[ModelFigures], base: str) -> Section:
+    """Curves of the models that were asked the base's prompts, and each one against it."""
+    answers, problems = all_answers([each for each in figures if each.quality])
+    against = next((each for each in answers if each.model == base), None)
+    alike = [each for each in answers if against and set(each.keys) == set(against.keys)]
+    sentences = [_pair_text(each, against) for each in alike if against and each is not against]
+    return Section(
+        title="Right within the time one has",
+        text=(*sentences, *(f"Left out: {problem}." for problem in problems if alike)),
+        chart=chart_of(lambda: within_chart([curve(each) for each in alike])),
+    )
+
+
+def _pair_text(a: Answers, b: Answers) -> str:
+    try:
+        return pair_text(a, b)
+    except RunError as error:
+        return f"{error}."
 
 
 def figures_section(points: "pd.DataFrame") -> Section:
