@@ -35,7 +35,7 @@ def _gsm8k(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
         "kind": "gsm8k",
         "prompt": f"{row['question']}\nWork it out step by step. End with: The answer is ...",
         "grader": {"name": "numeric", "value": value},
-        "max_tokens": 320,
+        "max_tokens": 1024,
         "right": f"{rationale.strip()}\nThe answer is {_written(value)}.",
         "wrong": f"The answer is {_written(value + 1)}.",
     }
@@ -58,7 +58,7 @@ def _ifeval(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
         "kind": str(row["instruction_id_list"][0]).partition(":")[0],
         "prompt": str(row["prompt"]),
         "grader": {"name": "ifeval", "instructions": instructions},
-        "max_tokens": 512,
+        "max_tokens": 1024,
     }
 
 

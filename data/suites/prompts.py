@@ -21,7 +21,10 @@ from data.suites.from_hub import HUB_SUITES, digest, fetch_rows
 PROMPTS_DIR = ROOT / "data" / "prompts"
 
 _ROLES: tuple[Role, ...] = get_args(Role)
-_REQUIRED = ("id", "kind", "grader", "max_tokens")
+DEFAULT_MAX_TOKENS = 512
+"""Where a prompt sets no limit: room for an answer with its work."""
+
+_REQUIRED = ("id", "kind", "grader")
 _EXAMPLES = ("right", "wrong")
 _KNOWN = ("id", "kind", "prompt", "system", "messages", "grader", "max_tokens", "template", "right", "wrong")
 
@@ -74,6 +77,12 @@ class Suite:
     def kinds(self) -> tuple[str, ...]:
         """Kinds in order of first appearance."""
         return tuple(dict.fromkeys(prompt.kind for prompt in self.prompts))
+
+
+def questions_sha256(prompts: Iterable[Prompt]) -> str:
+    """Of what is asked and how it is graded, in order; limits and examples may change without it."""
+    asked = [[each.id, each.kind, [vars(turn) for turn in each.messages], each.grader] for each in prompts]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def shipped_suites() -> list[str]:
@@ -187,7 +196,7 @@ def _prompt(fields: object, required: Sequence[str]) -> Prompt:
     if not isinstance(fields, dict):
         raise _Malformed(f"a JSON {type(fields).__name__}; expected an object with {', '.join(required)}")
     _check_keys(fields, required)
-    max_tokens = fields["max_tokens"]
+    max_tokens = fields.get("max_tokens", DEFAULT_MAX_TOKENS)
     if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
         raise _Malformed(f"max_tokens is {max_tokens!r}; expected a whole number of at least 1")
     template = fields.get("template")

@@ -147,10 +147,19 @@ def test_no_two_shipped_prompts_ask_the_same() -> None:
     assert len(set(texts)) == len(texts)
 
 
-def test_the_core_suite_is_quick_to_run() -> None:
+@pytest.mark.parametrize("name", shipped_suites())
+def test_no_limit_of_a_shipped_suite_decides(name: str) -> None:
+    assert min(prompt.max_tokens for prompt in load_suite(name).prompts) >= 256
+
+
+def test_the_core_suite_is_quick_to_read() -> None:
     for prompt in load_suite("core").prompts:
-        assert 16 <= prompt.max_tokens <= 160, prompt.id
         assert len(prompt.text) <= 700, prompt.id
+
+
+def test_a_prompt_without_a_limit_has_room(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.jsonl", without("max_tokens"))
+    assert load_suite(path).prompts[0].max_tokens == 512
 
 
 def test_the_report_suite_asks_the_two_questions_of_the_report_verbatim() -> None:
