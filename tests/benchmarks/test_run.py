@@ -275,7 +275,7 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(
     ("change", "wanted"),
     [
         (lambda: config(thread=2), "unknown key 'thread'"),
-        (lambda: config(suites=["nope"]), "unknown suite 'nope'; known: core, reasoning, report"),
+        (lambda: config(suites=["nope"]), "unknown suite 'nope'; known: core, hard, reasoning, report"),
         (
             lambda: Path("mine.jsonl").write_text(Path("mine.jsonl").read_text().replace(": 20", ": 2048")),
             "context_tokens is 2048; prompt 'p0' may be answered in 2048 tokens, and its own must fit",

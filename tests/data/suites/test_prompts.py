@@ -101,7 +101,7 @@ def test_files_that_hold_no_suite_are_refused_in_one_line(tmp_path: Path) -> Non
         (str(empty), "no prompt in it"),
         (str(binary), "not UTF-8"),
         (str(tmp_path / "none.jsonl"), "no such file"),
-        ("cores", "unknown suite 'cores'; known: core, reasoning, report"),
+        ("cores", "unknown suite 'cores'; known: core, hard, reasoning, report"),
     ):
         with pytest.raises(SuiteError, match=wanted):
             load_suite(name)
@@ -126,8 +126,9 @@ def test_the_data_card_gives_the_digest_and_count_of_every_shipped_suite(name: s
     assert f"| `{name}.jsonl` | {len(suite.prompts)} | `{suite.sha256}` |" in card
 
 
-def test_the_core_suite_has_enough_prompts_of_each_kind_and_few_of_one_template() -> None:
-    suite = load_suite("core")
+@pytest.mark.parametrize("name", ["core", "hard"])
+def test_a_suite_made_by_hand_has_enough_prompts_of_each_kind_and_few_of_one_template(name: str) -> None:
+    suite = load_suite(name)
     card = (PROMPTS_DIR / "README.md").read_text()
     assert len(suite.prompts) >= 240
     assert len(suite.kinds) >= 8
