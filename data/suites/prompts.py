@@ -16,7 +16,7 @@ from data.message import Message, Role
 from data.paths import ROOT
 from data.records import check_keys, decoded, lone_surrogate
 from data.suites.from_csv import read_csv
-from data.suites.from_hub import HUB_SUITES, digest, fetch_rows
+from data.suites.from_hub import HUB_SUITES, digest, fetch_rows, file_of, rows_of
 
 PROMPTS_DIR = ROOT / "data" / "prompts"
 
@@ -93,19 +93,24 @@ def shipped_suites() -> list[str]:
 def load_suite(name_or_path: str | Path) -> Suite:
     """Read a shipped suite or one of the Hub's by its name, or a JSONL or CSV file by its path.
 
+    A file of rows as the Hub has them is read under its suite's name: "gsm8k:my-half.jsonl".
+
     Raises:
         SuiteError: No such suite, or a line that is not a prompt; one line with the file and the line number.
     """
     if str(name_or_path) in HUB_SUITES:
         return _from_hub(str(name_or_path))
-    path = _locate(str(name_or_path))
+    of_hub = file_of(str(name_or_path))
+    path = of_hub[1] if of_hub else _locate(str(name_or_path))
     try:
         content = path.read_bytes()
     except OSError as error:
         raise SuiteError(f"{path}: cannot be read ({error.strerror})") from None
     text = decoded(content, str(path), SuiteError)
     shipped = path.parent == PROMPTS_DIR
-    rows = read_csv(text, str(path)) if path.suffix.lower() == ".csv" else _json_lines(text)
+    rows: Iterable[tuple[int, Any]] = read_csv(text, str(path)) if path.suffix.lower() == ".csv" else _json_lines(text)
+    if of_hub:
+        rows = enumerate(rows_of(of_hub[0], _json_lines(text), str(path)), start=1)
     prompts = _prompts(rows, str(path), required=(*_REQUIRED, *_EXAMPLES) if shipped else _REQUIRED)
     if not prompts:
         raise SuiteError(f"{path}: no prompt in it; write one a line")
@@ -128,7 +133,7 @@ def _from_hub(name: str) -> Suite:
     return Suite(name=name, prompts=prompts, sha256=digest(rows))
 
 
-def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
+def _json_lines(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.split("\n"), start=1):  # not splitlines(): JSON text may hold U+2028
         if line.strip():
             yield number, line

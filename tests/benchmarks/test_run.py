@@ -630,3 +630,11 @@ def test_the_threads_of_the_machine_are_parted_among_models_that_run_at_the_same
     config(conditions=["batched"], jobs=2)
     assert run.main(["test.toml", "--limit", "1"]) == 0
     assert {facts["info"]["threads"] for facts in only_run().models.values()} == {4}
+
+
+def test_a_dry_run_says_what_it_would_cost_and_asks_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["test.toml", "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "the limits (4)" in told and "measured just now, briefly" in told
+    assert told.rstrip().endswith("one model after another; nothing was asked")
+    assert not Path("results").exists()

@@ -53,7 +53,7 @@ def test_an_answer_counts_from_the_moment_that_it_is_finished_on_this_machine() 
     assert answers(made, "small").seconds == pytest.approx(50 / 500 + 200 / 100)
     assert share_at(made, "small", 1.9) == 0.0
     assert share_at(made, "small", 2.3) == 0.5
-    assert share_at(made, "large", 19.0) == 0.0
+    assert share_at(made, "large", 18.0) == 0.0
     assert share_at(made, "large", 22.0) == 1.0
     assert curve(answers(made, "large"), TOKENS).share[-1] == 1.0
 
