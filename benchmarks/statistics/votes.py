@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.statistics.stats import Interval, wilson
+from benchmarks.statistics.stats import CONFIDENCE, Interval, wilson
 
 Outcome = Literal["a", "b", "tie", "both_bad"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -107,7 +107,7 @@ class Agreement:
         return wilson(self.same, decided) if decided else None
 
 
-def bradley_terry(battles: Sequence[Battle], *, prior_sd: float = PRIOR_SD, confidence: float = 0.95) -> list[Strength]:
+def bradley_terry(battles: Sequence[Battle], *, prior_sd: float = PRIOR_SD) -> list[Strength]:
     """Strengths of all models voted on, strongest first.
 
     A weak normal prior keeps a model that won every vote from running off to infinity; with few votes the interval is
@@ -131,7 +131,7 @@ def bradley_terry(battles: Sequence[Battle], *, prior_sd: float = PRIOR_SD, conf
     wins = _wins(counted, models)
     logits = _maximum(wins, prior_sd)
     deviations = np.sqrt(np.diag(_covariance(logits, wins, prior_sd)))
-    width = float(norm.ppf(0.5 + confidence / 2))
+    width = float(norm.ppf(0.5 + CONFIDENCE / 2))
     votes = {model: sum(model in (battle.a, battle.b) for battle in counted) for model in models}
     found = [
         Strength(model=model, logit=logit, low=logit - width * sd, high=logit + width * sd, votes=votes[model])
