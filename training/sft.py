@@ -30,13 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> int:
-        from training.fit.plan import plan, plan_text
-        from training.fit.train import is_first, train
-
         config = load_config(options.config, options.set)
         if options.dry_run:
+            from training.fit.plan import plan, plan_text
+
             print(plan_text(plan(config, backend=options.backend, runs=options.runs)))
             return 0
+        from training.fit.train import is_first, train
+
         run = train(
             config, backend=options.backend, resume=options.resume, stop_after=options.stop_after, runs=options.runs
         )
