@@ -47,10 +47,12 @@ def scatter(
     quality = alt.Y(
         "accuracy:Q", title=QUALITY_TITLE, axis=alt.Axis(format="%"), scale=alt.Scale(domain=_quality_domain(drawn))
     )
-    bars = (
-        base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=across, y=alt.Y("accuracy_low:Q"), y2="accuracy_high:Q"),
-        base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=f"{axis}_low:Q", x2=f"{axis}_high:Q", y=quality),
-    )
+    rule = base.mark_rule(strokeWidth=2, opacity=0.55)
+    bars = {
+        "accuracy": rule.encode(x=across, y=alt.Y("accuracy_low:Q"), y2="accuracy_high:Q"),
+        axis: rule.encode(x=f"{axis}_low:Q", x2=f"{axis}_high:Q", y=quality),
+    }
+    ranges = [bar for name, bar in bars.items() if drawn[f"{name}_low"].notna().any()]  # an empty layer has no words
     steps: Literal["step-before", "step-after"] = "step-before" if along.more else "step-after"
     frontier_only = alt.Chart().transform_filter("datum.on_frontier")
     line = frontier_only.mark_line(interpolate=steps, strokeDash=[4, 4], color=FRONTIER_COLOUR)
@@ -58,7 +60,7 @@ def scatter(
     words = _description(drawn, axis)
     return alt.LayerChart(
         data=drawn,  # once for all layers: Altair copies and checks the data of every layer that has its own
-        layer=[line.encode(x=across, y=quality), *bars, marks, *_labels(base, across, quality)],
+        layer=[line.encode(x=across, y=quality), *ranges, marks, *_labels(base, across, quality)],
         height=380,
         background="transparent",
         description=words,

@@ -44,9 +44,10 @@ def depth_chart(points: Sequence[DepthPoint], palette: Mapping[str, str] | None 
     words = "Decode speed over tokens of context. " + "; ".join(
         f"{each.label} at {each.depth}: {each.decode_tok_per_s.estimate:.1f} tokens/s" for each in points
     )
+    ranges = base.mark_rule(strokeWidth=2, opacity=0.55).encode(y=alt.Y("rate_low:Q"), y2="rate_high:Q")
     layers = [
         base.mark_line().encode(y=rate),
-        base.mark_rule(strokeWidth=2, opacity=0.55).encode(y=alt.Y("rate_low:Q"), y2="rate_high:Q"),
+        *([ranges] if any(row["rate_low"] is not None for row in rows) else []),  # an empty layer has no words
         base.mark_point(filled=True, size=80, opacity=1).encode(y=rate, tooltip=tooltip),
         names.encode(y=rate, text="label:N"),
     ]

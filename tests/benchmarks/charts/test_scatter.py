@@ -162,6 +162,7 @@ def test_a_single_sample_is_drawn_without_an_interval() -> None:
     points = model_points([alone])
     assert math.isnan(points.iloc[0]["decode_tok_per_s_low"])
     json.dumps(scatter(points).to_dict(), allow_nan=False)
+    assert sum(layer["mark"]["type"] == "rule" for layer in layers(scatter(points))) == 1  # of the share alone
 
 
 @pytest.mark.timing
