@@ -8,6 +8,7 @@ from benchmarks.analysis.speed_ratio import speed_ratio
 from benchmarks.runs.read import Row, Run, RunError
 from benchmarks.statistics.factorial import cells_of, parameters_of
 from benchmarks.statistics.pairs import PairComparison, compare_pair
+from benchmarks.statistics.stats import points_text
 
 Square = Mapping[tuple[str, int], str]
 _TOWER = "eiffel-tower"
@@ -123,9 +124,8 @@ def _each(run: Run, pairs: Sequence[tuple[str, str]], *, kinds: Sequence[str] = 
 
 def _sentence(run: Run, found: PairComparison) -> str:
     a, b = run.label(found.a), run.label(found.b)
-    figures = f"{100 * found.difference:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}], n={found.n}"
     word = "no difference is shown" if not found.separable else "better" if found.difference > 0 else "worse"
-    return f"{a} against {b}: {word} ({figures})."
+    return f"{a} against {b}: {word} ({points_text(found.interval, ' points')}, n={found.n})."
 
 
 def _is_right(row: Row) -> bool:

@@ -8,7 +8,7 @@ from benchmarks.analysis.depth import depth_points
 from benchmarks.analysis.speed_ratio import self_ratios
 from benchmarks.analysis.verdict import Verdict
 from benchmarks.analysis.waterfall import chain, waterfall
-from benchmarks.charts.effects import factorial_chart, factorial_words, points_text, waterfall_chart, waterfall_words
+from benchmarks.charts.effects import factorial_chart, factorial_words, waterfall_chart, waterfall_words
 from benchmarks.charts.scatter import scatter
 from benchmarks.charts.speed import depth_chart, noise_chart
 from benchmarks.reports.parts import (
@@ -27,7 +27,7 @@ from benchmarks.runs.read import AGAIN, Run, RunError
 from benchmarks.statistics.consistency import batch_effects, consistencies
 from benchmarks.statistics.factorial import Factorial, factorial
 from benchmarks.statistics.pairs import PairComparison, compare_pair, flip_table
-from benchmarks.statistics.stats import holm
+from benchmarks.statistics.stats import holm, points_text
 from data.models.registry import load_registry
 
 if TYPE_CHECKING:

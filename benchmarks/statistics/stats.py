@@ -26,6 +26,11 @@ class Interval:
     n: int
 
 
+def points_text(interval: Interval, unit: str = "") -> str:
+    """A difference of shares in points, with its ends: "+3.1 [+1.0, +5.2]", or with the unit before them."""
+    return f"{100 * interval.estimate:+.1f}{unit} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+
+
 def wilson(successes: int, n: int) -> Interval:
     """A share with its Wilson score interval, which stays within 0 and 1 and is not empty at 0 of n.
 
