@@ -32,12 +32,11 @@ def depth_chart(points: Sequence[DepthPoint], palette: Mapping[str, str] | None 
         detail="model:N",
     )
     rate = alt.Y("rate:Q", title="Decode speed (tokens/s)", scale=alt.Scale(zero=True))
+    rates = {"rate": "Decode, tokens/s", "rate_low": "  from (95%)", "rate_high": "  to (95%)"}
     tooltip = [
         alt.Tooltip("label", title="Model"),
         alt.Tooltip("depth", title="Tokens of context"),
-        alt.Tooltip("rate", title="Decode, tokens/s", format=".1f"),
-        alt.Tooltip("rate_low", title="  from (95%)", format=".1f"),
-        alt.Tooltip("rate_high", title="  to (95%)", format=".1f"),
+        *(alt.Tooltip(column, title=title, format=".1f") for column, title in rates.items()),
     ]
     deepest = max(each.depth for each in points)
     names = base.transform_filter(f"datum.depth === {deepest}").mark_text(align="left", dx=8, fontWeight=600)
