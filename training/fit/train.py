@@ -105,7 +105,8 @@ def _fit(
     if frozen_sums(trainer.model) != before:
         raise TrainingError("the base's own weights changed during training; only the adapter may")
     summary = {
-        "steps": trainer.state.global_step, "steps_here": trainer.state.global_step - done_before,
+        "steps": trainer.state.global_step,
+        "steps_here": trainer.state.global_step - done_before,
         **learned,
         "tokens": prepared.card["counts"]["train_tokens"],
         "trainable_parameters": sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
