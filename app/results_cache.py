@@ -9,10 +9,12 @@ import streamlit as st
 from app import runtime
 from benchmarks.analysis.changes import Changes, compare_runs
 from benchmarks.analysis.claims import Claim, claims
+from benchmarks.analysis.figures import gather
 from benchmarks.analysis.filters import Filters, narrowed
 from benchmarks.analysis.points import joined_points
 from benchmarks.analysis.verdict import Verdict, verdict
 from benchmarks.analysis.waterfall import WaterfallStep, waterfall
+from benchmarks.analysis.within import Answers, all_answers
 from benchmarks.runs.on_disk import ReadRuns, fingerprint, load_runs
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.factorial import Factorial, factorial
@@ -40,6 +42,12 @@ def _runs_as_of(state: State, where: tuple[str, ...]) -> ReadRuns:
 @st.cache_resource(show_spinner=False, max_entries=64)
 def points_of(state: State, choice: Filters, axis: str, _runs: Sequence[Run]) -> "pd.DataFrame":
     return joined_points(narrowed(_runs, choice), machine=choice.machine, axis=axis)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def answers_of(state: State, choice: Filters, _runs: Sequence[Run]) -> tuple[list[Answers], list[str]]:
+    """Each model's answers with the time that they take, and why other models have none."""
+    return all_answers([each for each in gather(narrowed(_runs, choice), machine=choice.machine) if each.quality])
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)

@@ -6,7 +6,8 @@
 With one run: for each suite and each other model, the difference in share correct with its 95% interval, the prompts
 that only one of the two got right, and the exact McNemar p-value, adjusted for all rows (Holm). With `--margin 5`,
 "non-inferior" means that the interval's low end (one-sided 97.5%) is above -5 points. Prompts are the unit: both models
-saw the same ones, and those that share a template are resampled together.
+saw the same ones, and those that share a template are resampled together. Below stands who is right more often within
+the time that one has, from the rates that this run, or those of --speeds, measured alone on one machine.
 
 With two: the models that both runs have, on what both asked; a run with one model each compares those two. The exit
 status is 3 where B is significantly worse than A in anything, after Holm's adjustment.
@@ -42,10 +43,14 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _one(run: "Run", options: argparse.Namespace) -> int:
     from benchmarks.analysis.comparisons import compare, comparison_json, table
+    from benchmarks.analysis.within import within_lines
+    from benchmarks.runs.read import read_run
 
     comparisons = compare(run, options.base, by_kind=options.by_kind)
+    timed = [read_run(directory) for directory in options.speeds]
     print(f"base: {options.base}\n")
     print(table(comparisons, None if options.margin is None else options.margin / 100))
+    print("\n".join(["", *within_lines(run, options.base, timed)]))
     if options.json:
         print(json.dumps([comparison_json(each) for each in comparisons]))
     return 0
@@ -67,6 +72,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--base", metavar="ID", help="with one run: the model that the others are compared with")
     parser.add_argument("--by-kind", action="store_true", help="with one run: each kind of prompt by itself, too")
     parser.add_argument("--margin", type=float, metavar="POINTS", help="of non-inferiority, such as 5")
+    parser.add_argument(
+        "--speeds",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="with one run: runs that timed its models alone, for what is right within a time",
+    )
     parser.add_argument("--suite", metavar="NAME", help="with two runs: this suite alone")
     parser.add_argument("--json", action="store_true", help="print one JSON value as the last line of stdout")
     options = parser.parse_args(arguments)

@@ -47,6 +47,8 @@ class Config:
         context_tokens: KV cache, in tokens.
         threads: Of each worker; 0 takes what the process may use (affinity and container quota), parted among `jobs`.
         max_tokens: Upper bound of every reply besides the prompt's own; 0 sets none.
+        end_loops: End replies that repeat themselves word for word, and count them apart; see
+            `benchmarks.engine.reply_text.in_a_loop`.
         fixed_prefill_tokens, fixed_decode_tokens, fixed_repetitions: Fixed-shape timing besides the prompts, as
             llama-bench's pp and tg; 0 repetitions leave it out.
         depths: Tokens of context after which decoding is timed too, at each of the fixed repetitions: [0, 512, 2048].
@@ -71,6 +73,7 @@ class Config:
     context_tokens: int = 2048
     threads: int = 0
     max_tokens: int = 0
+    end_loops: bool = True
     fixed_prefill_tokens: int = 512
     fixed_decode_tokens: int = 128
     fixed_repetitions: int = 0

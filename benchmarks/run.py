@@ -4,7 +4,8 @@
 
 One worker process a model, one answer at a time, nothing else running. Every sample is appended to
 RUN/samples.jsonl as it is made, so that an interrupted run goes on with --resume; so does a finished one whose limit
-was raised, whose suite got more lines at its end, or that has prompts without an answer: those are asked again. With
+was raised, whose suite got more lines at its end, or that has prompts without an answer: those are asked again. What it
+will cost, --dry-run says: from the tokens and rates of earlier runs on this machine, or a short measurement. With
 --json, the last line of stdout is one JSON object:
 {"run_id": ..., "models": [{"id", "decode_tok_per_s", "prefill_tok_per_s", "ttft_s", "accuracy", "n",
 "peak_rss_bytes", ...}]}. decode_tok_per_s is the median over answers of at least 8 decoded tokens.
@@ -23,7 +24,9 @@ from data.command import parser_of, positive, run_command, say
 from data.errors import TradeoffError
 
 if TYPE_CHECKING:
+    from benchmarks.config import Config
     from benchmarks.runs.read import Run
+    from data.suites.prompts import Suite
 
 DEFAULT_OUT = Path("results")
 _OVERRIDES = ("limit", "jobs", "threads")
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 a model or the disk failed, 2 the configuration is wrong, 130 interrupted."""
     options = _parse(arguments)
     return run_command(
-        lambda: _report(_run(options), as_json=options.json),
+        lambda: _tell_cost(options) if options.dry_run else _report(_run(options), as_json=options.json),
         name="benchmarks.run",
         status=_status,
         interrupted=f"resume with: {_resume_command(options)}",
@@ -50,17 +53,18 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=positive, metavar="N", help="models at once in batched, instead of the config's")
     parser.add_argument("--threads", type=positive, metavar="N", help="of each worker, instead of the config's")
     parser.add_argument("--resume", action="store_true", help="go on with this config's newest run that lacks samples")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what it would cost: prompts, tokens, minutes and memory; ask nothing",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line of stdout")
     return parser.parse_args(arguments)
 
 
-def _run(options: argparse.Namespace) -> "Run":
+def _wanted(options: argparse.Namespace) -> "tuple[Config, list[Suite]]":
     from benchmarks.config import load_config
     from benchmarks.graders import check_suite
-    from benchmarks.measure.execute import execute
-    from benchmarks.measure.manifest import run_to_go_on_with
-    from benchmarks.measure.models import find_models
-    from benchmarks.runs.read import read_run
     from data.suites.prompts import load_suite
 
     config = load_config(options.config)
@@ -69,6 +73,32 @@ def _run(options: argparse.Namespace) -> "Run":
     suites = [load_suite(name) for name in config.suites]
     for suite in suites:
         check_suite(suite)
+    return config, suites
+
+
+def _tell_cost(options: argparse.Namespace) -> int:
+    from benchmarks.measure.estimate import cost_table, estimate, this_machine
+    from benchmarks.measure.models import find_models
+    from benchmarks.runs.on_disk import load_runs
+    from data.paths import results_directories
+
+    config, suites = _wanted(options)
+    earlier = load_runs([*results_directories(), options.out]).runs
+    costs = estimate(config, suites, find_models(config, say), earlier, this_machine(config, suites))
+    print(cost_table(costs))
+    known = [each.seconds for each in costs if each.seconds is not None]
+    at_once = f", {config.jobs} models at once in batches" if config.jobs > 1 else ""
+    print(f"about {sum(known) / 60:.0f} min in all, one model after another{at_once}; nothing was asked")
+    return 0 if len(known) == len(costs) else 1
+
+
+def _run(options: argparse.Namespace) -> "Run":
+    from benchmarks.measure.execute import execute
+    from benchmarks.measure.manifest import run_to_go_on_with
+    from benchmarks.measure.models import find_models
+    from benchmarks.runs.read import read_run
+
+    config, suites = _wanted(options)
     earlier = run_to_go_on_with(options.out, config, suites, say) if options.resume else None
     models = find_models(config, say)
     directory = execute(config, suites, models, out=options.out, earlier=earlier, progress_to=sys.stderr)

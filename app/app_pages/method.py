@@ -17,6 +17,12 @@ MEASURED = """
   template; p comes from McNemar's exact test. “Not separable” is said where that is so, with the smallest difference
   that the run could have found.
 - **Seconds per correct answer** are the mean seconds of an answer over the share that is correct.
+- **Right within the time one has**: each answer's grade, its token counts and the model's rates on one machine say
+  whether it would be right and finished within so many seconds. What its token limit cut is finished at no time, and a
+  curve ends where more than 3% of its answers were cut.
+- **Truncated answers** are a class of their own: every share says what it would be if all of them were wrong, or right,
+  and where that could turn a verdict round, none is given. A reply that repeats itself word for word is ended and
+  counted apart.
 - **In chat** all models share the processor in equal time, and each rate counts its own time only.
 - **In the arena** both replies are played at one pace after both are finished. Strengths are Bradley–Terry's, with a
   weak prior; few votes give wide intervals.

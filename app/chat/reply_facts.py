@@ -5,6 +5,8 @@ from app.chat.lanes import Lane
 ENDINGS = {
     "stop": "finished",
     "length": "cut off at the token limit",
+    "loop": "ended, for it repeated itself",
+    "deadline": "out of time",
     "cancelled": "stopped",
     "error": "failed",
 }

@@ -19,7 +19,8 @@ from typing import Any
 
 from benchmarks.config import Config, ConfigError, load_config
 from benchmarks.measure.schedule import schedule
-from benchmarks.runs.read import MANIFEST_NAME, SAMPLES_NAME, RunError, find_runs, read_manifest
+from benchmarks.runs.on_disk import find_runs
+from benchmarks.runs.read import MANIFEST_NAME, SAMPLES_NAME, RunError, read_manifest
 from data.errors import SuiteError, TradeoffError
 from data.files import write_atomically
 from data.paths import ROOT

@@ -6,10 +6,11 @@ import streamlit as st
 
 from app import runtime
 from app.chat.inert import inert_markdown
-from app.results_cache import State, factorial_of, points_of
+from app.results_cache import State, answers_of, factorial_of, points_of
 from app.views.charts import show_chart, show_selectable
 from app.views.samples import show_method, show_samples
 from app.views.say import say_quietly
+from app.views.within import show_within
 from benchmarks.analysis.depth import depth_points
 from benchmarks.analysis.filters import Filters, options
 from benchmarks.analysis.points import AXES
@@ -53,6 +54,9 @@ def show_overview(state: State, runs: tuple[Run, ...]) -> None:
             "compares the prompts that both answered; the filter keeps one suite."
         )
     show_points_table(points)
+    answers, problems = answers_of(state, choice, runs)
+    alike = set(points.loc[points["alike"], "model"])
+    show_within([each for each in answers if each.model in alike], problems, "overview")
     show_picked(points, picked, runs)
     show_square(state, runs)
     show_depth(runs)
@@ -87,7 +91,9 @@ def _columns() -> dict[str, Any]:
         "p_on_frontier": number("P(on the frontier)", "%.2f"),
         "peak_rss_gb": number("Peak memory (GB)", "%.2f"),
         "file_mb": number("File (MB)", "%.0f"),
-        "truncated": "Cut off",
+        "truncated": "Cut off by the limit",
+        "bounds": "If those were wrong / right",
+        "looped": "Looped",
         "ungradable": "Not gradable",
         "errors": "Errors",
         "noisy": "Noisy samples",

@@ -5,14 +5,16 @@ import streamlit as st
 from app import runtime
 from app.chat.inert import inert_markdown
 from app.chat.suite_prompts import prompt_text
-from app.results_cache import State, verdict_of, waterfall_of
+from app.results_cache import State, answers_of, verdict_of, waterfall_of
 from app.views.charts import show_chart
 from app.views.samples import show_method
 from app.views.say import say_info, say_quietly
+from app.views.within import show_within
+from benchmarks.analysis.filters import Filters
 from benchmarks.analysis.verdict import ALL_SUITES, Verdict, verdict_figures
 from benchmarks.charts.effects import waterfall_chart, waterfall_words
 from benchmarks.runs.read import Run, RunError
-from benchmarks.statistics.pairs import Flip, flip_table
+from benchmarks.statistics.flips import Flip, flip_table
 
 
 def show_pair(state: State, runs: tuple[Run, ...]) -> None:
@@ -37,6 +39,9 @@ def show_pair(state: State, runs: tuple[Run, ...]) -> None:
         return
     show_verdict(found)
     show_method([found.run], "pair")
+    answers, problems = answers_of(state, Filters(suites=(wanted,) if wanted else ()), runs)
+    both = [each for model in (a, b) for each in answers if each.model == model]
+    show_within(both if len(both) == 2 else [], problems, "pair")
     show_flips(found, wanted)
     show_waterfall(state, a, wanted, runs)
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.analysis.speed_ratio import speed_ratio
-from benchmarks.runs.read import Row, Run, RunError
+from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.factorial import cells_of, parameters_of
-from benchmarks.statistics.pairs import PairComparison, compare_pair
+from benchmarks.statistics.pairs import PairComparison, compare_pair, cut_text
 from benchmarks.statistics.stats import points_text
 
 Square = Mapping[tuple[str, int], str]
@@ -108,7 +108,7 @@ def _tower(run: Run, square: Square, runs: Sequence[Run]) -> str:
     ]
     if not answers:
         return "Not measured: the run does not ask the report's second prompt."
-    right = [run.label(row.model) for row in answers if _is_right(row)]
+    right = [run.label(row.model) for row in answers if row.right]
     return f"Not decided by one prompt; the graders call right: {', '.join(right) or 'none'}, of {len(answers)} models."
 
 
@@ -124,9 +124,8 @@ def _each(run: Run, pairs: Sequence[tuple[str, str]], *, kinds: Sequence[str] = 
 
 def _sentence(run: Run, found: PairComparison) -> str:
     a, b = run.label(found.a), run.label(found.b)
+    figures = f"{points_text(found.interval, ' points')}, n={found.n}"
+    if found.differs and found.cut_decides:
+        return f"{a} against {b}: not decided ({figures}; {cut_text(found, a, b)})."
     word = "no difference is shown" if not found.separable else "better" if found.difference > 0 else "worse"
-    return f"{a} against {b}: {word} ({points_text(found.interval, ' points')}, n={found.n})."
-
-
-def _is_right(row: Row) -> bool:
-    return row.grade is not None and row.grade >= 1
+    return f"{a} against {b}: {word} ({figures})."

@@ -50,7 +50,7 @@ def _pair(run: Run, model: str, base: str, condition: str, suite: str, kinds: tu
 def table(comparisons: Sequence[PairComparison], margin: float | None = None) -> str:
     """The comparisons as a Markdown table; `margin` in share of prompts."""
     head = ["condition", "suite", "slice", "model", "base", "model ", "difference, points [95%]"]
-    head += ["only base", "only model", "p", "p (Holm)", "detectable"]
+    head += ["only base", "only model", "p", "p (Holm)", "detectable", "cut, base", "cut, model"]
     head += ["non-inferior"] if margin is not None else []
     adjusted = holm([each.p_value for each in comparisons])
     rows = [_cells(each, p_value, margin) for each, p_value in zip(comparisons, adjusted, strict=True)]
@@ -71,10 +71,25 @@ def _cells(each: PairComparison, adjusted: float, margin: float | None) -> list[
         f"{each.p_value:.2g}",
         f"{adjusted:.2g}",
         "–" if each.detectable is None else f"{100 * each.detectable:.1f}",
-        *([] if margin is None else ["yes" if each.low > -margin else "no"]),
+        cut_cell(each.cut_b, each.bounds_b),
+        cut_cell(each.cut_a, each.bounds_a),
+        *([] if margin is None else [_kept(each, margin)]),
     ]
+
+
+def cut_cell(cut: int, bounds: tuple[float, float]) -> str:
+    """Prompts whose answer was cut by its limit, and the share correct if those were wrong, or right: "3 (41–44%)"."""
+    return f"{cut} ({100 * bounds[0]:.0f}–{bounds[1]:.0%})" if cut else "0"
+
+
+def _kept(each: PairComparison, margin: float) -> str:
+    """Non-inferior whatever the truncated answers would have been, or not decided, or not shown."""
+    if each.low <= -margin:
+        return "no"
+    lost_by_cuts = each.bounds_a[0] - each.bounds_b[1]
+    return "yes" if each.low + min(0.0, lost_by_cuts - each.difference) > -margin else "not decided"
 
 
 def comparison_json(each: PairComparison) -> dict[str, Any]:
     """A comparison with what follows from it, for JSON."""
-    return {**asdict(each), "detectable": each.detectable, "separable": each.separable}
+    return {**asdict(each), "detectable": each.detectable, "separable": each.separable, "cut_decides": each.cut_decides}

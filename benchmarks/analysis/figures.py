@@ -8,7 +8,7 @@ never mixed within a figure.
 import statistics
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class ModelFigures:
         answer_s: Mean seconds per answer. Measured where the answers were made alone; else the answers' token counts
             over the rates measured in `speed`, never batched wall time.
         s_per_correct_answer: Seconds of all graded answers over the number of correct ones.
+        machine: Where its speed must come from; None takes whatever its run has.
         elsewhere: Quality was measured on another machine than speed, or with another build of llama.cpp.
         load_s: Seconds to load the file.
     """
@@ -50,6 +51,7 @@ class ModelFigures:
     answer_s: Interval | None
     s_per_correct_answer: Interval | None
     elsewhere: bool
+    machine: str | None = None
 
     @property
     def decode_tok_per_s(self) -> Interval | None:
@@ -164,7 +166,7 @@ def _figures(sources: list[Summary], machine: str | None) -> ModelFigures:
     speed = max(timed, key=lambda source: source.samples - source.errors, default=None)
     graded = [source for source in sources if source.graded]
     quality = max(graded, key=lambda source: source.graded, default=None)
-    return _from_sources((speed or quality or sources[0]).model, speed, quality, sources)
+    return replace(_from_sources((speed or quality or sources[0]).model, speed, quality, sources), machine=machine)
 
 
 def _from_sources(

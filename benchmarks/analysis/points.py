@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.analysis.figures import ModelFigures, gather, per_condition
-from benchmarks.analysis.summary import Summary, character_rate, decode_rate
+from benchmarks.analysis.summary import Summary, bounds_text, character_rate, decode_rate
 from benchmarks.runs.read import Row, Run
 from benchmarks.statistics.frontier import frontier_chances
 from benchmarks.statistics.pairs import scores
@@ -77,8 +77,8 @@ _MEASURED = (
     *(name + end for name in (*AXES, "accuracy") for end in ("", "_low", "_high")),
     *("prefill_tok_per_s", "load_s", "p_on_frontier"),
 )
-_TOLD = ("alike",)
-_COUNTED = ("correct", "n", "truncated", "ungradable", "errors", "noisy", "samples")
+_TOLD = ("alike", "bounds")
+_COUNTED = ("correct", "n", "truncated", "looped", "ungradable", "errors", "noisy", "samples")
 COLUMNS = (*_NAMES, *_MEASURED, *_COUNTED, *_TOLD)
 
 
@@ -167,12 +167,13 @@ def _point(figures: ModelFigures) -> dict[str, object]:
         "condition": (speed or quality).condition if speed or quality else None,  # type: ignore[union-attr]
         "note": figures.note,
         "alike": True,
+        "bounds": bounds_text(summary.bounds, summary.truncated) if summary else "–",
         "prefill_tok_per_s": _estimate(speed.prefill_tok_per_s) if speed else None,
         "load_s": figures.load_s,
         "correct": summary.correct if summary else 0,
         "n": summary.graded if summary else 0,
     }
-    for name in ("truncated", "ungradable", "errors", "samples"):
+    for name in ("truncated", "looped", "ungradable", "errors", "samples"):
         point[name] = getattr(summary, name) if summary else 0
     timed = speed or summary
     point["noisy"] = timed.noisy if timed else 0

@@ -35,8 +35,11 @@ class Summary:
         characters_per_s: Median; compares across tokenizers, which tokens do not.
         answer_s: Median wall seconds per answer; of single-sequence conditions only.
         accuracy: Share correct among the graded prompts; its interval counts a template or a repeated prompt once.
+        bounds: What that share would be if every truncated answer were wrong, and if every one were right.
         correct, graded: Counts behind it; a repetition's answers count too.
-        truncated, ungradable, errors, noisy: Counts, among `samples`.
+        truncated: Answers that their limit cut.
+        looped: Answers that repeated themselves and were ended.
+        ungradable, errors, noisy: Counts, among `samples`.
     """
 
     run: Run = dataclasses.field(repr=False)
@@ -53,9 +56,11 @@ class Summary:
     fixed_decode_tok_per_s: Interval | None
     fixed_prefill_tok_per_s: Interval | None
     accuracy: Interval | None
+    bounds: tuple[float, float] | None
     correct: int
     graded: int
     truncated: int
+    looped: int
     ungradable: int
     errors: int
     noisy: int
@@ -113,9 +118,11 @@ def _summary(run: Run, model: str, condition: str, all_rows: Sequence[Row]) -> S
         fixed_decode_tok_per_s=median(map(decode_rate, fixed), "fixed decode"),
         fixed_prefill_tok_per_s=median((row.prefill_tok_per_s for row in fixed), "fixed prefill"),
         accuracy=_accuracy(rows),
+        bounds=truncation_bounds(rows),
         correct=correct,
         graded=len(grades),
         truncated=sum(row.truncated for row in rows),
+        looped=sum(row.looped for row in rows),
         ungradable=len(rows) - len(grades),
         errors=len(all_rows) - len(good),
         noisy=sum(row.noisy for row in good),
@@ -144,6 +151,29 @@ def _accuracy(rows: Sequence[Row]) -> Interval | None:
         return dataclasses.replace(plain, estimate=share, n=len(shares))
     found = clustered_mean(shares, list(clusters.values()), rng=np.random.default_rng(count))
     return dataclasses.replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+
+
+def truncation_bounds(rows: Iterable[Row]) -> tuple[float, float] | None:
+    """The share correct if every truncated answer were wrong, and if every one were right; None where none is graded.
+
+    Repetitions of a prompt are averaged.
+    """
+    lows: dict[tuple[str, str], list[float]] = {}
+    highs: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        if row.grade is not None:
+            key = (row.suite, row.prompt_id)
+            lows.setdefault(key, []).append(0.0 if row.truncated else row.grade)
+            highs.setdefault(key, []).append(1.0 if row.truncated else row.grade)
+    if not lows:
+        return None
+    low, high = (statistics.fmean(map(statistics.fmean, grades.values())) for grades in (lows, highs))
+    return low, high
+
+
+def bounds_text(bounds: tuple[float, float] | None, truncated: int) -> str:
+    """Such as "31% to 78%"; a dash where nothing was cut."""
+    return f"{bounds[0]:.0%} to {bounds[1]:.0%}" if bounds and truncated else "–"
 
 
 def decode_rate(row: Row) -> float | None:
@@ -177,6 +207,8 @@ _COLUMNS: dict[str, Callable[[Summary], str]] = {
     "TTFT s": lambda each: _range(each.ttft_s, ".2f"),
     "correct": lambda each: _share(each),
     "truncated": lambda each: str(each.truncated),
+    "if right/wrong": lambda each: bounds_text(each.bounds, each.truncated),
+    "looped": lambda each: str(each.looped),
     "ungradable": lambda each: str(each.ungradable),
     "errors": lambda each: str(each.errors),
     "noisy": lambda each: str(each.noisy),
@@ -206,6 +238,9 @@ def as_json(summary: Summary) -> dict[str, float | int | str | None]:
         "n": summary.graded,
         "correct": summary.correct,
         "truncated": summary.truncated,
+        "looped": summary.looped,
+        "accuracy_if_truncated_wrong": summary.bounds[0] if summary.bounds else None,
+        "accuracy_if_truncated_right": summary.bounds[1] if summary.bounds else None,
         "ungradable": summary.ungradable,
         "errors": summary.errors,
         "noisy": summary.noisy,

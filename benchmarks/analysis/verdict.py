@@ -7,7 +7,7 @@ from benchmarks.analysis.figures import SPEED_CONDITION, Rates, rates_of, second
 from benchmarks.analysis.speed_ratio import SpeedRatio, speed_ratio
 from benchmarks.runs.on_disk import newest_first
 from benchmarks.runs.read import Row, Run, RunError
-from benchmarks.statistics.pairs import PairComparison, compare_pair, slice_of
+from benchmarks.statistics.pairs import PairComparison, compare_pair, cut_text, slice_of
 from benchmarks.statistics.stats import Interval
 
 
@@ -119,7 +119,8 @@ def _sentence(
     """The better one leads; where neither is better, the order is as asked."""
     if quality.separable and quality.difference < 0:
         return _sentence(b, a, quality.inverted, speed.inverted if speed else None, seconds[::-1])
-    words = _better(a, b, quality, speed) if quality.separable else _not_separable(a, b, quality, speed)
+    how = _better if quality.separable else _undecided if quality.differs else _not_separable
+    words = how(a, b, quality, speed)
     costs = [each.estimate for each in seconds if each]
     return words + (f"; {costs[0]:.3g} s per correct answer against {costs[1]:.3g} s." if len(costs) == 2 else ".")
 
@@ -131,6 +132,15 @@ def _better(a: str, b: str, quality: PairComparison, speed: SpeedRatio | None) -
     return words + (f" and decodes {_times(speed)}" if speed.separable else f"; {_same_speed(speed)}")
 
 
+def _undecided(a: str, b: str, quality: PairComparison, speed: SpeedRatio | None) -> str:
+    words = (
+        f"Which of {a} and {b} answers better is not decided: as they stand the answers differ by "
+        f"{100 * quality.difference:+.1f} points {_figures(quality)}, but {cut_text(quality, a, b)}; "
+        "give them more room"
+    )
+    return _with_speed(words, a, b, speed)
+
+
 def _not_separable(a: str, b: str, quality: PairComparison, speed: SpeedRatio | None) -> str:
     seen = (
         "there are too few prompts to find any difference"
@@ -140,6 +150,12 @@ def _not_separable(a: str, b: str, quality: PairComparison, speed: SpeedRatio | 
     words = (
         f"{a} and {b} are not separable in quality: {100 * quality.difference:+.1f} points {_figures(quality)}, {seen}"
     )
+    if quality.cut_a or quality.cut_b:
+        words += f" ({quality.cut_a} and {quality.cut_b} of the answers were cut by their token limit)"
+    return _with_speed(words, a, b, speed)
+
+
+def _with_speed(words: str, a: str, b: str, speed: SpeedRatio | None) -> str:
     if speed is None:
         return words
     return words + (f"; {a} decodes {_times(speed)} than {b}" if speed.separable else f"; {_same_speed(speed)}")
@@ -176,6 +192,7 @@ def verdict_figures(found: Verdict) -> dict[str, str]:
         "95% interval": f"{100 * quality.low:+.1f} to {100 * quality.high:+.1f}",
         "Prompts graded for both": f"{quality.n:,}",
         "Smallest difference it could find": f"{100 * quality.detectable:.0f} points" if quality.detectable else "–",
+        "Cut by their limit": f"{quality.cut_a} and {quality.cut_b}",
         "Decode rate": f"{found.speed.ratio.estimate:.2f}×" if found.speed else "not timed together",
         "Seconds per correct answer": f"{_seconds(found.s_per_correct_a)} against {_seconds(found.s_per_correct_b)}",
     }

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from data.errors import TradeoffError
 from data.message import Message
 
-FinishReason = Literal["stop", "length", "cancelled", "error"]
+FinishReason = Literal["stop", "length", "loop", "deadline", "cancelled", "error"]
 TemplateSwitch = bool | int | float | str
 
 DEFAULT_CONTEXT_TOKENS = 4096
@@ -43,6 +43,8 @@ class Sampling:
         stop: The reply ends before the first of these strings; at most 16 of at most 200 characters.
         seed: Of the sampler's random numbers.
         ignore_eos: Never end on an end-of-generation token; for fixed-shape timing.
+        end_loops: End a reply that repeats itself word for word; see `benchmarks.engine.reply_text.in_a_loop`.
+        deadline_s: End the reply so many seconds after its submission; None gives it all the time there is.
         template_switches: Settings of the chat template, such as ("enable_thinking", False); those that it does not
             know (`ModelInfo.template_switches`) change nothing.
     """
@@ -56,6 +58,8 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int = 3407
     ignore_eos: bool = False
+    end_loops: bool = False
+    deadline_s: float | None = None
     template_switches: tuple[tuple[str, TemplateSwitch], ...] = ()
 
     def __post_init__(self) -> None:
@@ -67,6 +71,7 @@ class Sampling:
             ("repeat_penalty", self.repeat_penalty, 0.1, 10),
             ("max_tokens", self.max_tokens, 1, 1_000_000),
             ("seed", self.seed, 0, 2**32 - 1),
+            ("deadline_s", 1.0 if self.deadline_s is None else self.deadline_s, 0.001, 86_400),
         )
         for name, value, low, high in limits:
             if not low <= value <= high:  # also catches NaN
@@ -161,7 +166,8 @@ class Finished:
     """The end of a request, whatever the way it ended. `text` is the whole reply.
 
     Attributes:
-        reason: stop (end of turn or stop string), length (max_tokens or the context), cancelled, error.
+        reason: stop (end of turn or stop string), length (max_tokens or the context), loop (`Sampling.end_loops`),
+            deadline (`Sampling.deadline_s`), cancelled, error.
         error: One line for the user where the reason is "error".
     """
 

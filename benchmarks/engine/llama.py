@@ -28,7 +28,7 @@ from benchmarks.engine.llama_binding import NativeModel, system_info
 from benchmarks.engine.load_memory import refuse_if_too_large
 from benchmarks.engine.machine import usable_threads
 from benchmarks.engine.prompt_tokens import PromptReader
-from benchmarks.engine.reply_text import ReplyText
+from benchmarks.engine.reply_text import LOOK_EVERY, ReplyText, in_a_loop
 from benchmarks.engine.slots import GrowingReply, Slot, choose_slot, common_prefix
 from data.files import model_files
 from data.gguf.facts import why_no_text
@@ -116,7 +116,7 @@ class LlamaEngine(Engine):
         deadline = time.perf_counter() + budget_s
         events: list[Event] = []
         while self.busy:
-            events += self._end_cancelled()
+            events += self._end_early()
             events += self._admit()
             if not (self._bulk and self._waiting_for_prefill()):
                 events += self._decode_step()
@@ -278,16 +278,20 @@ class LlamaEngine(Engine):
         full = len(slot.tokens) + 1 >= self._info.context_tokens
         if reply.completion_tokens >= sampling.max_tokens or full:
             return [*events, *self._finish(slot, reply, "length")]
+        if sampling.end_loops and reply.completion_tokens % LOOK_EVERY == 0 and in_a_loop("".join(reply.written)):
+            return [*events, *self._finish(slot, reply, "loop")]
         return events
 
-    def _end_cancelled(self) -> list[Event]:
+    def _end_early(self) -> list[Event]:
+        """End what was cancelled or has reached its deadline; a prompt that is being read, after its chunk."""
         events: list[Event] = []
-        for reply in [reply for reply in self._queue if reply.cancelled]:
-            self._queue.remove(reply)
-            events += self._finish(None, reply, "cancelled")
+        for reply in list(self._queue):
+            if reason := reply.over:
+                self._queue.remove(reply)
+                events += self._finish(None, reply, reason)
         for slot in self._slots:
-            if slot.reply and slot.reply.cancelled:
-                events += self._finish(slot, slot.reply, "cancelled")
+            if slot.reply and (reason := slot.reply.over):
+                events += self._finish(slot, slot.reply, reason)
         return events
 
     def _finish(self, slot: Slot | None, reply: GrowingReply, reason: FinishReason) -> list[Event]:

@@ -1,7 +1,13 @@
-"""Turn the bytes of successive tokens into text that is safe to show."""
+"""Turn the bytes of successive tokens into text that is safe to show, and see when it only repeats itself."""
 
 import codecs
 from collections.abc import Sequence
+
+LOOK_EVERY = 16
+"""Tokens between two looks for a loop."""
+
+_LOOKED_AT = 4_000
+_RULES = ((240, 8), (600, 4))
 
 
 class ReplyText:
@@ -43,3 +49,29 @@ class ReplyText:
 def _overlap(text: str, stop: str) -> int:
     """Length of the longest end of `text` with which `stop` begins."""
     return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)
+
+
+def in_a_loop(text: str) -> bool:
+    """Whether a text ends in one span that stands there exactly, again and again, with nothing between.
+
+    At least 8 times over at least 240 characters, or 4 times over at least 600; only the last 4,000 are looked at. The
+    rule ends no right answer of the project's committed runs (tests/benchmarks/engine/test_reply_text.py).
+    """
+    least = min(characters for characters, _ in _RULES)
+    if len(text) < least:
+        return False
+    tail = text[: -_LOOKED_AT - 1 : -1]
+    borders = [0] * len(
+        tail
+    )  # of each beginning of the reversed tail: its longest proper end that is its beginning too
+    border = 0
+    for place in range(1, len(tail)):
+        while border and tail[place] != tail[border]:
+            border = borders[border - 1]
+        border += tail[place] == tail[border]
+        borders[place] = border
+        length = place + 1
+        span = length - border
+        if any(length >= characters and length >= times * span for characters, times in _RULES):
+            return True
+    return False

@@ -37,6 +37,7 @@ from benchmarks.engine.contract import (
     Started,
     Timings,
 )
+from benchmarks.engine.reply_text import LOOK_EVERY, in_a_loop
 
 _DEFAULT_REPLY = "The quick brown fox jumps over the lazy dog . "
 _VOCABULARY_SIZE = 1000
@@ -53,6 +54,13 @@ class _Reply:
     tokens: int = 0
     cached: int = 0
     stopped: FinishReason | None = field(default=None)
+    submitted_at: float = field(default_factory=time.perf_counter)
+
+    @property
+    def late(self) -> bool:
+        """Whether its deadline has passed."""
+        deadline_s = self.request.sampling.deadline_s
+        return deadline_s is not None and time.perf_counter() - self.submitted_at >= deadline_s
 
 
 class ScriptedEngine(Engine):
@@ -167,6 +175,8 @@ class ScriptedEngine(Engine):
         before = len(reply.text)
         if reply.cancelled:
             reply.stopped = "cancelled"
+        elif reply.late:
+            reply.stopped = "deadline"
         else:
             self._write_token(reply)
         events: list[Event] = []
@@ -215,6 +225,8 @@ class ScriptedEngine(Engine):
         reply.text = text
         if reply.tokens >= sampling.max_tokens or len(reply.prompt) + reply.tokens >= self._options.context_tokens:
             reply.stopped = "length"
+        elif sampling.end_loops and reply.tokens % LOOK_EVERY == 0 and in_a_loop(text):
+            reply.stopped = "loop"
 
     def _timings(self, reply: _Reply, batch: int) -> Timings:
         prefill_rate, decode_rate = self._script.get("prefill_tok_per_s"), self._script.get("decode_tok_per_s")

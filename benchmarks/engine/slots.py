@@ -72,6 +72,15 @@ class GrowingReply:
         )
 
     @property
+    def over(self) -> FinishReason | None:
+        """Why it is to end whatever its text is; None where it may go on."""
+        if self.cancelled:
+            return "cancelled"
+        deadline_s = self.request.sampling.deadline_s
+        late = deadline_s is not None and time.perf_counter() - self.submitted_at >= deadline_s
+        return "deadline" if late else None
+
+    @property
     def ttft_s(self) -> float | None:
         return self.first_token_at - self.submitted_at if self.first_token_at else None
 

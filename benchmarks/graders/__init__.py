@@ -48,6 +48,7 @@ _ALL: dict[str, Grader] = {
     "all": all_of,
     "choice": choice.choice,
     "contains": structure.contains,
+    "denial": words.denial,
     "exact": words.exact,
     "format": form.form,
     "ifeval": ifeval.ifeval,

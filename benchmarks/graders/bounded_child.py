@@ -16,16 +16,24 @@ from typing import Any
 
 _MEMORY_BYTES = 2 << 30
 _GRACE_S = 5
-_FIRST_FORMULAS = (
-    r"-\frac{\sqrt{3}}{2}+1",
-    r"2\pi",
-    r"\binom{4}{2}",
-    r"5!",
-    r"2^{\frac12}",
-    r"3\sqrt[3]{2}",
-    r"\log_2 8",
+_PARTS = (
+    *("7", "2.5", r"\frac{3}{4}", r"\sqrt{5}", "2^{3}", r"2^{\frac12}", r"2\pi", r"\binom{4}{2}", "5!"),
+    *(r"\sqrt[3]{7}", r"\log_{2} 9", "(3)", r"-\frac{1}{2}\cdot 3", r"\left(4\right)^2", "2+3", "4-1"),
+    *(r"3 \times 2", r"\ln 3", r"\sin 2"),
 )
-"""The parser learns its grammar while it works: five times as fast once it has met each construction."""
+_WHOLES = (
+    r"\frac{%s}{%s}",
+    r"\sqrt{%s}+%s",
+    "2.5^{%s}-%s",
+    r"%s \times %s",
+    r"(%s)^{%s}",
+    r"\left(%s\right)^2-\frac{%s}{3}",
+)
+FIRST_FORMULAS = tuple(
+    whole % (part, _PARTS[(7 * place + 3) % len(_PARTS)]) for whole in _WHOLES for place, part in enumerate(_PARTS)
+)
+"""The parser learns its grammar while it works: a formula takes 20 ms where a construction stands within another for
+the first time, and less than 2 ms after that. So each is met within each before the first question is timed."""
 
 
 def matches(question: dict[str, Any]) -> bool:
@@ -44,7 +52,7 @@ def value_of(question: dict[str, Any]) -> float | None:
     for mode in (PredictionMode.SLL, PredictionMode.LL):
         found: list[Any] = []
         _predict_in(mode)
-        for formula in _FIRST_FORMULAS if question.get("load") else [question["text"]]:
+        for formula in FIRST_FORMULAS if question.get("load") else [question["text"]]:
             found = parse(f"${formula}$", [LatexExtractionConfig()], parsing_timeout=None, raise_on_error=False)
         with contextlib.suppress(TypeError, ValueError, AttributeError, OverflowError):
             if found and not isinstance(found[0], str):

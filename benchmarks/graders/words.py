@@ -1,4 +1,4 @@
-"""Graders that look for words: exact, keywords, order."""
+"""Graders that look for words: exact, keywords, order, denial."""
 
 import functools
 import re
@@ -158,3 +158,68 @@ def _items_pattern(items: tuple[str, ...]) -> Any:
 
     bounded = [_boundary(item[:1]) + regex.escape(item) + _boundary(item[-1:], after=True) for item in longest_first]
     return regex.compile("|".join(bounded), regex.V1)
+
+
+_OPENING_SENTENCES = 3
+_OPENING_CHARACTERS = 2_000
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\s\"”]+|\n+")
+_MARKDOWN = re.compile(r"[*`]")
+_THING = (
+    r"(?:[\w.()-]+ ){0,2}(?:book|novel|play|poem|film|movie|song|album|symphony|opera|painting|person|author|scientist|"
+    r"king|queen|president|city|town|village|country|nation|river|lake|mountain|island|sea|planet|moon|star|element|"
+    r"animal|bird|plant|war|battle|treaty|event|law|theorem|award|prize|language|company|function|method|module|class|"
+    r"attribute|argument|parameter|keyword|constant|command|option|flag|library|package|thing|record|work)s?\b"
+)
+_KNOWN = (
+    r"(?:real|actual|existing|valid|widely known|known(?! for| as| to have| by| exactly)|recorded|documented|"
+    r"recogni[sz]ed|such|any|built-in|standard|official|part of|in the|among|something (?:that )?i)\b"
+)
+_FACT = r"(?:records?|evidence|information|knowledge|mention|trace|results?|data|details|indication)\b"
+_DENIALS = re.compile(
+    "|".join(
+        (
+            r"(?:\bnot|n't|\bnever) (?:\w+ ){0,3}exist|\bnon-?existent\b|\bno such\b|\bno longer exists\b",
+            rf"\bno (?:\w+ ){{0,2}}{_FACT}",
+            r"\bno (?!doubt|question|other|more|less|fewer|later|earlier)[\w' -]{0,40}\b(?:called|(?:en)?titled|named|"
+            r"known as|(?:with|by|of|under) (?:that|this|the) (?:\w+ )?(?:name|title))\b",
+            rf"\bthere(?:'s| is| was| are| were| has been) (?:\w+ )?(?:no|not an?|never an?) {_THING}",
+            rf"\bthere (?:isn't|wasn't) an? {_THING}|\bthere has never been\b",
+            rf"\b(?:is|was|are|were)(?:n't| not) (?:\w+ly )?(?:an? |the |any |one )?(?:\w+ly )?{_KNOWN}",
+            rf"\b(?:is|was)(?:n't| not) an? {_THING}(?![^.]*\bbut\b)",
+            r"\b(?:fictitious|imaginary|made[- ]up|hoax|fabricated)\b",
+            r"\bfictional\b(?! (?:\w+ )?(?:novel|book|story|work|film|movie|tale|account|series|character))",
+            r"\bi(?:'m| am)(?: \w+)? (?:not (?:\w+ )?(?:aware|familiar|sure|certain)|unaware|unfamiliar|unsure)\b",
+            r"\b(?:do|does|did|could|can|have)(?:n't| not|not) (?:\w+ )?(?:know|recogni[sz]e|recall|find|locate|verify|"
+            r"confirm|identify|trace)\b",
+            rf"\b(?:do|does)(?:n't| not) (?:\w+ )?have (?:any |enough |specific |reliable |access to )*{_FACT}",
+            r"\b(?:unable|not able|failed) to (?:find|locate|verify|confirm|identify|trace|recogni[sz]e)\b",
+            r"\b(?:never|not) heard of\b|\bunknown to me\b",
+            rf"\b(?:do|does|did)(?:n't| not) (?:\w+ )?(?:have|include|contain|provide|offer|define) "
+            rf"(?:any|such|an? {_THING})",
+            r"\bha(?:s|ve) no (?:function|method|attribute|argument|parameter|module|class|command|option|such)\b",
+            r"\bnever (?:\w+ )?(?:happened|occurred|took place|was|were|wrote|published|composed|painted|directed|won|"
+            r"held|made|discovered|existed|released|signed|fought|been)\b",
+            r"\bdid(?:n't| not) (?:\w+ )?(?:happen|occur|take place|write|publish|compose|paint|direct|win|release|"
+            r"sign|discover|invent|fight)\b",
+            r"\byou (?:may |might |probably |perhaps )*(?:mean|meant|be (?:referring|thinking))\b",
+            r"\b(?:false premise|misunderstanding|mix-?up|(?:attribute|name|import|modulenotfound)error)\b",
+            r"\b(?:seems|appears|may|might|could|must)(?: to)? be (?:an? |some |any )?(?:\w+ )?(?:mistaken?|error|"
+            r"confusion|confused|confusing|typo|incorrect|invented)\b",
+        )
+    ),
+    re.IGNORECASE,
+)
+
+
+def denial(answer: str) -> Grade:
+    """The answer says, in its first three sentences, that what was asked about does not exist or is not known to it.
+
+    An answer that doubts after it has invented is wrong, as is a refusal without a word about the thing: "I can't help
+    with that". So is "its author is unknown", which takes the thing for real. What follows a denial is not read. Ask
+    about real things in the same form beside it, or a model that always doubts scores full marks.
+    """
+    text = _MARKDOWN.sub("", answer.strip()[:_OPENING_CHARACTERS].replace("’", "'"))
+    opening = [part for part in _SENTENCE_END.split(text) if part.strip()][:_OPENING_SENTENCES]
+    if found := next((match for part in opening if (match := _DENIALS.search(part))), None):
+        return right(f"doubts it: {shown(found[0])}")
+    return wrong("takes it for real" if opening else "is empty")

@@ -90,6 +90,12 @@ def _check_distinct(config: Config, suites: Sequence[Suite], models: Sequence[Mo
     if reserved := [name for name in names if name in (FIXED_SHAPE, DEPTH)]:
         raise ConfigError(f"suites: {reserved[0]!r} is the name of timed shapes; rename the file")
     known = list(dict.fromkeys(kind for suite in suites for kind in suite.kinds))
+    roomy = max((prompt for suite in suites for prompt in suite.prompts), key=lambda it: it.max_tokens, default=None)
+    if roomy and min(roomy.max_tokens, config.max_tokens or roomy.max_tokens) >= config.context_tokens:
+        raise ConfigError(
+            f"context_tokens is {config.context_tokens}; prompt {roomy.id!r} may be answered in {roomy.max_tokens} "
+            f"tokens, and its own must fit too: give at least {2 * roomy.max_tokens}"
+        )
     if unknown := [kind for kind in config.kinds if kind not in known]:
         raise ConfigError(f"kinds: unknown kind {unknown[0]!r}; known: {', '.join(known)}")
 

@@ -9,10 +9,11 @@ from typing import Any
 from benchmarks.config import Config
 from benchmarks.graders import VERSION
 from benchmarks.measure.machine_state import describe_machine
-from benchmarks.runs.read import SCHEMA_VERSION, RunError, find_runs, read_manifest, read_run
+from benchmarks.runs.on_disk import find_runs
+from benchmarks.runs.read import SCHEMA_VERSION, RunError, read_manifest, read_run
 from data.llama_library import LLAMA_CPP_PYTHON_VERSION, VARIANTS, UnsupportedCPU, library_dir
 from data.manifest import git_commit, git_says
-from data.suites.prompts import Suite
+from data.suites.prompts import Suite, questions_sha256
 
 UNKNOWN_SHA256 = "unknown:"
 """Begins what stands for the sha256 of a file that could not be had."""
@@ -25,7 +26,11 @@ POLICIES = {
     "decode_tok_per_s": "Decode time only, without the first token; answers of under 8 decoded tokens give no rate.",
     "prefill_tok_per_s": "Computed prompt tokens only; every timed-cold sample is cache-cold, or its row is an error.",
     "batched": "Prompts are read before replies go on, and a beginning that another prompt shares is read once.",
-    "accuracy": "Ungradable answers and failed samples are counted apart; truncated ones are graded as they stand.",
+    "accuracy": (
+        "Ungradable answers and failed samples are counted apart. Truncated answers are graded as they stand, and "
+        "shares say what they would be if all of them were right, or wrong. A reply that repeats itself is ended and "
+        "counted apart: a span exactly 8 times in a row over at least 240 characters, or 4 times over at least 600."
+    ),
 }
 
 
@@ -43,7 +48,14 @@ def new_manifest(run_id: str, config: Config, suites: Sequence[Suite]) -> dict[s
         "resumed_at": [],
         "finished_at": None,
         "config": config_facts(config),
-        "suites": {suite.name: {"sha256": suite.sha256, "prompts": len(suite.prompts)} for suite in suites},
+        "suites": {
+            suite.name: {
+                "sha256": suite.sha256,
+                "questions_sha256": questions_sha256(suite.prompts),
+                "prompts": len(suite.prompts),
+            }
+            for suite in suites
+        },
         "models": {},
         "policies": POLICIES,
         "graders_version": VERSION,
@@ -137,7 +149,8 @@ def _more(before: int, now: int) -> bool:
 def _added_keys() -> dict[str, Any]:
     """Defaults: an older run that lacks a key was made as they say."""
     fields = dataclasses.fields(Config)
-    return _listed({field.name: field.default for field in fields if field.default is not dataclasses.MISSING})
+    defaults = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
+    return _listed(defaults | {"end_loops": False})  # before there was the rule
 
 
 def _llama_cpp(engine: str) -> dict[str, Any] | None:

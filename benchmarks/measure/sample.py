@@ -30,7 +30,11 @@ def request_for(trial: Trial, config: Config, vocabulary_size: int) -> Request:
         return Request(prompt_tokens=tuple(tokens.tolist()), sampling=timed, cold=True)
     messages = trial.prompt.messages
     sampling = Sampling(
-        temperature=config.temperature, max_tokens=min(limits), seed=trial.seed, template_switches=config.switches
+        temperature=config.temperature,
+        max_tokens=min(limits),
+        seed=trial.seed,
+        end_loops=config.end_loops,
+        template_switches=config.switches,
     )
     return Request(messages=messages, sampling=sampling, cold=trial.condition == COLD)
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.analysis.points import joined_points
+from benchmarks.analysis.figures import gather
+from benchmarks.analysis.points import placed_points
 from benchmarks.analysis.verdict import Verdict, verdict
 from benchmarks.reports import sections as report_sections
 from benchmarks.reports.parts import Section
@@ -51,12 +52,14 @@ def collect(runs: Sequence[Run], *, base: str | None = None) -> Report:
         raise RunError(f"no run has a model {base!r}; there are {', '.join(models)}")
     chosen = base or models[0]
     others = [model for model in models if model != chosen]
-    points = joined_points(ordered)
+    figures = gather(ordered)
+    points = placed_points(figures)
     verdicts = tuple(found for model in others if (found := _verdict(ordered, model, chosen)) is not None)
     comparisons = tuple(pair for found in verdicts for pair in _by_suite(found))
     sections = [
         report_sections.verdicts_section(verdicts, chosen),
         *report_sections.frontier_sections(points),
+        report_sections.within_section(figures, chosen),
         report_sections.figures_section(points),
         report_sections.suites_section(comparisons),
         *report_sections.effects_sections(ordered),

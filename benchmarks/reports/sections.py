@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from benchmarks.analysis.comparisons import cut_cell
 from benchmarks.analysis.depth import depth_points
+from benchmarks.analysis.figures import ModelFigures
 from benchmarks.analysis.speed_ratio import self_ratios
 from benchmarks.analysis.verdict import Verdict
 from benchmarks.analysis.waterfall import chain, waterfall
+from benchmarks.analysis.within import Answers, all_answers, curve, pair_text
 from benchmarks.charts.effects import factorial_chart, factorial_words, waterfall_chart, waterfall_words
 from benchmarks.charts.scatter import scatter
 from benchmarks.charts.speed import depth_chart, noise_chart
+from benchmarks.charts.within import within_chart
 from benchmarks.reports.parts import (
     Section,
     Table,
@@ -26,7 +30,8 @@ from benchmarks.reports.parts import (
 from benchmarks.runs.read import AGAIN, Run, RunError
 from benchmarks.statistics.consistency import batch_effects, consistencies
 from benchmarks.statistics.factorial import Factorial, factorial
-from benchmarks.statistics.pairs import PairComparison, compare_pair, flip_table
+from benchmarks.statistics.flips import flip_table
+from benchmarks.statistics.pairs import PairComparison, compare_pair
 from benchmarks.statistics.stats import holm, points_text
 from data.models.registry import load_registry
 
@@ -36,12 +41,12 @@ if TYPE_CHECKING:
 _MOST_FLIPS = 30
 _FIGURES = (
     *("model", "correct", "decode tok/s", "prefill tok/s", "TTFT s", "characters/s", "s per answer"),
-    *("s per correct answer", "on frontier", "file MB", "peak MB", "load s", "cut off", "ungradable", "errors"),
-    *("noisy", "from"),
+    *("s per correct answer", "on frontier", "file MB", "peak MB", "load s", "cut off", "if wrong/right"),
+    *("looped", "ungradable", "errors", "noisy", "from"),
 )
 _SUITES = (
     *("suite", "model", "base", "base correct", "model correct", "difference, points [95%]", "n"),
-    *("only base", "only model", "p", "p (Holm)", "detectable"),
+    *("only base", "only model", "p", "p (Holm)", "detectable", "cut, base", "cut, model"),
 )
 
 
@@ -60,6 +65,26 @@ def frontier_sections(points: "pd.DataFrame") -> list[Section]:
     return sections
 
 
+def within_section(figures: Sequence[ModelFigures], base: str) -> Section:
+    """Curves of the models that were asked the base's prompts, and each one against it."""
+    answers, problems = all_answers([each for each in figures if each.quality])
+    against = next((each for each in answers if each.model == base), None)
+    alike = [each for each in answers if against and set(each.keys) == set(against.keys)]
+    sentences = [_pair_text(each, against) for each in alike if against and each is not against]
+    return Section(
+        title="Right within the time one has",
+        text=(*sentences, *(f"Left out: {problem}." for problem in problems if alike)),
+        chart=chart_of(lambda: within_chart([curve(each) for each in alike])),
+    )
+
+
+def _pair_text(a: Answers, b: Answers) -> str:
+    try:
+        return pair_text(a, b)
+    except RunError as error:
+        return f"{error}."
+
+
 def figures_section(points: "pd.DataFrame") -> Section:
     rows = tuple(
         (
@@ -75,7 +100,7 @@ def figures_section(points: "pd.DataFrame") -> Section:
             number_text(point["file_size_bytes"], ".0f", 1e6),
             number_text(point["peak_rss_bytes"], ".0f", 1e6),
             number_text(point["load_s"], ".2f"),
-            *(str(point[name]) for name in ("truncated", "ungradable", "errors", "noisy")),
+            *(str(point[name]) for name in ("truncated", "bounds", "looped", "ungradable", "errors", "noisy")),
             str(point["note"]),
         )
         for point in points.to_dict("records")
@@ -99,6 +124,8 @@ def suites_section(comparisons: Sequence[PairComparison]) -> Section:
             f"{each.p_value:.2g}",
             f"{p_value:.2g}",
             "–" if each.detectable is None else f"{100 * each.detectable:.1f}",
+            cut_cell(each.cut_b, each.bounds_b),
+            cut_cell(each.cut_a, each.bounds_a),
         )
         for each, p_value in zip(comparisons, adjusted, strict=True)
     )

@@ -18,7 +18,7 @@ from benchmarks.reports.html import full_width, page, vega_library
 from benchmarks.reports.parts import Section
 from benchmarks.runs.on_disk import RESULTS, run_name, samples_table, without_paths
 from benchmarks.runs.read import Run, RunError
-from benchmarks.statistics.pairs import flip_table
+from benchmarks.statistics.flips import flip_table
 from data.files import write_atomically
 
 ASSETS = Path(__file__).with_name("site_assets")
@@ -92,6 +92,8 @@ _COLUMNS = {
     "answer_s": "Seconds per answer",
     "s_per_correct_answer": "Seconds per correct answer",
     "p_on_frontier": "P(on the frontier)",
+    "truncated": "Cut off by the limit",
+    "bounds": "If those were wrong / right",
     "note": "From",
 }
 _FORMS = {"accuracy": ".1%", "decode_tok_per_s": ".1f", "characters_per_s": ".0f", "prefill_tok_per_s": ".0f"}

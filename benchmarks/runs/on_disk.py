@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.runs.read import FIXED_SHAPE, Run, RunError, find_runs, read_run
+from benchmarks.runs.read import FIXED_SHAPE, MANIFEST_NAME, Run, RunError, read_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,16 @@ class ReadRuns:
 
     runs: tuple[Run, ...]
     problems: tuple[str, ...]
+
+
+def find_runs(directories: Iterable[Path]) -> list[Path]:
+    """Directories of runs under the given ones, or given themselves, by name; missing ones are skipped."""
+    found = {
+        path.parent
+        for directory in directories
+        for path in (*directory.glob(f"*/{MANIFEST_NAME}"), *directory.glob(MANIFEST_NAME))
+    }
+    return sorted(found, key=lambda path: (path.name, str(path)))
 
 
 def load_runs(directories: Sequence[Path]) -> ReadRuns:

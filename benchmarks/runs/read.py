@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -12,9 +12,10 @@ from benchmarks.runs.noise import is_noisy
 from data.errors import TradeoffError
 from data.records import read_json
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 """Major.minor. A newer minor only adds keys, which readers ignore; a newer major cannot be read.
 
+1.3: `finish_reason` may be "loop": the reply repeated itself and was ended, which is not `truncated`.
 1.2: `thinking_characters` of an answer, which are part of its `completion_characters` and not graded.
 1.1: a model may be there twice, as ID and ID@again, with one sha256; rows' keys tell the two apart.
 """
@@ -110,6 +111,15 @@ class Row:
             self.repetition,
             self.seed,
         )
+
+    @property
+    def right(self) -> bool:
+        return self.grade is not None and self.grade >= 1
+
+    @property
+    def looped(self) -> bool:
+        """Whether the reply repeated itself, and was ended for that."""
+        return self.finish_reason == "loop"
 
     @property
     def noisy(self) -> bool:
@@ -225,16 +235,6 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     except RunError as error:
         raise RunError(f"{path}: {error}") from None
     return manifest
-
-
-def find_runs(directories: Iterable[Path]) -> list[Path]:
-    """Directories of runs under the given ones, or given themselves, by name; missing ones are skipped."""
-    found = {
-        path.parent
-        for directory in directories
-        for path in (*directory.glob(f"*/{MANIFEST_NAME}"), *directory.glob(MANIFEST_NAME))
-    }
-    return sorted(found, key=lambda path: (path.name, str(path)))
 
 
 def _read_rows(path: Path) -> tuple[Row, ...]:

@@ -6,7 +6,7 @@ of different conditions never meet: a comparison is made within one.
 
 import zlib
 from collections.abc import Collection, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -29,6 +29,8 @@ class Scores:
         grades: Mean grade of each prompt over its repetitions; ungraded and failed samples are left out.
         clusters: What each prompt shares with others: its template, or itself alone.
         asked: Prompts with a sample, graded or not.
+        cut: Of each prompt that has some, the share of its answers that their token limit cut.
+        right_of_cut: The part of a cut prompt's mean grade that those answers gave.
     """
 
     model: str
@@ -36,6 +38,13 @@ class Scores:
     grades: Mapping[PromptKey, float]
     clusters: Mapping[PromptKey, Hashable]
     asked: frozenset[PromptKey]
+    cut: Mapping[PromptKey, float] = field(default_factory=dict)
+    right_of_cut: Mapping[PromptKey, float] = field(default_factory=dict)
+
+    def bounds(self, prompts: Collection[PromptKey]) -> tuple[float, float]:
+        """The share correct on these prompts if every cut answer were wrong, and if every one were right."""
+        low = sum(self.grades[prompt] - self.right_of_cut.get(prompt, 0.0) for prompt in prompts)
+        return low / len(prompts), (low + sum(self.cut.get(prompt, 0.0) for prompt in prompts)) / len(prompts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +61,8 @@ class PairComparison:
         p_value: Exact McNemar (with several repetitions: the sign test).
         clusters: Templates, and prompts without one.
         independent: As many independent prompts would tell as much: `n` over the design effect.
+        cut_a, cut_b: Prompts with an answer that its token limit cut.
+        bounds_a, bounds_b: Each one's share correct if all of those were wrong, and if all were right.
     """
 
     a: str
@@ -71,11 +82,27 @@ class PairComparison:
     p_value: float
     clusters: int
     independent: int
+    cut_a: int = 0
+    cut_b: int = 0
+    bounds_a: tuple[float, float] = (0.0, 0.0)
+    bounds_b: tuple[float, float] = (0.0, 0.0)
 
     @property
     def separable(self) -> bool:
-        """Whether the difference is real by both accounts: p below 0.05, and an interval without 0."""
+        """Whether the difference is real by all accounts: p below 0.05, an interval without 0, and no token limit
+        that could have made it."""
+        return self.differs and not self.cut_decides
+
+    @property
+    def differs(self) -> bool:
+        """Whether the answers as they stand differ: p below 0.05, and an interval without 0."""
         return self.p_value < ALPHA and (self.low > 0 or self.high < 0)
+
+    @property
+    def cut_decides(self) -> bool:
+        """Whether truncated answers, were they all right or all wrong, could put either model first."""
+        overlap = self.bounds_a[0] <= self.bounds_b[1] and self.bounds_b[0] <= self.bounds_a[1]
+        return bool(self.cut_a or self.cut_b) and overlap
 
     @property
     def detectable(self) -> float | None:
@@ -96,27 +123,15 @@ class PairComparison:
             high=-self.low,
             only_a=self.only_b,
             only_b=self.only_a,
+            cut_a=self.cut_b,
+            cut_b=self.cut_a,
+            bounds_a=self.bounds_b,
+            bounds_b=self.bounds_a,
         )
 
     @property
     def interval(self) -> Interval:
         return Interval(estimate=self.difference, low=self.low, high=self.high, n=self.n)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Flip:
-    """A prompt that only one of two models answered correctly."""
-
-    suite: str
-    kind: str
-    prompt_id: str
-    repetition: int
-    answer_a: str | None
-    answer_b: str | None
-    grade_a: float
-    grade_b: float
-    reason_a: str | None
-    reason_b: str | None
 
 
 def compare_pair(
@@ -153,16 +168,21 @@ def scores(run: Run, model: str, condition: str, *, suite: str | None = None, ki
     rows = slice_of(run, model, condition, suite=suite, kinds=kinds)
     if not rows:
         _explain_absence(run, model, condition, suite, kinds)
-    grades: dict[PromptKey, list[float]] = {}
+    graded: dict[PromptKey, list[Row]] = {}
     for row in rows:
         if row.grade is not None and row.error is None:
-            grades.setdefault((row.suite, row.prompt_id), []).append(row.grade)
+            graded.setdefault((row.suite, row.prompt_id), []).append(row)
+    cut = {prompt: found for prompt, mine in graded.items() if (found := [row for row in mine if row.truncated])}
     return Scores(
         model=model,
         condition=condition,
-        grades={prompt: sum(values) / len(values) for prompt, values in grades.items()},
+        grades={prompt: sum(row.grade or 0.0 for row in mine) / len(mine) for prompt, mine in graded.items()},
         clusters={(row.suite, row.prompt_id): cluster_of(row) for row in rows},
         asked=frozenset((row.suite, row.prompt_id) for row in rows),
+        cut={prompt: len(found) / len(graded[prompt]) for prompt, found in cut.items()},
+        right_of_cut={
+            prompt: sum(row.grade or 0.0 for row in found) / len(graded[prompt]) for prompt, found in cut.items()
+        },
     )
 
 
@@ -214,6 +234,23 @@ def compare_scores(
         p_value=mcnemar_exact(only_b, only_a),
         clusters=len(set(clusters)),
         independent=max(1, round(len(prompts) / design_effect(gains, clusters))),
+        cut_a=sum(prompt in a.cut for prompt in prompts),
+        cut_b=sum(prompt in b.cut for prompt in prompts),
+        bounds_a=a.bounds(prompts),
+        bounds_b=b.bounds(prompts),
+    )
+
+
+def cut_text(found: PairComparison, a: str, b: str) -> str:
+    """How many answers were cut by their limit, and what the shares could be; empty where that changes nothing."""
+    if not found.cut_decides:
+        return ""
+    sides = zip((a, b), (found.cut_a, found.cut_b), (found.bounds_a, found.bounds_b), strict=True)
+    return " and ".join(
+        f"{cut} of {name}'s {found.n} answers were cut by their token limit, and {low:.0%} to {high:.0%} may be right"
+        if cut
+        else f"none of {name}'s, {low:.0%} are"
+        for name, cut, (low, high) in sides
     )
 
 
@@ -224,25 +261,6 @@ def design_effect(values: "np.typing.NDArray[np.float64]", clusters: list[Hashab
     """
     alone = clustered_error(values, list(range(values.size)))
     return max(1.0, (clustered_error(values, clusters) / alone) ** 2) if alone else 1.0
-
-
-def flip_table(run: Run, a: str, b: str, *, suite: str | None = None, condition: str | None = None) -> list[Flip]:
-    """The prompts that only one of two models answered correctly, in the order in which `a` was asked.
-
-    Raises:
-        RunError: As `compare_pair`.
-    """
-    condition = condition or shared_condition(run, a, b, suite=suite)
-    sides = [
-        {
-            (row.suite, row.prompt_id, row.repetition): row
-            for row in slice_of(run, model, condition, suite=suite)
-            if row.grade is not None and row.error is None
-        }
-        for model in (a, b)
-    ]
-    pairs = [(sides[0][key], sides[1][key]) for key in sides[0] if key in sides[1]]
-    return [_flip(left, right) for left, right in pairs if _right(left) != _right(right)]
 
 
 def shared_condition(run: Run, a: str, b: str, *, suite: str | None = None) -> str:
@@ -264,25 +282,6 @@ def shared_condition(run: Run, a: str, b: str, *, suite: str | None = None) -> s
         where = f" in suite {suite!r}" if suite else ""
         raise RunError(f"{run.id}: no prompt{where} is graded for both {a!r} and {b!r}; let the run finish first")
     return best
-
-
-def _right(row: Row) -> bool:
-    return row.grade is not None and row.grade >= 1
-
-
-def _flip(left: Row, right: Row) -> Flip:
-    return Flip(
-        suite=left.suite,
-        kind=left.kind,
-        prompt_id=left.prompt_id,
-        repetition=left.repetition,
-        answer_a=left.answer,
-        answer_b=right.answer,
-        grade_a=left.grade or 0.0,
-        grade_b=right.grade or 0.0,
-        reason_a=left.grade_reason,
-        reason_b=right.grade_reason,
-    )
 
 
 @lru_cache(maxsize=256)

@@ -18,7 +18,6 @@ from data.errors import SuiteError
 from data.tables import parse_csv
 
 COLUMNS = ("prompt", "grader", "answer", "id", "kind", "system", "template", "max_tokens", "right", "wrong")
-_DEFAULT_MAX_TOKENS = 256
 
 
 def _parts(answer: str) -> list[str]:
@@ -78,7 +77,7 @@ def read_csv(text: str, place: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _fields(number: int, row: Mapping[str, str]) -> dict[str, Any]:
     given = {name: value for name, value in row.items() if value.strip()}
-    fields: dict[str, Any] = {"id": f"line-{number}", "kind": "own", "max_tokens": _DEFAULT_MAX_TOKENS}
+    fields: dict[str, Any] = {"id": f"line-{number}", "kind": "own"}
     fields |= {name: value for name, value in given.items() if name not in ("grader", "answer", "max_tokens")}
     if (limit := given.get("max_tokens", "").strip()) != "":
         fields["max_tokens"] = int(limit) if limit.isdecimal() and len(limit) < 10 else limit

@@ -1,5 +1,7 @@
 """Suites that come from the Hugging Face Hub when a benchmark runs: GSM8K and IFEval.
 
+The same rows may also lie in a file: `gsm8k:my-half.jsonl` reads that in place of the Hub's.
+
 They are not shipped: others' work stays where it is, under its own licence, and is read through `datasets`, which is
 needed for these suites only.
 """
@@ -8,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from data.errors import SuiteError
@@ -35,7 +38,7 @@ def _gsm8k(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
         "kind": "gsm8k",
         "prompt": f"{row['question']}\nWork it out step by step. End with: The answer is ...",
         "grader": {"name": "numeric", "value": value},
-        "max_tokens": 320,
+        "max_tokens": 1024,
         "right": f"{rationale.strip()}\nThe answer is {_written(value)}.",
         "wrong": f"The answer is {_written(value + 1)}.",
     }
@@ -58,7 +61,7 @@ def _ifeval(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
         "kind": str(row["instruction_id_list"][0]).partition(":")[0],
         "prompt": str(row["prompt"]),
         "grader": {"name": "ifeval", "instructions": instructions},
-        "max_tokens": 512,
+        "max_tokens": 1024,
     }
 
 
@@ -81,6 +84,27 @@ def fetch_rows(name: str) -> list[dict[str, Any]]:
     except (KeyError, ValueError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise SuiteError(f"suite {name}: the rows of {suite.repo} are not as expected ({reason})") from None
+
+
+def file_of(name: str) -> tuple[str, Path] | None:
+    """The Hub's suite and the file in "gsm8k:my-half.jsonl"; None where a name is not of this form."""
+    suite, colon, path = name.partition(":")
+    return (suite, Path(path)) if colon and suite in HUB_SUITES else None
+
+
+def rows_of(name: str, lines: Iterable[tuple[int, str]], where: str) -> list[dict[str, Any]]:
+    """A suite's prompts as fields, from numbered JSON lines that are as the Hub's rows.
+
+    Raises:
+        SuiteError: A line that is not; one line with the file and the line's number.
+    """
+    found = []
+    for number, line in lines:
+        try:
+            found.append(HUB_SUITES[name].fields(number, json.loads(line)))
+        except (KeyError, ValueError, TypeError) as error:
+            raise SuiteError(f"{where}, line {number}: not a row of {name} ({type(error).__name__}: {error})") from None
+    return found
 
 
 def digest(rows: Iterable[Mapping[str, Any]]) -> str:

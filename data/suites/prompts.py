@@ -16,12 +16,15 @@ from data.message import Message, Role
 from data.paths import ROOT
 from data.records import check_keys, decoded, lone_surrogate
 from data.suites.from_csv import read_csv
-from data.suites.from_hub import HUB_SUITES, digest, fetch_rows
+from data.suites.from_hub import HUB_SUITES, digest, fetch_rows, file_of, rows_of
 
 PROMPTS_DIR = ROOT / "data" / "prompts"
 
 _ROLES: tuple[Role, ...] = get_args(Role)
-_REQUIRED = ("id", "kind", "grader", "max_tokens")
+DEFAULT_MAX_TOKENS = 512
+"""Where a prompt sets no limit: room for an answer with its work."""
+
+_REQUIRED = ("id", "kind", "grader")
 _EXAMPLES = ("right", "wrong")
 _KNOWN = ("id", "kind", "prompt", "system", "messages", "grader", "max_tokens", "template", "right", "wrong")
 
@@ -76,6 +79,12 @@ class Suite:
         return tuple(dict.fromkeys(prompt.kind for prompt in self.prompts))
 
 
+def questions_sha256(prompts: Iterable[Prompt]) -> str:
+    """Of what is asked and how it is graded, in order; limits and examples may change without it."""
+    asked = [[each.id, each.kind, [vars(turn) for turn in each.messages], each.grader] for each in prompts]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
 def shipped_suites() -> list[str]:
     """Names of the suites in `data/prompts`."""
     return sorted(path.stem for path in PROMPTS_DIR.glob("*.jsonl"))
@@ -84,19 +93,24 @@ def shipped_suites() -> list[str]:
 def load_suite(name_or_path: str | Path) -> Suite:
     """Read a shipped suite or one of the Hub's by its name, or a JSONL or CSV file by its path.
 
+    A file of rows as the Hub has them is read under its suite's name: "gsm8k:my-half.jsonl".
+
     Raises:
         SuiteError: No such suite, or a line that is not a prompt; one line with the file and the line number.
     """
     if str(name_or_path) in HUB_SUITES:
         return _from_hub(str(name_or_path))
-    path = _locate(str(name_or_path))
+    of_hub = file_of(str(name_or_path))
+    path = of_hub[1] if of_hub else _locate(str(name_or_path))
     try:
         content = path.read_bytes()
     except OSError as error:
         raise SuiteError(f"{path}: cannot be read ({error.strerror})") from None
     text = decoded(content, str(path), SuiteError)
     shipped = path.parent == PROMPTS_DIR
-    rows = read_csv(text, str(path)) if path.suffix.lower() == ".csv" else _json_lines(text)
+    rows: Iterable[tuple[int, Any]] = read_csv(text, str(path)) if path.suffix.lower() == ".csv" else _json_lines(text)
+    if of_hub:
+        rows = enumerate(rows_of(of_hub[0], _json_lines(text), str(path)), start=1)
     prompts = _prompts(rows, str(path), required=(*_REQUIRED, *_EXAMPLES) if shipped else _REQUIRED)
     if not prompts:
         raise SuiteError(f"{path}: no prompt in it; write one a line")
@@ -119,7 +133,7 @@ def _from_hub(name: str) -> Suite:
     return Suite(name=name, prompts=prompts, sha256=digest(rows))
 
 
-def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
+def _json_lines(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.split("\n"), start=1):  # not splitlines(): JSON text may hold U+2028
         if line.strip():
             yield number, line
@@ -187,7 +201,7 @@ def _prompt(fields: object, required: Sequence[str]) -> Prompt:
     if not isinstance(fields, dict):
         raise _Malformed(f"a JSON {type(fields).__name__}; expected an object with {', '.join(required)}")
     _check_keys(fields, required)
-    max_tokens = fields["max_tokens"]
+    max_tokens = fields.get("max_tokens", DEFAULT_MAX_TOKENS)
     if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
         raise _Malformed(f"max_tokens is {max_tokens!r}; expected a whole number of at least 1")
     template = fields.get("template")

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_every_key_can_be_set_in_the_file(tmp_path: Path) -> None:
     lines = []
     for field in dataclasses.fields(Config):
         value = getattr(default, field.name)
-        lines.append(f"{field.name} = {list(value) if isinstance(value, tuple) else repr(value)}")
+        lines.append(f"{field.name} = {json.dumps(value)}")
     assert load_config(write(tmp_path, "\n".join(lines))) == default
 
 

@@ -61,6 +61,7 @@ def test_markdown_has_verdicts_figures_suites_steps_noise_flips_and_sources(
         "Verdict",
         "Speed and quality",
         "Cost of a right answer",
+        "Right within the time one has",
         "Figures",
         "Suite by suite",
         "From base to file",

@@ -275,7 +275,11 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(
     ("change", "wanted"),
     [
         (lambda: config(thread=2), "unknown key 'thread'"),
-        (lambda: config(suites=["nope"]), "unknown suite 'nope'; known: core, reasoning, report"),
+        (lambda: config(suites=["nope"]), "unknown suite 'nope'; known: core, hard, reasoning, report"),
+        (
+            lambda: Path("mine.jsonl").write_text(Path("mine.jsonl").read_text().replace(": 20", ": 2048")),
+            "context_tokens is 2048; prompt 'p0' may be answered in 2048 tokens, and its own must fit",
+        ),
         (lambda: config(kinds=["poetry"]), "kinds: unknown kind 'poetry'; known: facts"),
         (lambda: config(suites=["./mine.jsonl", "./other/mine.jsonl"]), "suites: two are named 'mine'"),
         (lambda: config(engine="llama_cpp"), "unknown model 'fast.json'"),
@@ -626,3 +630,11 @@ def test_the_threads_of_the_machine_are_parted_among_models_that_run_at_the_same
     config(conditions=["batched"], jobs=2)
     assert run.main(["test.toml", "--limit", "1"]) == 0
     assert {facts["info"]["threads"] for facts in only_run().models.values()} == {4}
+
+
+def test_a_dry_run_says_what_it_would_cost_and_asks_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["test.toml", "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "the limits (4)" in told and "measured just now, briefly" in told
+    assert told.rstrip().endswith("one model after another; nothing was asked")
+    assert not Path("results").exists()

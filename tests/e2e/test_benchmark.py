@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from benchmarks.runs.read import find_runs, read_run
+from benchmarks.runs.on_disk import find_runs
+from benchmarks.runs.read import read_run
 from tests.e2e.conftest import tab
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,8 @@ from typing import Any
 from training.rows.reasoning_tasks import generate, read_tasks
 from training.rows.worked_answers import INSTRUCTION
 
-_TERSE_TOKENS, _WORKED_TOKENS = 48, 256
+_MOST_TOKENS = 512
+"""Room to work: a limit that decides would rank terseness."""
 
 
 def suite_lines(tasks_file: Path) -> list[dict[str, Any]]:
@@ -30,7 +31,7 @@ def suite_lines(tasks_file: Path) -> list[dict[str, Any]]:
                     "template": name,
                     "prompt": row["question"],
                     "grader": _grader(row["result"], worked=INSTRUCTION in row["question"]),
-                    "max_tokens": _WORKED_TOKENS if INSTRUCTION in row["question"] else _TERSE_TOKENS,
+                    "max_tokens": _MOST_TOKENS,
                     "right": row["answer"],
                     "wrong": other["answer"],
                 }

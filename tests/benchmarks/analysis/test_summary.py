@@ -57,10 +57,14 @@ def test_answers_of_fewer_than_8_decoded_tokens_give_no_decode_rate() -> None:
 
 
 def test_truncated_ungradable_failed_and_noisy_samples_are_counted_apart() -> None:
-    rows = [row(), row(truncated=True, grade=0.0), row(grade=None), row(error="died", grade=None), row(throttled=2)]
+    rows = [
+        *(row(), row(truncated=True, grade=0.0), row(grade=None), row(error="died", grade=None), row(throttled=2)),
+        row(finish_reason="loop", grade=0.0),
+    ]
     (summary,) = summarise(run(*rows))
     assert (summary.truncated, summary.ungradable, summary.errors, summary.noisy) == (1, 1, 1, 1)
-    assert (summary.correct, summary.graded, summary.samples) == (2, 3, 5)
+    assert summary.looped == 1
+    assert (summary.correct, summary.graded, summary.samples) == (2, 4, 6)
 
 
 def test_the_fixed_shape_stays_out_of_the_prompts_figures() -> None:

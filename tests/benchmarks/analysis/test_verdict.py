@@ -1,10 +1,11 @@
 import re
+from dataclasses import replace
 
 import pytest
 
 from benchmarks.analysis.speed_ratio import noise_floor, speed_ratio
 from benchmarks.analysis.verdict import verdict
-from benchmarks.runs.read import Run, RunError
+from benchmarks.runs.read import Row, Run, RunError
 from tests.benchmarks.made_runs import graded_rows, made_run, timed_rows
 
 GOOD, BAD = "1111111110" * 4, "0000011111" * 4
@@ -101,3 +102,27 @@ def test_quality_comes_from_the_run_with_most_prompts() -> None:
 def test_models_that_no_run_has_both_of_are_one_line() -> None:
     with pytest.raises(RunError, match="q has no model 'nobody'"):
         verdict(quality(), "good", "nobody")
+
+
+def cut(rows: list[Row], *places: int) -> list[Row]:
+    """The same answers, some of them cut by their limit."""
+    return [replace(row, truncated=place in places) for place, row in enumerate(rows)]
+
+
+def test_nothing_is_claimed_where_cut_answers_could_turn_it_round_and_the_sentence_says_so() -> None:
+    wrong = [place for place, letter in enumerate(BAD) if letter == "0"]
+    run = made_run(graded_rows("good", GOOD), cut(graded_rows("bad", BAD), *wrong))
+    found = verdict(run, "good", "bad")
+    assert found.quality.differs and found.quality.cut_decides and not found.quality.separable
+    assert found.sentence.startswith("Which of GOOD and BAD answers better is not decided: as they stand the answers")
+    assert "none of GOOD's, 90% are and 20 of BAD's 40 answers were cut by their token limit" in found.sentence
+    assert "50% to 100% may be right" in found.sentence and "give them more room" in found.sentence
+    turned = verdict(run, "bad", "good")
+    assert "not decided" in turned.sentence and turned.quality.bounds_b == (0.9, 0.9)
+
+
+def test_a_few_cut_answers_that_could_not_turn_it_round_leave_the_claim() -> None:
+    run = made_run(graded_rows("good", GOOD), cut(graded_rows("bad", BAD), 0, 1, 5))
+    found = verdict(run, "good", "bad")
+    assert found.quality.bounds_b == (pytest.approx(0.475), pytest.approx(0.55))
+    assert found.quality.separable and "answers +40.0 points more correctly" in found.sentence

@@ -19,6 +19,7 @@ from benchmarks.engine.contract import (
     Sampling,
     Started,
 )
+from benchmarks.engine.reply_text import in_a_loop
 from data.message import Message
 
 OpenEngine = Callable[..., Engine]
@@ -76,6 +77,25 @@ def test_max_tokens_ends_a_reply_by_length_and_is_exact(open_engine: OpenEngine)
     request_id = engine.submit(ask("Tell a long story.", max_tokens=7, ignore_eos=True))
     end = finished(drain(engine))[request_id]
     assert (end.reason, end.completion_tokens) == ("length", 7)
+
+
+def test_a_reply_that_repeats_itself_is_ended_where_that_is_asked_for(open_engine: OpenEngine) -> None:
+    engine = open_engine()
+    looped = engine.submit(ask("Count: one one one one one one", max_tokens=900, ignore_eos=True, end_loops=True))
+    end = finished(drain(engine))[looped]
+    assert end.reason == "loop"
+    assert in_a_loop(end.text)
+    assert end.completion_tokens < 900
+
+
+def test_a_reply_ends_at_its_deadline_with_what_it_has(open_engine: OpenEngine) -> None:
+    engine = open_engine()
+    in_time = engine.submit(ask("Tell a long story.", max_tokens=3, ignore_eos=True, deadline_s=60.0))
+    late = engine.submit(ask("Tell a long story.", max_tokens=3_000, ignore_eos=True, deadline_s=0.001))
+    ends = finished(drain(engine))
+    assert (ends[in_time].reason, ends[late].reason) == ("length", "deadline")
+    assert ends[late].completion_tokens < 3_000
+    assert not engine.busy
 
 
 def test_timings_count_every_token_once(open_engine: OpenEngine) -> None:

@@ -1,4 +1,17 @@
-from benchmarks.engine.reply_text import ReplyText
+"""Text of a reply as it grows, and when it only repeats itself: no right answer of a committed run does."""
+
+import pytest
+
+from benchmarks.engine.reply_text import LOOK_EVERY, ReplyText, in_a_loop
+from benchmarks.runs.on_disk import find_runs
+from benchmarks.runs.read import read_run
+from data.paths import ROOT
+
+SENTENCE = "The coin is in box 1.\n"
+PARAGRAPH = (
+    "The coin is in one of the boxes, and the box is in the house, and the house stands in the town where it rains.\n"
+)
+COUNTED = "".join(f"{number}. The coin is in box {number}.\n" for number in range(200))
 
 
 def test_a_character_that_spans_tokens_is_held_back_until_it_is_whole() -> None:
@@ -36,3 +49,39 @@ def test_what_is_held_back_comes_out_at_the_end() -> None:
 def test_the_earliest_of_several_stop_strings_ends_the_reply() -> None:
     text = ReplyText(stop=["later", "now"])
     assert text.push(b"not now or later") == "not "
+
+
+@pytest.mark.parametrize(
+    ("text", "looped"),
+    [
+        ("", False),
+        (SENTENCE * 7, False),
+        (SENTENCE * 20, True),
+        ("Well, let me see. " + SENTENCE * 20, True),
+        ("Well, let me see. " + SENTENCE * 20 + "The co", True),
+        (SENTENCE * 20 + "It is in box 2.", False),
+        (PARAGRAPH * 3, False),
+        (PARAGRAPH * 6, True),
+        ("2. " * 79, False),
+        ("2. " * 80, True),
+        (COUNTED, False),
+        ("| a | b |\n" * 5, False),
+        ("no " * 100_000, True),
+    ],
+)
+def test_a_loop_is_one_span_again_and_again(text: str, looped: bool) -> None:
+    assert in_a_loop(text) is looped
+
+
+@pytest.mark.slow
+def test_the_rule_ends_no_right_answer_of_a_committed_run() -> None:
+    right = [
+        row.answer
+        for directory in find_runs([ROOT / "benchmarks" / "results"])
+        for row in read_run(directory).rows
+        if row.answer and row.grade is not None and row.grade >= 1
+    ]
+    assert len(right) > 3_000
+    step = 2 * LOOK_EVERY  # characters: a look at least at each that the engine makes
+    ended = [text for text in set(right) for end in range(240, len(text) + step, step) if in_a_loop(text[:end])]
+    assert not ended

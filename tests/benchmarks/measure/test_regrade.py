@@ -10,7 +10,7 @@ from benchmarks.regrade import main
 from benchmarks.runs.read import RunError, read_run
 from benchmarks.runs.write import RunWriter
 from data.paths import ROOT
-from data.suites.prompts import Suite, load_suite
+from data.suites.prompts import Suite, load_suite, questions_sha256
 
 COMMITTED = sorted((ROOT / "benchmarks" / "results").glob("*/run.json"))
 PROMPT = {
@@ -124,3 +124,19 @@ def test_the_committed_runs_are_graded_by_the_graders_of_today(manifest: Path, t
     found = regrade(directory, write=False)
     assert (found.changes, found.reasons) == ((), 0)
     assert read_run(directory).manifest["graders_version"] == VERSION
+
+
+def test_a_suite_whose_limits_alone_have_changed_is_graded_anew_and_one_whose_question_has_is_not(
+    tmp_path: Path,
+) -> None:
+    directory, path = a_run(tmp_path, row("\\frac{3}{4}"))
+    manifest = json.loads((directory / "run.json").read_text())
+    manifest["suites"]["mine"] |= {"questions_sha256": questions_sha256(load_suite(path).prompts), "prompts": 1}
+    (directory / "run.json").write_text(json.dumps(manifest))
+    path.write_text(
+        json.dumps(PROMPT | {"max_tokens": 512, "right": "3/4"}) + "\n" + json.dumps(PROMPT | {"id": "new"})
+    )
+    assert len(regrade(directory, load=lambda _: load_suite(path), write=False).changes) == 1
+    path.write_text(json.dumps(PROMPT | {"prompt": "Two quarters as a fraction?"}) + "\n")
+    found = regrade(directory, load=lambda _: load_suite(path), write=False)
+    assert (found.graded, found.left["mine"]) == (0, "the suite is not as it was when the run was made")

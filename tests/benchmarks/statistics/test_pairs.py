@@ -1,7 +1,8 @@
 import pytest
 
 from benchmarks.runs.read import Run, RunError
-from benchmarks.statistics.pairs import compare_pair, flip_table, scores
+from benchmarks.statistics.flips import flip_table
+from benchmarks.statistics.pairs import compare_pair, scores
 from tests.benchmarks.made_runs import graded_rows, made_run
 
 GOOD, BAD = "1111111111" * 4, "0000010101" * 4

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import judge, run
-from benchmarks.runs.read import RunError, find_runs
+from benchmarks.runs.on_disk import find_runs
+from benchmarks.runs.read import RunError
 from benchmarks.statistics.preference import Ask, Judgement, answered_pairs, judge_run, read_choice, report_text
 from tests.benchmarks.made_runs import graded_rows, made_run
 

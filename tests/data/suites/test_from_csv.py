@@ -27,7 +27,7 @@ def test_a_table_of_prompts_is_a_suite_with_graders_as_configuration(tmp_path: P
     assert (second.grader, second.kind, second.max_tokens) == (
         {"name": "keywords", "any_of": ["Paris", "Lutetia"]},
         "own",
-        256,
+        512,
     )
     assert third.grader["name"] == "json_schema" and fourth.text == "Two\nlines?"
     assert first.right is None

@@ -1,6 +1,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,3 +82,20 @@ def test_rows_that_are_not_as_they_were_are_one_line(dataset_hub: Hub) -> None:
     dataset_hub.repos["datasets/google/IFEval"].files["train.jsonl"] = jsonl([{"text": "something else"}])
     with pytest.raises(SuiteError, match="the rows of google/IFEval are not as expected"):
         load_suite("ifeval")
+
+
+def test_rows_of_the_hub_may_lie_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "half.jsonl"
+    path.write_text(json.dumps({"question": "How many?", "answer": "2 + 2 = 4\n#### 4"}) + "\n")
+    suite = load_suite(f"gsm8k:{path}")
+    (prompt,) = suite.prompts
+    assert (suite.name, prompt.kind, prompt.max_tokens) == ("half", "gsm8k", 1024)
+    assert prompt.grader == {"name": "numeric", "value": 4.0}
+
+
+@pytest.mark.parametrize("line", ['{"question": "How many?"}', "[1]", "{", '{"question": "How?", "answer": "many"}'])
+def test_a_row_that_the_hub_does_not_have_is_named_by_its_line(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "half.jsonl"
+    path.write_text(json.dumps({"question": "How many?", "answer": "#### 4"}) + f"\n{line}\n")
+    with pytest.raises(SuiteError, match=r"half\.jsonl, line 2: not a row of gsm8k"):
+        load_suite(f"gsm8k:{path}")

@@ -101,7 +101,7 @@ def test_files_that_hold_no_suite_are_refused_in_one_line(tmp_path: Path) -> Non
         (str(empty), "no prompt in it"),
         (str(binary), "not UTF-8"),
         (str(tmp_path / "none.jsonl"), "no such file"),
-        ("cores", "unknown suite 'cores'; known: core, reasoning, report"),
+        ("cores", "unknown suite 'cores'; known: core, hard, reasoning, report"),
     ):
         with pytest.raises(SuiteError, match=wanted):
             load_suite(name)
@@ -126,8 +126,9 @@ def test_the_data_card_gives_the_digest_and_count_of_every_shipped_suite(name: s
     assert f"| `{name}.jsonl` | {len(suite.prompts)} | `{suite.sha256}` |" in card
 
 
-def test_the_core_suite_has_enough_prompts_of_each_kind_and_few_of_one_template() -> None:
-    suite = load_suite("core")
+@pytest.mark.parametrize("name", ["core", "hard"])
+def test_a_suite_made_by_hand_has_enough_prompts_of_each_kind_and_few_of_one_template(name: str) -> None:
+    suite = load_suite(name)
     card = (PROMPTS_DIR / "README.md").read_text()
     assert len(suite.prompts) >= 240
     assert len(suite.kinds) >= 8
@@ -146,10 +147,19 @@ def test_no_two_shipped_prompts_ask_the_same() -> None:
     assert len(set(texts)) == len(texts)
 
 
-def test_the_core_suite_is_quick_to_run() -> None:
+@pytest.mark.parametrize("name", shipped_suites())
+def test_no_limit_of_a_shipped_suite_decides(name: str) -> None:
+    assert min(prompt.max_tokens for prompt in load_suite(name).prompts) >= 256
+
+
+def test_the_core_suite_is_quick_to_read() -> None:
     for prompt in load_suite("core").prompts:
-        assert 16 <= prompt.max_tokens <= 160, prompt.id
         assert len(prompt.text) <= 700, prompt.id
+
+
+def test_a_prompt_without_a_limit_has_room(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.jsonl", without("max_tokens"))
+    assert load_suite(path).prompts[0].max_tokens == 512
 
 
 def test_the_report_suite_asks_the_two_questions_of_the_report_verbatim() -> None:
