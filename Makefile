@@ -28,10 +28,10 @@ peers:
 	@.venv-peers/bin/python scripts/ifeval_reference.py
 	@git diff --stat --exit-code tests/benchmarks/graders/ifeval_pairs.json
 
-# Side by side on all cores; what asserts seconds follows alone.
+# Side by side on all cores; what asserts seconds follows alone, from the files that have any.
 test: setup-test
 	$(TEST) pytest -n auto --dist worksteal -m "not timing"
-	$(TEST) pytest -m timing
+	$(TEST) pytest -m timing $$(grep -rl --include='*.py' pytest.mark.timing tests)
 
 lint: setup-test
 	$(TEST) ruff format --check .

@@ -15,7 +15,7 @@ from benchmarks.analysis.points import joined_points
 from benchmarks.analysis.verdict import Verdict, verdict
 from benchmarks.analysis.waterfall import WaterfallStep, waterfall
 from benchmarks.analysis.within import Answers, all_answers
-from benchmarks.runs.on_disk import Found, fingerprint, load_runs
+from benchmarks.runs.on_disk import ReadRuns, fingerprint, load_runs
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.factorial import Factorial, factorial
 from data.models.entries import RegistryError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 State = tuple[Any, ...]
 
 
-def all_runs() -> tuple[State, Found]:
+def all_runs() -> tuple[State, ReadRuns]:
     """Every run, and a key that changes with the files. What is returned is shared: nobody may change it."""
     directories = results_directories()
     state = fingerprint(directories)
@@ -35,7 +35,7 @@ def all_runs() -> tuple[State, Found]:
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
-def _runs_as_of(state: State, where: tuple[str, ...]) -> Found:
+def _runs_as_of(state: State, where: tuple[str, ...]) -> ReadRuns:
     return load_runs([Path(directory) for directory in where])
 
 

@@ -58,15 +58,18 @@ def change_registry(added: ModelEntry | None = None, removed: str | None = None)
         models.pop(removed, None)
 
 
+def engine_name() -> str:
+    return ENGINE.read() or "llama_cpp"
+
+
 @once
 def service() -> GenerationService:
     """Shared by every visitor. The default pair is loaded ahead of the first prompt where it is here."""
-    engine = ENGINE.read() or "llama_cpp"
     generation = GenerationService(
         registry(),
         fetch=fetch,
         start_worker=lambda: Worker(beside_others()),
-        engine=engine,
+        engine=engine_name(),
         is_open=open_tabs().has,
     )
     threading.Thread(target=_import_charts, name="imports", daemon=True).start()
@@ -115,7 +118,7 @@ def downloads() -> Downloads:
 
 @once
 def benchmark_jobs() -> BenchmarkJobs:
-    return BenchmarkJobs(state_dir() / "benchmarks", results_directories()[-1])
+    return BenchmarkJobs(state_dir() / "benchmarks", results_directories()[-1], engine_name())
 
 
 @once

@@ -12,12 +12,8 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from data.command import parser_of, run_command
-
-if TYPE_CHECKING:
-    from benchmarks.measure.regrade import Regraded
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from benchmarks.measure.regrade import regrade
+    from benchmarks.measure.regrade import regrade, report_lines
 
     found = []
     for directory in options.runs:
@@ -36,25 +32,6 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([{"run": each.run_id, "graded": each.graded, "changed": len(each.changes)} for each in found]))
     return 0
-
-
-def report_lines(found: "Regraded") -> list[str]:
-    """A line for the run, one for each suite left out, and one for each grade that is another."""
-    lines = [
-        f"{found.run_id}: {found.graded} answers graded, {len(found.changes)} grades changed, "
-        f"{found.reasons} reasons reworded"
-    ]
-    lines += [f"  {suite}: kept as it is ({reason})" for suite, reason in found.left.items()]
-    lines += [
-        f"  {each.suite}/{each.prompt_id} {each.model}: {_shown(each.before.value)} → {_shown(each.after.value)}; "
-        f"{each.before.reason} → {each.after.reason}"
-        for each in found.changes
-    ]
-    return lines
-
-
-def _shown(value: float | None) -> str:
-    return "ungraded" if value is None else f"{value:g}"
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -43,19 +43,24 @@ def run_child(
             start_new_session=True,  # Ctrl-C reaches the caller alone, which then ends the child below
         )
         try:
-            while child.poll() is None:
+            while not _ended(child):
                 if cancelled():
                     raise FetchCancelled
                 tick(_tail(log.fileno()))
-                try:
-                    child.wait(POLL_S)
-                except subprocess.TimeoutExpired:
-                    continue
         finally:
             if child.poll() is None:
                 child.kill()
                 child.wait()
         return child.returncode, _tail(log.fileno())
+
+
+def _ended(child: subprocess.Popen[bytes]) -> bool:
+    """Whether it did within a moment."""
+    try:
+        child.wait(POLL_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def last_error(log: str) -> str:

@@ -94,6 +94,34 @@ class StatusLine:
             self._open = False
 
 
+class ProgressPrinter:
+    """Progress on stderr: one updating line on a terminal, else a line for each stage and every few seconds."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._line, self._stage = StatusLine(stream=stream, clock=clock), ("", "")
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.note:
+            self._line.say(f"{progress.model_id}: {progress.note}")
+            self._stage = ("", "")
+            return
+        stage = (progress.model_id, progress.stage)
+        self._line.show(_words(progress), at_once=stage != self._stage)
+        self._stage = stage
+
+    def end_line(self) -> None:
+        """Leave the updating line, so that what follows starts on its own."""
+        self._line.end()
+
+
+def _words(progress: Progress) -> str:
+    text = f"{progress.model_id}: {progress.stage}"
+    done, total = progress.done_bytes, progress.total_bytes
+    if total:
+        return f"{text} {done / 1e6:,.0f} of {total / 1e6:,.0f} MB ({100 * done // total}%)"
+    return f"{text} {done / 1e6:,.0f} MB" if done else text
+
+
 @dataclass(kw_only=True)
 class TimeLeft:
     """Guesses the time left of a countable job from what was done since the start."""

@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 from data.errors import TradeoffError
 
 T = TypeVar("T")
-Error = type[TradeoffError]
+Error = Callable[[str], TradeoffError]
 _SURROGATE = re.compile("[\ud800-\udfff]")
 MOST_BYTES = 64 * 2**20
 MOST_TOML_CHARACTERS = 4 * 2**20

@@ -74,3 +74,13 @@ def embedded_model() -> Path:
 
     registry = load_registry()
     return fetch(get(registry, "smollm2-135m"), registry)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(embedded_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two layers of random weights, with the embedded model's tokens and template: does what any model does, sooner."""
+    from data.gguf.shapes import SHAPES, write_shape
+
+    path = tmp_path_factory.mktemp("shape") / "tiny.gguf"
+    write_shape(SHAPES["tiny"], path, embedded_model, name="tiny", quantization="f16")
+    return path

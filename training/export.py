@@ -6,6 +6,7 @@ The adapter is written as a small GGUF, merged into the 16-bit base in GGUF's ow
 that will run it: no git clone, no compiler, no torch model in memory. `training.verify` then proves the result.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,17 +21,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's directory, such as runs/llama-3.2-1b-r8")
     parser.add_argument("--quant", default="", metavar="LIST", help="default: the configuration's, such as q4_k_m")
     options = parser.parse_args(arguments)
+    return run_command(lambda: _run(options), interrupted="export again: it starts anew")
 
-    def command() -> int:
-        from data.files import size_text
-        from training.checkpoints.export import export
 
-        for path in export(RunDirectory(path=options.run), _quantizations(options.quant)):
-            print(f"{path}  {size_text(path.stat().st_size)}")
-        say(f"next: python -m training.verify {options.run}")
-        return 0
+def _run(options: argparse.Namespace) -> int:
+    from data.files import size_text
+    from training.checkpoints.export import export
 
-    return run_command(command, interrupted="export again: it starts anew")
+    for path in export(RunDirectory(path=options.run), _quantizations(options.quant)):
+        print(f"{path}  {size_text(path.stat().st_size)}")
+    say(f"next: python -m training.verify {options.run}")
+    return 0
 
 
 def _quantizations(text: str) -> list[str]:

@@ -7,6 +7,7 @@ remove blocks from large models). The order found is written with the perplexity
 entry of data/models.toml names as `drop_layers`.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -24,21 +25,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=128, metavar="N", help="of the text (default: 128)")
     parser.add_argument("--out", type=Path, required=True, metavar="JSON")
     options = parser.parse_args(arguments)
+    return run_command(lambda: _run(options), interrupted="nothing was written")
 
-    def command() -> int:
-        from training.fit.layer_search import search
 
-        lines = options.text.read_text(encoding="utf-8-sig").splitlines()[: options.rows]
-        texts = [(row["question"], row["answer"]) for row in map(json.loads, lines)]
-        steps = search(Base(source="registry", name=options.base), texts, options.drop)
-        found = {"base": options.base, "rows": len(texts), "steps": steps}
-        options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        print("layer  perplexity")
-        for step in steps:
-            print(f"{step['layer'] if step['layer'] is not None else 'none':>5}  {step['perplexity']:.2f}")
-        return 0
+def _run(options: argparse.Namespace) -> int:
+    from training.fit.layer_search import search
 
-    return run_command(command, interrupted="nothing was written")
+    lines = options.text.read_text(encoding="utf-8-sig").splitlines()[: options.rows]
+    texts = [(row["question"], row["answer"]) for row in map(json.loads, lines)]
+    steps = search(Base(source="registry", name=options.base), texts, options.drop)
+    found = {"base": options.base, "rows": len(texts), "steps": steps}
+    options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print("layer  perplexity")
+    for step in steps:
+        print(f"{step['layer'] if step['layer'] is not None else 'none':>5}  {step['perplexity']:.2f}")
+    return 0
 
 
 if __name__ == "__main__":

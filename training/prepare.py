@@ -6,6 +6,7 @@ Rows are read, brought to one form, and dropped where they are too long, repeate
 how many is in the data card. The result is shared by every run with the same data and tokenizer.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,17 +22,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of the config")
     parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where results go (default: runs/)")
     options = parser.parse_args(arguments)
+    return run_command(lambda: _run(options), interrupted="nothing was written; start it again")
 
-    def command() -> int:
-        from training.rows.build import prepare
-        from training.rows.data_card import card_text
 
-        prepared = prepare(load_config(options.config, options.set), runs=options.runs)
-        print(card_text(prepared.card))
-        print(f"written: {prepared.path}")
-        return 0
+def _run(options: argparse.Namespace) -> int:
+    from training.rows.build import prepare
+    from training.rows.data_card import card_text
 
-    return run_command(command, interrupted="nothing was written; start it again")
+    prepared = prepare(load_config(options.config, options.set), runs=options.runs)
+    print(card_text(prepared.card))
+    print(f"written: {prepared.path}")
+    return 0
 
 
 if __name__ == "__main__":

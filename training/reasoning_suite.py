@@ -6,6 +6,7 @@ The suite is in-distribution: its questions are drawn from the tasks that the em
 seeds. It tells what training taught, not what a model can do in general.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -22,17 +23,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tasks", type=Path, default=TASKS, metavar="TOML", help="default: reasoning.toml")
     parser.add_argument("--out", type=Path, default=TASKS.with_suffix(".jsonl"), metavar="JSONL")
     options = parser.parse_args(arguments)
+    return run_command(lambda: _run(options), interrupted="nothing was written")
 
-    def command() -> int:
-        from training.rows.reasoning_suite import suite_lines
 
-        lines = suite_lines(options.tasks)
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        options.out.write_text(text, encoding="utf-8")
-        print(f"{options.out}: {len(lines)} prompts of {len({line['kind'] for line in lines})} tasks")
-        return 0
+def _run(options: argparse.Namespace) -> int:
+    from training.rows.reasoning_suite import suite_lines
 
-    return run_command(command, interrupted="nothing was written")
+    lines = suite_lines(options.tasks)
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    options.out.write_text(text, encoding="utf-8")
+    print(f"{options.out}: {len(lines)} prompts of {len({line['kind'] for line in lines})} tasks")
+    return 0
 
 
 if __name__ == "__main__":

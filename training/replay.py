@@ -24,23 +24,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of the config")
     parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where results go (default: runs/)")
     options = parser.parse_args(arguments)
+    return run_command(lambda: _run(options), interrupted="start it again to go on")
 
-    def command() -> int:
-        from training.rows.replay import write_parts
 
-        config = load_config(options.config, options.set)
-        sources = {name: each for name, each in config.data.sources.items() if each.kind == "replay" and not each.path}
-        if not sources:
-            raise TrainingError(f"{options.config}: no replay source without a path; nothing to write")
-        for name, source in sources.items():
-            index, of = options.part
-            paths = write_parts(name, source, config, runs=options.runs, index=index, of=of)
-            say(
-                f"{name}: {sum(1 for path in paths for _ in path.open(encoding='utf-8')):,} pairs in {len(paths)} parts"
-            )
-        return 0
+def _run(options: argparse.Namespace) -> int:
+    from training.rows.replay import write_parts
 
-    return run_command(command, interrupted="start it again to go on")
+    config = load_config(options.config, options.set)
+    sources = {name: each for name, each in config.data.sources.items() if each.kind == "replay" and not each.path}
+    if not sources:
+        raise TrainingError(f"{options.config}: no replay source without a path; nothing to write")
+    for name, source in sources.items():
+        index, of = options.part
+        paths = write_parts(name, source, config, runs=options.runs, index=index, of=of)
+        say(f"{name}: {sum(1 for path in paths for _ in path.open(encoding='utf-8')):,} pairs in {len(paths)} parts")
+    return 0
 
 
 def _part(text: str) -> tuple[int, int]:

@@ -6,6 +6,7 @@
 Unsloth trains where there is a GPU and it is installed; transformers, peft and trl elsewhere. Results: runs/NAME/.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -28,23 +29,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of the config")
     parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where results go (default: runs/)")
     options = parser.parse_args(arguments)
+    return run_command(
+        lambda: _run(options), interrupted="go on with --resume, where there is a checkpoint (training.save_steps)"
+    )
 
-    def command() -> int:
+
+def _run(options: argparse.Namespace) -> int:
+    config = load_config(options.config, options.set)
+    if options.dry_run:
         from training.fit.plan import plan, plan_text
-        from training.fit.train import is_first, train
 
-        config = load_config(options.config, options.set)
-        if options.dry_run:
-            print(plan_text(plan(config, backend=options.backend, runs=options.runs)))
-            return 0
-        run = train(
-            config, backend=options.backend, resume=options.resume, stop_after=options.stop_after, runs=options.runs
-        )
-        if is_first():
-            _report(run, read_record(run))
+        print(plan_text(plan(config, backend=options.backend, runs=options.runs)))
         return 0
+    from training.fit.train import is_first, train
 
-    return run_command(command, interrupted="go on with --resume, where there is a checkpoint (training.save_steps)")
+    run = train(
+        config, backend=options.backend, resume=options.resume, stop_after=options.stop_after, runs=options.runs
+    )
+    if is_first():
+        _report(run, read_record(run))
+    return 0
 
 
 def _report(run: RunDirectory, record: RunRecord) -> None:

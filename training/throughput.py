@@ -22,22 +22,22 @@ from training.config import TrainingError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
+    return run_command(lambda: _run(options), interrupted="cells that are done are in the file")
 
-    def command() -> int:
-        from training.fit.throughput import CELLS, measure, measure_cell, table
 
-        if options.command == "cell":
-            print(json.dumps(measure_cell(options.cell, options.base, options.scratch)))
-        elif options.command == "measure":
-            names = options.only.split(",") if options.only else list(CELLS)
-            if unknown := [name for name in names if name not in CELLS]:
-                raise TrainingError(f"unknown cell {unknown[0]!r}; known: {', '.join(CELLS)}")
-            print(table(measure(names, options.shapes, options.out)))
-        else:
-            print(table(_read(options.file)))
-        return 0
+def _run(options: argparse.Namespace) -> int:
+    from training.fit.throughput import CELLS, measure, measure_cell, table
 
-    return run_command(command, interrupted="cells that are done are in the file")
+    if options.command == "cell":
+        print(json.dumps(measure_cell(options.cell, options.base, options.scratch)))
+    elif options.command == "measure":
+        names = options.only.split(",") if options.only else list(CELLS)
+        if unknown := [name for name in names if name not in CELLS]:
+            raise TrainingError(f"unknown cell {unknown[0]!r}; known: {', '.join(CELLS)}")
+        print(table(measure(names, options.shapes, options.out)))
+    else:
+        print(table(_read(options.file)))
+    return 0
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

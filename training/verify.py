@@ -7,6 +7,7 @@ must read the same tokens, end turns on the same token, and predict the same nex
 1 where a check fails, and `training.publish` refuses without it.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,24 +23,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--replies", type=int, default=12, metavar="N", help="prompts to answer; 0 leaves them out (default: 12)"
     )
     options = parser.parse_args(arguments)
+    return run_command(lambda: _run(options), interrupted="nothing was written; verify again")
 
-    def command() -> int:
-        from training.parity.checks import table
-        from training.parity.gate import verify
 
-        checks = verify(RunDirectory(path=options.run), replies=options.replies)
-        print(table(checks))
-        failed = [check for check in checks if not check.passed]
-        if failed:
-            say(
-                f"error: {len(failed)} of {len(checks)} checks failed; do not ship these files "
-                "(limits: [export] in the config)"
-            )
-            return 1
-        say(f"all {len(checks)} checks passed; next: python -m training.publish {options.run} --repo NAMESPACE/NAME")
-        return 0
+def _run(options: argparse.Namespace) -> int:
+    from training.parity.checks import table
+    from training.parity.gate import verify
 
-    return run_command(command, interrupted="nothing was written; verify again")
+    checks = verify(RunDirectory(path=options.run), replies=options.replies)
+    print(table(checks))
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        say(
+            f"error: {len(failed)} of {len(checks)} checks failed; do not ship these files "
+            "(limits: [export] in the config)"
+        )
+        return 1
+    say(f"all {len(checks)} checks passed; next: python -m training.publish {options.run} --repo NAMESPACE/NAME")
+    return 0
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from data.errors import ModelError
 from data.files import size_text
 from data.hub.address import HubSource
 from data.models.added import file_entry, hub_entry
-from data.models.card import Section
+from data.models.card import CardSection
 from data.models.entries import FileSource, ModelEntry, kind_of
 from data.models.fetch import local_path, remove
 from data.settings import OPERATOR_TOKEN
@@ -126,7 +126,7 @@ def show_model(entry: ModelEntry) -> None:
                 st.code(header.chat_template or "The file has none.", language="jinja2", wrap_lines=True)
 
 
-def show_card(card: tuple[Section, ...]) -> None:
+def show_card(card: tuple[CardSection, ...]) -> None:
     """Its text is somebody's on the Hub: shown as it is, never as markup."""
     for section in card:
         st.markdown(f"**{inert_markdown(section.title)}**")

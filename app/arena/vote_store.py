@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.chat.inert import inert_cell
-from benchmarks.statistics.votes import OUTCOMES, Battle, Outcome
+from benchmarks.statistics.votes import OUTCOMES, Outcome, PairVote
 from data.errors import TradeoffError
 
 BUSY_S = 3.0
@@ -54,8 +54,10 @@ class Vote:
     grade_b: float | None = None
 
     @property
-    def battle(self) -> Battle:
-        return Battle(a=self.model_a, b=self.model_b, outcome=self.outcome, grade_a=self.grade_a, grade_b=self.grade_b)
+    def battle(self) -> PairVote:
+        return PairVote(
+            a=self.model_a, b=self.model_b, outcome=self.outcome, grade_a=self.grade_a, grade_b=self.grade_b
+        )
 
 
 COLUMNS = tuple(field.name for field in fields(Vote))

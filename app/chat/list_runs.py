@@ -1,4 +1,4 @@
-"""A list of prompts, pasted or from a CSV file, over several models, one after the other, in the background."""
+"""A list of prompts over several models, one after the other, in the background."""
 
 import csv
 import io
@@ -14,8 +14,6 @@ from app.chat.lanes import Lane
 from app.chat.suite_prompts import grade_reply
 from benchmarks.engine.contract import Sampling
 from data.errors import TradeoffError
-from data.records import decoded
-from data.tables import parse_csv
 
 POLL_S = 0.1
 FORGET_S = 3600.0
@@ -151,41 +149,3 @@ def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
     for row in rows:
         writer.writerow({key: inert_cell(value) if isinstance(value, str) else value for key, value in row.items()})
     return out.getvalue()
-
-
-MAX_PROMPTS = 200
-COLUMN = "prompt"
-
-
-class ListError(TradeoffError):
-    """The list cannot be used; one line that says why."""
-
-
-def pasted(text: str) -> list[str]:
-    """One prompt a line; empty lines are left out.
-
-    Raises:
-        ListError: No prompt, or too many.
-    """
-    return _checked([line.strip() for line in text.splitlines() if line.strip()], "the list")
-
-
-def from_csv(content: bytes, name: str = "the file") -> list[str]:
-    """The column `prompt` of a CSV file with a header, as spreadsheets write one.
-
-    Raises:
-        ListError: Not UTF-8, not CSV, no such column, no prompt, or too many.
-    """
-    table = parse_csv(decoded(content, name, ListError), name, ListError)
-    if COLUMN not in table.columns:
-        has = ", ".join(column[:40] for column in table.columns[:8]) or "nothing"
-        raise ListError(f"{name}: no column {COLUMN!r}; it has {has}. Name the column of the prompts {COLUMN!r}")
-    return _checked([row[COLUMN].rstrip() for _, row in table.rows if row[COLUMN].strip()], name)
-
-
-def _checked(prompts: list[str], name: str) -> list[str]:
-    if not prompts:
-        raise ListError(f"{name}: no prompt in it")
-    if len(prompts) > MAX_PROMPTS:
-        raise ListError(f"{name}: {len(prompts):,} prompts; {MAX_PROMPTS} at once are possible, split the list")
-    return prompts

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping, MutableMapping
 
 from data.errors import ModelError
-from data.models.card import Section
+from data.models.card import CardSection
 from data.models.entries import ModelEntry
 from data.models.published import is_offline, namespace, published
 
@@ -22,7 +22,7 @@ class Catalogue:
         self._registry = registry
         self.problem: str | None = None
         self.offered: set[str] = set()
-        self.cards: Mapping[str, tuple[Section, ...]] = {}
+        self.cards: Mapping[str, tuple[CardSection, ...]] = {}
 
     def start(self) -> None:
         if not is_offline():

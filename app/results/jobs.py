@@ -27,6 +27,9 @@ from data.paths import ROOT
 from data.records import build, toml_lines
 from data.suites.prompts import load_suite
 
+_PATIENCE_S = 5.0
+"""Before a process that does not listen to an interrupt is terminated."""
+
 
 class JobError(TradeoffError):
     """A run cannot be started, resumed or cancelled; one line for the operator."""
@@ -69,18 +72,16 @@ class BenchmarkJobs:
     Args:
         directory: Of configurations, logs and process records.
         out: Where runs go.
-        patience_s: Before a process that does not listen to an interrupt is terminated.
+        engine: What the runs measure with.
     """
 
-    def __init__(self, directory: Path, out: Path, *, patience_s: float = 5.0) -> None:
-        self._directory, self._out, self._patience_s = directory, out, patience_s
+    def __init__(self, directory: Path, out: Path, engine: str) -> None:
+        self._directory, self._out, self._engine = directory, out, engine
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._totals: dict[str, int | None] = {}
         self._lock = threading.Lock()
 
-    def start(
-        self, *, models: Sequence[str], suites: Sequence[str], limit: int, condition: str, engine: str = "llama_cpp"
-    ) -> str:
+    def start(self, *, models: Sequence[str], suites: Sequence[str], limit: int, condition: str) -> str:
         """Write a configuration and begin its run; returns the job's name.
 
         Raises:
@@ -89,7 +90,7 @@ class BenchmarkJobs:
         """
         name = f"page-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         lists = {"models": list(models), "suites": list(suites), "conditions": [condition]}
-        values = {"name": name, **lists, "engine": engine, "limit": limit}
+        values = {"name": name, **lists, "engine": self._engine, "limit": limit}
         build(Config, values, ConfigError)  # says what is wrong with the choice before anything is written
         with self._lock:
             if running := [job.name for job in self.jobs() if job.running]:
@@ -122,7 +123,7 @@ class BenchmarkJobs:
         if not _lives(record):
             return
         os.kill(int(record["pid"]), signal.SIGINT)
-        timer = threading.Timer(self._patience_s, _terminate, (record,))
+        timer = threading.Timer(_PATIENCE_S, _terminate, (record,))
         timer.daemon = True
         timer.start()
 

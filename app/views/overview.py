@@ -74,11 +74,11 @@ def show_filters(runs: tuple[Run, ...]) -> Filters:
     return Filters(**chosen, machine=st.session_state.get("filter_machine"))
 
 
-def show_points_table(points: Any) -> None:
+def _columns() -> dict[str, Any]:
     def number(title: str, form: str) -> Any:
         return st.column_config.NumberColumn(title, format=form)
 
-    columns = {
+    return {
         "label": "Model",
         "accuracy": number("Share correct", "percent"),
         "of": "Correct / graded",
@@ -99,6 +99,10 @@ def show_points_table(points: Any) -> None:
         "noisy": "Noisy samples",
         "note": "From",
     }
+
+
+def show_points_table(points: Any) -> None:
+    columns = _columns()
     shown = points.assign(
         of=points["correct"].astype(str) + " / " + points["n"].astype(str),
         peak_rss_gb=points["peak_rss_bytes"] / 1e9,

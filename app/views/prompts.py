@@ -5,7 +5,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import runtime
-from app.chat.list_runs import COLUMN, MAX_PROMPTS, ListRun, as_csv, as_rows, from_csv, pasted
+from app.chat.list_runs import ListRun, as_csv, as_rows
+from app.chat.prompt_list import COLUMN, MAX_PROMPTS, from_csv, pasted
 from app.chat.suite_prompts import SuitePrompt, library
 from app.views.say import say_error, say_warning
 from app.views.settings import chosen_models, chosen_sampling, chosen_system

@@ -7,7 +7,7 @@ from app.arena.vote_store import VotesError, votes_csv
 from app.views.say import say_error, say_quietly
 from benchmarks.charts.frame import colour_of
 from benchmarks.charts.votes import standing_chart
-from benchmarks.statistics.votes import Battle, agreement, bradley_terry, win_rates
+from benchmarks.statistics.votes import PairVote, agreement, bradley_terry, win_rates
 
 
 def show_standing() -> None:
@@ -45,7 +45,7 @@ def show_standing() -> None:
     )
 
 
-def _show_win_rates(battles: list[Battle], labels: dict[str, str]) -> None:
+def _show_win_rates(battles: list[PairVote], labels: dict[str, str]) -> None:
     rows = [
         {
             "Model": labels.get(each.model, each.model),
@@ -68,7 +68,7 @@ def _show_win_rates(battles: list[Battle], labels: dict[str, str]) -> None:
     )
 
 
-def _show_agreement(battles: list[Battle]) -> None:
+def _show_agreement(battles: list[PairVote]) -> None:
     found = agreement(battles)
     if found.share is None:
         st.caption("People and graders: no vote yet on a graded prompt whose two replies the graders told apart.")

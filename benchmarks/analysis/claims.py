@@ -8,6 +8,7 @@ from benchmarks.analysis.speed_ratio import speed_ratio
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.factorial import cells_of, parameters_of
 from benchmarks.statistics.pairs import PairComparison, compare_pair, cut_text
+from benchmarks.statistics.stats import points_text
 
 Square = Mapping[tuple[str, int], str]
 _TOWER = "eiffel-tower"
@@ -123,7 +124,7 @@ def _each(run: Run, pairs: Sequence[tuple[str, str]], *, kinds: Sequence[str] = 
 
 def _sentence(run: Run, found: PairComparison) -> str:
     a, b = run.label(found.a), run.label(found.b)
-    figures = f"{100 * found.difference:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}], n={found.n}"
+    figures = f"{points_text(found.interval, ' points')}, n={found.n}"
     if found.differs and found.cut_decides:
         return f"{a} against {b}: not decided ({figures}; {cut_text(found, a, b)})."
     word = "no difference is shown" if not found.separable else "better" if found.difference > 0 else "worse"

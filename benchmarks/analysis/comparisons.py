@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.pairs import PairComparison, compare_pair
-from benchmarks.statistics.stats import holm
+from benchmarks.statistics.stats import holm, points_text
 from data.tables import markdown
 
 
@@ -65,7 +65,7 @@ def _cells(each: PairComparison, adjusted: float, margin: float | None) -> list[
         each.a,
         f"{each.share_b:.1%}",
         f"{each.share_a:.1%}",
-        f"{100 * each.difference:+.1f} [{100 * each.low:+.1f}, {100 * each.high:+.1f}]",
+        points_text(each.interval),
         str(each.only_b),
         str(each.only_a),
         f"{each.p_value:.2g}",

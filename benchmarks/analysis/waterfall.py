@@ -65,9 +65,7 @@ def chain(model: str, registry: Registry, *, measured: Sequence[str] | None = No
     ]
 
 
-def waterfall(
-    runs: Run | Sequence[Run], model: str, registry: Registry, *, suite: str | None = None
-) -> list[WaterfallStep]:
+def waterfall(runs: Sequence[Run], model: str, registry: Registry, *, suite: str | None = None) -> list[WaterfallStep]:
     """What each step on the way to `model` changed.
 
     Args:
@@ -77,7 +75,7 @@ def waterfall(
         RunError: Fewer than two models of the chain have been measured.
         RegistryError: The id is not in the registry.
     """
-    ordered = newest_first([runs] if isinstance(runs, Run) else runs)
+    ordered = newest_first(runs)
     there = list(dict.fromkeys(name for run in ordered for name in run.by_model))
     links = chain(model, registry, measured=there)
     if len(links) < 2:

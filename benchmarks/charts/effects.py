@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from benchmarks.analysis.waterfall import WaterfallStep
 from benchmarks.charts.frame import PALETTE, ends, framed
 from benchmarks.statistics.factorial import Factorial
-from benchmarks.statistics.stats import Interval, wilson
+from benchmarks.statistics.stats import points_text, wilson
 
 if TYPE_CHECKING:
     import altair as alt
@@ -128,8 +128,3 @@ def _panel(
     bars = bars.encode(color=tone) if tone is not None else bars.encode(color=alt.value(UNSURE))
     marks = bars, base.mark_text(align="left", dx=4, fontWeight=600, color=UNSURE).encode(text=f"{text}:N")
     return alt.LayerChart(layer=list(marks))
-
-
-def points_text(interval: Interval) -> str:
-    """In points of a share, with its ends."""
-    return f"{100 * interval.estimate:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"

@@ -26,7 +26,7 @@ def model_colours(models: Sequence[str], palette: Mapping[str, str] | None = Non
     return alt.Color("model:N", scale=alt.Scale(domain=ids, range=[colours[model] for model in ids]), legend=None)
 
 
-def framed(layers: Sequence["alt.Chart"], words: str, *, height: int) -> "alt.LayerChart":
+def framed(layers: Sequence["alt.Chart"], words: str, *, height: "int | alt.Step") -> "alt.LayerChart":
     """The layers on a transparent ground, legible on light and dark pages, with the chart in words."""
     import altair as alt
 

@@ -47,10 +47,6 @@ def scatter(
     quality = alt.Y(
         "accuracy:Q", title=QUALITY_TITLE, axis=alt.Axis(format="%"), scale=alt.Scale(domain=_quality_domain(drawn))
     )
-    bars = (
-        base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=across, y=alt.Y("accuracy_low:Q"), y2="accuracy_high:Q"),
-        base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=f"{axis}_low:Q", x2=f"{axis}_high:Q", y=quality),
-    )
     steps: Literal["step-before", "step-after"] = "step-before" if along.more else "step-after"
     frontier_only = alt.Chart().transform_filter("datum.on_frontier")
     line = frontier_only.mark_line(interpolate=steps, strokeDash=[4, 4], color=FRONTIER_COLOUR)
@@ -58,13 +54,30 @@ def scatter(
     words = _description(drawn, axis)
     return alt.LayerChart(
         data=drawn,  # once for all layers: Altair copies and checks the data of every layer that has its own
-        layer=[line.encode(x=across, y=quality), *bars, marks, *_labels(base, across, quality)],
+        layer=[
+            line.encode(x=across, y=quality),
+            *_ranges(base, across, quality, drawn, axis),
+            marks,
+            *_labels(base, across, quality),
+        ],
         height=380,
         background="transparent",
         description=words,
         usermeta={"alt": words, "intervals": "95%"},
         config=alt.Config(view=alt.ViewConfig(strokeOpacity=0)),
     )
+
+
+def _ranges(
+    base: "alt.Chart", across: "alt.X", quality: "alt.Y", drawn: "pd.DataFrame", axis: str
+) -> list["alt.Chart"]:
+    """The intervals in both directions; a layer without any would be a group without words for a screen reader."""
+    rule = base.mark_rule(strokeWidth=2, opacity=0.55)
+    both = {
+        "accuracy": rule.encode(x=across, y="accuracy_low:Q", y2="accuracy_high:Q"),
+        axis: rule.encode(x=f"{axis}_low:Q", x2=f"{axis}_high:Q", y=quality),
+    }
+    return [ranges for name, ranges in both.items() if drawn[f"{name}_low"].notna().any()]
 
 
 def _drawn(points: "pd.DataFrame", axis: str) -> "pd.DataFrame":

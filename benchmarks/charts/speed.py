@@ -32,21 +32,21 @@ def depth_chart(points: Sequence[DepthPoint], palette: Mapping[str, str] | None 
         detail="model:N",
     )
     rate = alt.Y("rate:Q", title="Decode speed (tokens/s)", scale=alt.Scale(zero=True))
+    rates = {"rate": "Decode, tokens/s", "rate_low": "  from (95%)", "rate_high": "  to (95%)"}
     tooltip = [
         alt.Tooltip("label", title="Model"),
         alt.Tooltip("depth", title="Tokens of context"),
-        alt.Tooltip("rate", title="Decode, tokens/s", format=".1f"),
-        alt.Tooltip("rate_low", title="  from (95%)", format=".1f"),
-        alt.Tooltip("rate_high", title="  to (95%)", format=".1f"),
+        *(alt.Tooltip(column, title=title, format=".1f") for column, title in rates.items()),
     ]
     deepest = max(each.depth for each in points)
     names = base.transform_filter(f"datum.depth === {deepest}").mark_text(align="left", dx=8, fontWeight=600)
     words = "Decode speed over tokens of context. " + "; ".join(
         f"{each.label} at {each.depth}: {each.decode_tok_per_s.estimate:.1f} tokens/s" for each in points
     )
+    ranges = base.mark_rule(strokeWidth=2, opacity=0.55).encode(y=alt.Y("rate_low:Q"), y2="rate_high:Q")
     layers = [
         base.mark_line().encode(y=rate),
-        base.mark_rule(strokeWidth=2, opacity=0.55).encode(y=alt.Y("rate_low:Q"), y2="rate_high:Q"),
+        *([ranges] if any(row["rate_low"] is not None for row in rows) else []),  # an empty layer has no words
         base.mark_point(filled=True, size=80, opacity=1).encode(y=rate, tooltip=tooltip),
         names.encode(y=rate, text="label:N"),
     ]

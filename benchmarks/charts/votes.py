@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.charts.frame import model_colours
+from benchmarks.charts.frame import framed, model_colours
 from benchmarks.statistics.votes import CENTRE, Strength
 
 if TYPE_CHECKING:
@@ -47,10 +47,4 @@ def standing_chart(
         f"{name}: {each.rating:.0f} ({each.rating_low:.0f} to {each.rating_high:.0f})"
         for name, each in zip(table["name"], strengths, strict=True)
     )
-    return alt.LayerChart(
-        layer=[centre, intervals, points],
-        height=alt.Step(34),
-        background="transparent",
-        description=f"Ratings with 95% intervals. {described}.",
-        config=alt.Config(view=alt.ViewConfig(strokeOpacity=0)),
-    )
+    return framed([centre, intervals, points], f"Ratings with 95% intervals. {described}.", height=alt.Step(34))

@@ -187,3 +187,22 @@ def _replace(path: Path, content: bytes) -> None:
         write_atomically(path, content)
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror}); make room, then regrade again") from None
+
+
+def report_lines(found: Regraded) -> list[str]:
+    """A line for the run, one for each suite left out, and one for each grade that is another."""
+    lines = [
+        f"{found.run_id}: {found.graded} answers graded, {len(found.changes)} grades changed, "
+        f"{found.reasons} reasons reworded"
+    ]
+    lines += [f"  {suite}: kept as it is ({reason})" for suite, reason in found.left.items()]
+    lines += [
+        f"  {each.suite}/{each.prompt_id} {each.model}: {_shown(each.before.value)} → {_shown(each.after.value)}; "
+        f"{each.before.reason} → {each.after.reason}"
+        for each in found.changes
+    ]
+    return lines
+
+
+def _shown(value: float | None) -> str:
+    return "ungraded" if value is None else f"{value:g}"

@@ -11,7 +11,7 @@ from benchmarks.analysis.speed_ratio import self_ratios
 from benchmarks.analysis.verdict import Verdict
 from benchmarks.analysis.waterfall import chain, waterfall
 from benchmarks.analysis.within import Answers, all_answers, curve, pair_text
-from benchmarks.charts.effects import factorial_chart, factorial_words, points_text, waterfall_chart, waterfall_words
+from benchmarks.charts.effects import factorial_chart, factorial_words, waterfall_chart, waterfall_words
 from benchmarks.charts.scatter import scatter
 from benchmarks.charts.speed import depth_chart, noise_chart
 from benchmarks.charts.within import within_chart
@@ -32,7 +32,7 @@ from benchmarks.statistics.consistency import batch_effects, consistencies
 from benchmarks.statistics.factorial import Factorial, factorial
 from benchmarks.statistics.flips import flip_table
 from benchmarks.statistics.pairs import PairComparison, compare_pair
-from benchmarks.statistics.stats import holm
+from benchmarks.statistics.stats import holm, points_text
 from data.models.registry import load_registry
 
 if TYPE_CHECKING:

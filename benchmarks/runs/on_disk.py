@@ -19,7 +19,7 @@ _PATH = re.compile(r"(?<![\w:/.])(?:~|\.{1,2})?/[^\s'\":,;]+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class ReadRuns:
     """Runs that could be read, newest first, and one line for each that could not."""
 
     runs: tuple[Run, ...]
@@ -36,7 +36,7 @@ def find_runs(directories: Iterable[Path]) -> list[Path]:
     return sorted(found, key=lambda path: (path.name, str(path)))
 
 
-def load_runs(directories: Sequence[Path]) -> Found:
+def load_runs(directories: Sequence[Path]) -> ReadRuns:
     """Read every run below the directories; a broken one is named and left out."""
     runs, problems = [], []
     for directory in find_runs(directories):
@@ -44,7 +44,7 @@ def load_runs(directories: Sequence[Path]) -> Found:
             runs.append(read_run(directory))
         except RunError as error:
             problems.append(str(error).replace(f"{directory.parent}/", ""))
-    return Found(runs=tuple(newest_first(runs)), problems=tuple(problems))
+    return ReadRuns(runs=tuple(newest_first(runs)), problems=tuple(problems))
 
 
 def newest_first(runs: Iterable[Run]) -> list[Run]:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from numpy.random import Generator
 
 from benchmarks.runs.read import Row
-from benchmarks.statistics.stats import MANY, FloatArray, Interval, finite
+from benchmarks.statistics.stats import CONFIDENCE, MANY, FloatArray, Interval, finite
 
 _BATCH_VALUES = 2_000_000  # resampled values in memory at once: 16 MB
 
@@ -22,7 +22,6 @@ def clustered_mean(
     clusters: Sequence[Hashable],
     *,
     rng: Generator,
-    confidence: float = 0.95,
     draws: int = 5_000,
 ) -> Interval:
     """The mean, with a percentile-bootstrap interval that resamples whole clusters.
@@ -39,7 +38,7 @@ def clustered_mean(
 
     Source: Miller 2024, arXiv:2411.00640; Hesterberg 2015, doi:10.1080/00031305.2015.1089789, section 5.3.
     """
-    return clustered_ratio(values, np.ones(len(values)), clusters, rng=rng, confidence=confidence, draws=draws)
+    return clustered_ratio(values, np.ones(len(values)), clusters, rng=rng, draws=draws)
 
 
 def clustered_ratio(
@@ -48,7 +47,6 @@ def clustered_ratio(
     clusters: Sequence[Hashable],
     *,
     rng: Generator,
-    confidence: float = 0.95,
     draws: int = 5_000,
 ) -> Interval:
     """Sum over sum, such as seconds per correct answer, with an interval as `clustered_mean`'s.
@@ -65,12 +63,12 @@ def clustered_ratio(
         raise ValueError(f"{above.size} over {below.size} values with the sum {bottoms.sum():g}: nothing to divide by")
     estimate = float(tops.sum() / bottoms.sum())
     if count > MANY:
-        return _linearised(estimate, tops, bottoms, confidence, n=above.size)
+        return _linearised(estimate, tops, bottoms, n=above.size)
     rows = max(1, _BATCH_VALUES // count)
     resamples = np.concatenate(
         [_resampled_ratios(tops, bottoms, rng, min(rows, draws - start)) for start in range(0, draws, rows)]
     )
-    tail = (1 - _widened(confidence, count)) / 2
+    tail = (1 - _widened(count)) / 2
     # Without interpolation: between a finite ratio and an infinite one there is nothing.
     low, high = np.quantile(resamples, [tail, 1 - tail], method="inverted_cdf")
     return Interval(estimate=estimate, low=float(low), high=float(high), n=above.size)
@@ -93,17 +91,17 @@ def clustered_means(
     sizes = np.bincount(index, minlength=count).astype(np.float64)
     picked = rng.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
     resamples = (picked @ sums) / (picked @ sizes)[:, None]
-    tail = (1 - _widened(0.95, count)) / 2
+    tail = (1 - _widened(count)) / 2
     low, high = np.quantile(resamples, [tail, 1 - tail], axis=0)
     return sums.sum(axis=0) / sizes.sum(), low, high
 
 
-def _linearised(estimate: float, tops: FloatArray, bottoms: FloatArray, confidence: float, *, n: int) -> Interval:
+def _linearised(estimate: float, tops: FloatArray, bottoms: FloatArray, *, n: int) -> Interval:
     """The normal interval that the bootstrap's tends to, and quicker with thousands of clusters."""
     from scipy.stats import norm
 
     residuals = tops - estimate * bottoms
-    reach = float(norm.ppf(0.5 + confidence / 2) * np.sqrt((residuals**2).sum()) / bottoms.sum())
+    reach = float(norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt((residuals**2).sum()) / bottoms.sum())
     return Interval(estimate=estimate, low=estimate - reach, high=estimate + reach, n=n)
 
 
@@ -140,9 +138,9 @@ def _cluster_index(size: int, clusters: Sequence[Hashable]) -> tuple[npt.NDArray
     return np.fromiter((places[cluster] for cluster in clusters), dtype=np.intp, count=size), len(places)
 
 
-def _widened(confidence: float, clusters: int) -> float:
+def _widened(clusters: int) -> float:
     """The percentile interval's nominal confidence at which its half-width is Student's."""
     from scipy.stats import norm, t
 
-    reach = t.ppf(0.5 + confidence / 2, clusters - 1) * np.sqrt(clusters / (clusters - 1))
+    reach = t.ppf(0.5 + CONFIDENCE / 2, clusters - 1) * np.sqrt(clusters / (clusters - 1))
     return float(2 * norm.cdf(reach) - 1)

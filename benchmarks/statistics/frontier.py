@@ -9,6 +9,7 @@ from numpy.random import Generator
 from benchmarks.statistics.pairs import PromptKey, Scores
 from benchmarks.statistics.stats import FloatArray
 
+_DRAWS = 2_000
 _VALUES_AT_ONCE = 2_000_000  # 16 MB
 
 
@@ -22,7 +23,7 @@ def frontier(costs: Sequence[float] | FloatArray, qualities: Sequence[float] | F
 
 
 def frontier_chances(
-    costs: Sequence[FloatArray], answered: Sequence[Scores], *, more: bool, rng: Generator, draws: int = 2_000
+    costs: Sequence[FloatArray], answered: Sequence[Scores], *, more: bool, rng: Generator
 ) -> list[float]:
     """Each model's share of bootstrap resamples in which it is on the frontier.
 
@@ -42,9 +43,9 @@ def frontier_chances(
     if not prompts:
         raise ValueError("no prompt is graded for all of these models")
     sums, sizes = _by_cluster(answered, prompts)
-    drawn = rng.multinomial(sizes.size, np.full(sizes.size, 1 / sizes.size), size=draws).astype(np.float64)
+    drawn = rng.multinomial(sizes.size, np.full(sizes.size, 1 / sizes.size), size=_DRAWS).astype(np.float64)
     qualities = (drawn @ sums.T) / (drawn @ sizes)[:, None]
-    medians = np.column_stack([_resampled_medians(each, rng, draws) for each in costs])
+    medians = np.column_stack([_resampled_medians(each, rng) for each in costs])
     return [float(chance) for chance in _unbeaten(medians, qualities, more=more).mean(axis=0)]
 
 
@@ -67,12 +68,12 @@ def _by_cluster(answered: Sequence[Scores], prompts: Sequence[PromptKey]) -> tup
     return sums.astype(np.float64), np.bincount(index, minlength=len(places)).astype(np.float64)
 
 
-def _resampled_medians(values: FloatArray, rng: Generator, draws: int) -> FloatArray:
+def _resampled_medians(values: FloatArray, rng: Generator) -> FloatArray:
     if values.size == 1:
-        return np.full(draws, values[0])
+        return np.full(_DRAWS, values[0])
     rows = max(1, _VALUES_AT_ONCE // values.size)
     parts = [
-        np.median(values[rng.integers(0, values.size, size=(min(rows, draws - start), values.size))], axis=1)
-        for start in range(0, draws, rows)
+        np.median(values[rng.integers(0, values.size, size=(min(rows, _DRAWS - start), values.size))], axis=1)
+        for start in range(0, _DRAWS, rows)
     ]
     return np.concatenate(parts)

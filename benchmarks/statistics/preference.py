@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.runs.read import Row, Run, RunError
 from benchmarks.statistics.clusters import cluster_of, clustered_mean
-from benchmarks.statistics.stats import Interval, mcnemar_exact
+from benchmarks.statistics.stats import Interval, mcnemar_exact, points_text
 
 Choice = Literal["a", "b", "tie"]
 Ask = Callable[[str], str | None]
@@ -184,10 +184,7 @@ def report_text(found: JudgeReport) -> str:
         f"{found.ungradable} ungradable"
     ]
     if found.preference and found.p_value is not None:
-        low, high = 100 * found.preference.low, 100 * found.preference.high
-        lines.append(
-            f"preference {100 * found.preference.estimate:+.1f} points [{low:+.1f}, {high:+.1f}], p={found.p_value:.2g}"
-        )
+        lines.append(f"preference {points_text(found.preference, ' points')}, p={found.p_value:.2g}")
     if found.consistency is not None:
         lines.append(f"kept its mind when the order changed: {found.consistency:.0%}")
     if found.longer_won is not None:

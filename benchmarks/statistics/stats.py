@@ -9,6 +9,8 @@ from numpy.random import Generator
 
 FloatArray = npt.NDArray[np.float64]
 
+CONFIDENCE = 0.95
+"""Of every interval."""
 MANY = 2_000
 """Above so many values, intervals are taken from what the bootstrap tends to, which is quicker."""
 _BATCH_VALUES = 2_000_000  # resampled values in memory at once: 16 MB
@@ -24,7 +26,12 @@ class Interval:
     n: int
 
 
-def wilson(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
+def points_text(interval: Interval, unit: str = "") -> str:
+    """A difference of shares in points, with its ends: "+3.1 [+1.0, +5.2]", or with the unit before them."""
+    return f"{100 * interval.estimate:+.1f}{unit} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+
+
+def wilson(successes: int, n: int) -> Interval:
     """A share with its Wilson score interval, which stays within 0 and 1 and is not empty at 0 of n.
 
     Raises:
@@ -36,13 +43,11 @@ def wilson(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
 
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"{successes} of {n}: a share needs n of at least 1 and successes within 0 and n")
-    interval = binomtest(successes, n).proportion_ci(confidence_level=confidence, method="wilson")
+    interval = binomtest(successes, n).proportion_ci(confidence_level=CONFIDENCE, method="wilson")
     return Interval(estimate=successes / n, low=float(interval.low), high=float(interval.high), n=n)
 
 
-def median_interval(
-    values: Sequence[float] | FloatArray, *, rng: Generator, confidence: float = 0.95, draws: int = 2_000
-) -> Interval:
+def median_interval(values: Sequence[float] | FloatArray, *, rng: Generator, draws: int = 2_000) -> Interval:
     """The median with its percentile-bootstrap interval.
 
     Of many values it is taken between order statistics, which is what the bootstrap tends to, and quicker.
@@ -52,16 +57,16 @@ def median_interval(
     """
     array = finite(values, "values")
     if array.size > MANY:
-        return _between_ranks(array, confidence)
-    return _bootstrap(array, np.median, rng=rng, confidence=confidence, draws=draws)
+        return _between_ranks(array)
+    return _bootstrap((array,), np.median, rng, draws)
 
 
-def _between_ranks(values: FloatArray, confidence: float) -> Interval:
+def _between_ranks(values: FloatArray) -> Interval:
     """Source: David and Nagaraja 2003, Order Statistics, section 7.1."""
     from scipy.stats import binom
 
     ordered = np.sort(values)
-    low = int(binom.ppf((1 - confidence) / 2, values.size, 0.5))
+    low = int(binom.ppf((1 - CONFIDENCE) / 2, values.size, 0.5))
     ends = float(ordered[low]), float(ordered[values.size - 1 - low])
     return Interval(estimate=float(np.median(ordered)), low=ends[0], high=ends[1], n=values.size)
 
@@ -89,8 +94,6 @@ def ratio_of_medians(
     denominators: Sequence[float] | FloatArray,
     *,
     rng: Generator,
-    confidence: float = 0.95,
-    draws: int = 2_000,
 ) -> Interval:
     """Median over median of two independent samples, with its percentile-bootstrap interval.
 
@@ -100,23 +103,9 @@ def ratio_of_medians(
     above, below = finite(numerators, "numerators"), finite(denominators, "denominators")
     if min(above.min(), below.min()) <= 0:
         raise ValueError("a ratio needs values above 0")
-    estimate = float(np.median(above) / np.median(below))
-    if np.ptp(above) == 0 and np.ptp(below) == 0:
-        return Interval(estimate=estimate, low=estimate, high=estimate, n=min(above.size, below.size))
-    from scipy.stats import bootstrap
-
-    result = bootstrap(
-        (above, below),
-        lambda above, below, axis: np.median(above, axis=axis) / np.median(below, axis=axis),
-        n_resamples=draws,
-        batch=max(1, _BATCH_VALUES // max(above.size, below.size)),
-        confidence_level=confidence,
-        method="percentile",
-        rng=rng,
+    return _bootstrap(
+        (above, below), lambda above, below, axis: np.median(above, axis=axis) / np.median(below, axis=axis), rng
     )
-    interval = result.confidence_interval
-    low, high = float(interval.low), float(interval.high)
-    return Interval(estimate=estimate, low=low, high=high, n=min(above.size, below.size))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -152,29 +141,24 @@ def finite(values: Sequence[float] | FloatArray, name: str) -> FloatArray:
 
 
 def _bootstrap(
-    values: FloatArray,
-    statistic: Callable[..., np.float64],
-    *,
-    rng: Generator,
-    confidence: float,
-    draws: int,
+    samples: tuple[FloatArray, ...], statistic: Callable[..., FloatArray], rng: Generator, draws: int = 2_000
 ) -> Interval:
+    """The percentile interval of a statistic of independent samples; `n` is the size of the smallest."""
     from scipy.stats import bootstrap
 
-    estimate = float(statistic(values))
-    if values.min() == values.max():  # scipy warns of a degenerate distribution
-        return Interval(estimate=estimate, low=estimate, high=estimate, n=values.size)
-    result = bootstrap(
-        (values,),
+    estimate, n = float(statistic(*samples, axis=0)), min(sample.size for sample in samples)
+    if all(np.ptp(sample) == 0 for sample in samples):  # scipy warns of a degenerate distribution
+        return Interval(estimate=estimate, low=estimate, high=estimate, n=n)
+    found = bootstrap(
+        samples,
         statistic,
         n_resamples=draws,
-        batch=max(1, _BATCH_VALUES // values.size),
-        confidence_level=confidence,
+        batch=max(1, _BATCH_VALUES // max(sample.size for sample in samples)),
+        confidence_level=CONFIDENCE,
         method="percentile",
         rng=rng,
-    )
-    interval = result.confidence_interval
-    return Interval(estimate=estimate, low=float(interval.low), high=float(interval.high), n=values.size)
+    ).confidence_interval
+    return Interval(estimate=estimate, low=float(found.low), high=float(found.high), n=n)
 
 
 _SMALLEST_P = 1e-12

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.statistics.stats import Interval, wilson
+from benchmarks.statistics.stats import CONFIDENCE, Interval, wilson
 
 Outcome = Literal["a", "b", "tie", "both_bad"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -24,7 +24,7 @@ PRIOR_SD = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Battle:
+class PairVote:
     """One vote. The grades, where the prompt was a suite's, are the graders' own verdicts on the two replies."""
 
     a: str
@@ -107,7 +107,7 @@ class Agreement:
         return wilson(self.same, decided) if decided else None
 
 
-def bradley_terry(battles: Sequence[Battle], *, prior_sd: float = PRIOR_SD, confidence: float = 0.95) -> list[Strength]:
+def bradley_terry(battles: Sequence[PairVote], *, prior_sd: float = PRIOR_SD) -> list[Strength]:
     """Strengths of all models voted on, strongest first.
 
     A weak normal prior keeps a model that won every vote from running off to infinity; with few votes the interval is
@@ -131,7 +131,7 @@ def bradley_terry(battles: Sequence[Battle], *, prior_sd: float = PRIOR_SD, conf
     wins = _wins(counted, models)
     logits = _maximum(wins, prior_sd)
     deviations = np.sqrt(np.diag(_covariance(logits, wins, prior_sd)))
-    width = float(norm.ppf(0.5 + confidence / 2))
+    width = float(norm.ppf(0.5 + CONFIDENCE / 2))
     votes = {model: sum(model in (battle.a, battle.b) for battle in counted) for model in models}
     found = [
         Strength(model=model, logit=logit, low=logit - width * sd, high=logit + width * sd, votes=votes[model])
@@ -140,7 +140,7 @@ def bradley_terry(battles: Sequence[Battle], *, prior_sd: float = PRIOR_SD, conf
     return sorted(found, key=lambda each: -each.logit)
 
 
-def win_rates(battles: Iterable[Battle]) -> list[WinRate]:
+def win_rates(battles: Iterable[PairVote]) -> list[WinRate]:
     """Every ordered pair of models that met."""
     counts: dict[tuple[str, str], list[int]] = {}
     for battle in battles:
@@ -155,7 +155,7 @@ def win_rates(battles: Iterable[Battle]) -> list[WinRate]:
     ]
 
 
-def agreement(battles: Iterable[Battle]) -> Agreement:
+def agreement(battles: Iterable[PairVote]) -> Agreement:
     """Votes against grades, where both replies were graded."""
     same = opposite = undecided = equal = 0
     for battle in battles:
@@ -175,7 +175,7 @@ def agreement(battles: Iterable[Battle]) -> Agreement:
 _Matrix = npt.NDArray[np.float64]
 
 
-def _wins(battles: Sequence[Battle], models: Sequence[str]) -> _Matrix:
+def _wins(battles: Sequence[PairVote], models: Sequence[str]) -> _Matrix:
     """Wins of the row's model over the column's, shape (models, models)."""
     place = {model: index for index, model in enumerate(models)}
     wins = np.zeros((len(models), len(models)))

@@ -52,7 +52,7 @@ def facts_of(header: GGUFHeader) -> ModelFacts:
     return ModelFacts(
         name=name,
         base=_line(header, "general.base_model.0.name"),
-        size=label or _size_in(name) or size_text(parameter_count(header)),
+        size=label or _size_in(name) or parameters_text(parameter_count(header)),
         quantization=quantization_of(header),
         licence=licence,
     )
@@ -73,7 +73,7 @@ def parameter_count(header: GGUFHeader) -> int:
     return header.tensor_elements - copied
 
 
-def size_text(parameters: int) -> str:
+def parameters_text(parameters: int) -> str:
     """Such as "1.2B" or "135M"."""
     return f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{max(1, round(parameters / 1e6))}M"
 

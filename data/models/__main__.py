@@ -11,11 +11,10 @@ import argparse
 import contextlib
 import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from data.command import parser_of, run_command
 from data.errors import ModelError
@@ -28,7 +27,7 @@ from data.models.entries import ModelEntry, Registry, kind_of
 from data.models.fetch import fetch, local_path, pin_state, remove
 from data.models.quota import cached_models, quota_bytes
 from data.models.registry import get, load_registry, read_registry
-from data.progress import Progress, StatusLine
+from data.progress import ProgressPrinter
 from data.settings import CACHE_QUOTA_GB
 from data.tables import aligned
 
@@ -157,34 +156,6 @@ def _cache(entries: Sequence[ModelEntry], registry: Registry, as_json: bool) -> 
     limit = f" of {size_text(quota)}" if quota else f"; no quota ({CACHE_QUOTA_GB.name} sets one)"
     print(f"together {size_text(total)}{limit}")
     return 0
-
-
-class ProgressPrinter:
-    """Progress on stderr: one updating line on a terminal, else a line for each stage and every few seconds."""
-
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        self._line, self._stage = StatusLine(stream=stream, clock=clock), ("", "")
-
-    def __call__(self, progress: Progress) -> None:
-        if progress.note:
-            self._line.say(f"{progress.model_id}: {progress.note}")
-            self._stage = ("", "")
-            return
-        stage = (progress.model_id, progress.stage)
-        self._line.show(progress_text(progress), at_once=stage != self._stage)
-        self._stage = stage
-
-    def end_line(self) -> None:
-        """Leave the updating line, so that what follows starts on its own."""
-        self._line.end()
-
-
-def progress_text(progress: Progress) -> str:
-    text = f"{progress.model_id}: {progress.stage}"
-    done, total = progress.done_bytes, progress.total_bytes
-    if total:
-        return f"{text} {done / 1e6:,.0f} of {total / 1e6:,.0f} MB ({100 * done // total}%)"
-    return f"{text} {done / 1e6:,.0f} MB" if done else text
 
 
 _COMMANDS: dict[str, Callable[[Sequence[ModelEntry], Registry, bool], int]] = {

@@ -17,7 +17,7 @@ _MOST_SECTIONS, _MOST_CHARACTERS, _MOST_ROWS, _MOST_COLUMNS, _MOST_CELL_CHARACTE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class CardSection:
     """A part of a card.
 
     Attributes:
@@ -33,13 +33,13 @@ class Section:
     verbatim: str = ""
 
 
-def card_json(sections: Iterable[Section]) -> str:
+def card_json(sections: Iterable[CardSection]) -> str:
     """The sections as `card.json` holds them."""
     content = {"schema_version": SCHEMA_VERSION, "sections": [asdict(section) for section in sections]}
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def read_card(text: str, place: str) -> tuple[Section, ...]:
+def read_card(text: str, place: str) -> tuple[CardSection, ...]:
     """The sections of a `card.json`, each cut to what a page can show.
 
     Args:
@@ -54,12 +54,12 @@ def read_card(text: str, place: str) -> tuple[Section, ...]:
         raise ModelError(f"{place}: not a card of schema version {SCHEMA_VERSION}")
     if not all(isinstance(section, dict) for section in sections):
         raise ModelError(f"{place}: a section is no object")
-    return tuple(_shortened(build(Section, section, ModelError)) for section in sections[:_MOST_SECTIONS])
+    return tuple(_shortened(build(CardSection, section, ModelError)) for section in sections[:_MOST_SECTIONS])
 
 
-def _shortened(section: Section) -> Section:
+def _shortened(section: CardSection) -> CardSection:
     columns = max(1, min(len(section.head), _MOST_COLUMNS))
-    return Section(
+    return CardSection(
         title=_cell(section.title),
         text=section.text[:_MOST_CHARACTERS],
         head=tuple(map(_cell, section.head[:columns])),

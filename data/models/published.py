@@ -16,7 +16,7 @@ from data.errors import ModelError
 from data.hub.address import HubSource, host
 from data.hub.download import look_up, read_text
 from data.hub.network import check_access
-from data.models.card import CARD_FILE, Section, read_card
+from data.models.card import CARD_FILE, CardSection, read_card
 from data.models.entries import ModelEntry, RegistryError
 from data.models.registry import parse_registry
 from data.settings import HUB_NAMESPACE
@@ -29,7 +29,7 @@ _MOST_BYTES = 200_000  # of each file that is read
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class Offer:
     """What is offered.
 
     Attributes:
@@ -38,7 +38,7 @@ class Found:
     """
 
     entries: tuple[ModelEntry, ...] = ()
-    cards: Mapping[str, tuple[Section, ...]] = field(default_factory=dict)
+    cards: Mapping[str, tuple[CardSection, ...]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
@@ -61,7 +61,7 @@ def is_offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
-def published(owner: str, known: Mapping[str, ModelEntry]) -> Found:
+def published(owner: str, known: Mapping[str, ModelEntry]) -> Offer:
     """Look up what the namespace has published; ids and files that `known` has are left out.
 
     Raises:
@@ -82,7 +82,7 @@ def published(owner: str, known: Mapping[str, ModelEntry]) -> Found:
         ) from None
     taken = {entry.sha256 for entry in known.values()}
     entries: dict[str, ModelEntry] = {}
-    cards: dict[str, tuple[Section, ...]] = {}
+    cards: dict[str, tuple[CardSection, ...]] = {}
     problems = []
     for name in names:
         source = HubSource(repo=name, file=ENTRIES_FILE)
@@ -96,7 +96,7 @@ def published(owner: str, known: Mapping[str, ModelEntry]) -> Found:
         entries |= {entry.id: entry for entry in new}
         with contextlib.suppress(ModelError):  # a model without a card can be used all the same
             cards[name] = read_card(_text(replace(source, file=CARD_FILE)), name)
-    return Found(entries=tuple(entries.values()), cards=cards, problems=tuple(problems))
+    return Offer(entries=tuple(entries.values()), cards=cards, problems=tuple(problems))
 
 
 def _offered(source: HubSource) -> list[ModelEntry]:

@@ -26,7 +26,7 @@ from data.models.entries import (
 )
 from data.models.pypi import why_no_package
 from data.paths import added_models_path, registry_path
-from data.records import did_you_mean, parse_toml, read_toml, toml_lines
+from data.records import check_keys, did_you_mean, fits, parse_toml, read_toml, toml_lines
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -220,22 +220,14 @@ def _beside(registry: Path, path: str) -> Path:
 
 def _check_keys(where: str, values: Mapping[str, Any], record: type, given: Iterable[str]) -> None:
     known = [field for field in fields(record) if field.name not in given]
-    names = [field.name for field in known]
-    for key in values:
-        if key not in names:
-            hint = did_you_mean(key, names, most=3)
-            raise RegistryError(f"{where}: unknown key {key!r}; known keys: {', '.join(names)}{hint}")
-    for field in known:
-        if field.default is MISSING and field.name not in values:
-            raise RegistryError(f"{where}: {field.name!r} is missing; required: {', '.join(_required(known))}")
-
-
-def _required(known: Iterable[Any]) -> list[str]:
-    return [field.name for field in known if field.default is MISSING]
+    check_keys(values, [field.name for field in known], lambda text: RegistryError(f"{where}: {text}"))
+    required = [field.name for field in known if field.default is MISSING]
+    if missing := [name for name in required if name not in values]:
+        raise RegistryError(f"{where}: {missing[0]!r} is missing; required: {', '.join(required)}")
 
 
 def _check_value(where: str, key: str, value: object, expected: type) -> None:
-    if not isinstance(value, expected) or isinstance(value, bool) or value == "":
+    if not fits(value, expected) or value == "":
         kind = "a whole number" if expected is int else "a text that is not empty"
         raise RegistryError(f"{where}: {key} is {value!r}; it must be {kind}")
     if isinstance(value, int) and value <= 0:
@@ -248,11 +240,7 @@ def _check_sha256(where: str, key: str, values: Mapping[str, Any]) -> None:
 
 
 def _check_layers(where: str, value: object) -> None:
-    if (
-        not isinstance(value, list)
-        or not value
-        or not all(isinstance(layer, int) and not isinstance(layer, bool) and layer >= 0 for layer in value)
-    ):
+    if not isinstance(value, list) or not value or not all(fits(layer, int) and layer >= 0 for layer in value):
         raise RegistryError(f"{where}: drop_layers is {value!r}; it must be a list of layer numbers, from 0")
     if twice := [layer for layer in value if value.count(layer) > 1]:
         raise RegistryError(f"{where}: drop_layers has {twice[0]} twice")

@@ -25,7 +25,7 @@ def test_a_run_is_counted_drawn_and_cancelled(
     app = open_app()
     app.session_state["operator_token"] = "the-token-of-this-test"
     jobs = runtime.benchmark_jobs()
-    name = jobs.start(models=[str(model)], suites=["core"], limit=100, condition="timed-cold", engine="scripted")
+    name = jobs.start(models=[str(model)], suites=["core"], limit=100, condition="timed-cold")
     app.switch_page("app_pages/benchmark.py").run()
     wait_for(app, lambda app: "bench_charts" in app.session_state and name in app.session_state["bench_charts"])
     _, drawn, _ = app.session_state["bench_charts"][name]

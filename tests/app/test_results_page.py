@@ -16,18 +16,17 @@ PAGES = ("compare", "results", "arena", "models", "benchmark", "method")
 Script = Callable[..., None]
 
 
-def open_page(name: str) -> AppTest:
+def open_page(name: str, **state: object) -> AppTest:
     app = AppTest.from_file(ROOT / "app" / "streamlit_app.py", default_timeout=60).run()
+    for key, value in state.items():
+        app.session_state[key] = value
     app.switch_page(f"app_pages/{name}.py").run()
     assert not app.exception
     return app
 
 
 def open_view(name: str) -> AppTest:
-    app = open_page("results")
-    app.segmented_control(key="results_view").set_value(name).run()
-    assert not app.exception
-    return app
+    return open_page("results", results_view=name)
 
 
 def charts(app: AppTest) -> list[str]:
@@ -56,10 +55,7 @@ def test_the_overview_draws_cost_against_quality_and_the_square_of_size_and_rank
 
 @pytest.mark.slow
 def test_filters_leave_the_models_and_prompts_that_are_chosen(committed: Path) -> None:
-    app = open_page("results")
-    app.session_state["filter_ranks"] = ["16"]
-    app.session_state["filter_suites"] = ["reasoning"]
-    app.run()
+    app = open_page("results", filter_ranks=["16"], filter_suites=["reasoning"])
     labels = set(app.dataframe[0].value["label"])
     assert {"full·r16", "small·r16"} <= labels and all("r16" in label for label in labels)
 

@@ -48,8 +48,10 @@ def download(page: Page, name: str, folder: Path) -> Path:
 
 
 def settled(page: Page) -> Page:
-    """Wait until the page has drawn what it has."""
+    """Wait until the page has drawn what it has, its charts too."""
     quiet = "() => !document.querySelector('[data-testid=stSkeleton], [data-test-script-state=running]')"
     page.wait_for_function(quiet, timeout=30_000)
     page.wait_for_timeout(700)
+    charts = "() => [...document.querySelectorAll('[data-testid=stVegaLiteChart]')]"
+    page.wait_for_function(charts + ".every(it => it.querySelector('svg, canvas'))", timeout=30_000)
     return page

@@ -7,27 +7,25 @@ from playwright.sync_api import Browser, expect
 
 from benchmarks.runs.on_disk import find_runs
 from benchmarks.runs.read import read_run
-from tests.e2e.conftest import serve, tab
+from tests.e2e.conftest import tab
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_run_is_started_cancelled_and_resumed_to_its_end(
-    browser: Browser, embedded_model: Path, tmp_path: Path
-) -> None:
-    with serve({"TRADEOFF_RESULTS": str(tmp_path)}) as url, tab(browser, url, "/benchmark") as page:
-        page.get_by_role("spinbutton", name="Prompts of each suite").fill("12")
+def test_a_run_is_started_cancelled_and_resumed_to_its_end(browser: Browser, app_url: str, new_results: Path) -> None:
+    with tab(browser, app_url, "/benchmark") as page:
+        page.get_by_role("spinbutton", name="Prompts of each suite").fill("6")
         page.get_by_role("spinbutton", name="Prompts of each suite").press("Enter")
         page.get_by_role("button", name="Start").click()
         expect(page.get_by_text("running ·")).to_be_visible(timeout=30_000)
         expect(page.get_by_text(" left", exact=False).first).to_be_visible(timeout=60_000)  # there are samples
         page.get_by_role("button", name="Cancel").click()
         expect(page.get_by_text("stopped ·")).to_be_visible(timeout=30_000)
-        (directory,) = find_runs([tmp_path])
+        (directory,) = find_runs([new_results])
         before = len(read_run(directory).rows)
-        assert 0 < before < 24
+        assert 0 < before < 12
         page.get_by_role("button", name="Resume").click()
-        expect(page.get_by_text("finished · 24 of 24 samples")).to_be_visible(timeout=120_000)
+        expect(page.get_by_text("finished · 12 of 12 samples")).to_be_visible(timeout=120_000)
         expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible(timeout=20_000)
         run = read_run(directory)
-        assert run.manifest["finished_at"] and len({row.prompt_id for row in run.rows}) == 12
+        assert run.manifest["finished_at"] and len({row.prompt_id for row in run.rows}) == 6

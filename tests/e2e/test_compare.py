@@ -34,7 +34,6 @@ def wait_for_growth(page: Page, seconds: float = 90) -> None:
     raise AssertionError(f"the lanes do not grow together: {before}")
 
 
-@pytest.mark.timing
 def test_both_lanes_grow_at_the_same_time_stop_stops_and_statistics_show(page: Page, app_url: str) -> None:
     page.goto(app_url + WILD)
     send(page, LONG)
@@ -48,7 +47,6 @@ def test_both_lanes_grow_at_the_same_time_stop_stops_and_statistics_show(page: P
     assert replies(page) == kept
 
 
-@pytest.mark.timing
 def test_changing_the_page_does_not_disturb_what_is_being_written(page: Page, app_url: str) -> None:
     page.goto(app_url + WILD)
     send(page, LONG)

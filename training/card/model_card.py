@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.files import size_text
-from data.models.card import Section
+from data.models.card import CardSection
 from data.models.published import TAG
 from data.progress import duration
 from data.tables import markdown
@@ -42,7 +42,7 @@ def model_card(publication: Publication, repo: str, benchmark: Benchmark | None 
     return front_matter(publication) + "\n" + "\n\n".join([*first, *made, _licence(publication)]) + "\n"
 
 
-def card_sections(publication: Publication, benchmark: Benchmark | None = None) -> list[Section]:
+def card_sections(publication: Publication, benchmark: Benchmark | None = None) -> list[CardSection]:
     """What is published as `card.json` too: how it was made and judged."""
     return [
         _training(publication),
@@ -54,7 +54,7 @@ def card_sections(publication: Publication, benchmark: Benchmark | None = None) 
     ]
 
 
-def _markdown(section: Section, publication: Publication) -> str:
+def _markdown(section: CardSection, publication: Publication) -> str:
     parts = [f"## {section.title}", section.text]
     parts += [markdown(section.head, section.rows)] if section.rows else []
     parts += [f"```\n{section.verbatim}\n```"] if section.verbatim else []
@@ -99,7 +99,7 @@ def _title(publication: Publication, repo: str) -> str:
     return "\n".join(lines)
 
 
-def _files(publication: Publication) -> Section:
+def _files(publication: Publication) -> CardSection:
     rows = [
         (f"`{file.name}`", "LoRA adapter for llama.cpp" if file.kind == ADAPTER else f"model, {file.kind.upper()}",
          _size(file.size_bytes), f"`{file.sha256}`")
@@ -107,7 +107,7 @@ def _files(publication: Publication) -> Section:
     ]  # fmt: skip
     if publication.has_adapter:
         rows.append(("`adapter/`", "the same LoRA adapter for PEFT", _size(publication.peft_size_bytes), "–"))
-    return Section(title="Files", head=("file", "what", "size", "sha256"), rows=tuple(rows))
+    return CardSection(title="Files", head=("file", "what", "size", "sha256"), rows=tuple(rows))
 
 
 def _how_to_run(publication: Publication, repo: str) -> str:
@@ -130,7 +130,7 @@ def _how_to_run(publication: Publication, repo: str) -> str:
     return "\n\n".join(parts)
 
 
-def _training(publication: Publication) -> Section:
+def _training(publication: Publication) -> CardSection:
     record = publication.record
     config, summary = record.parsed, record.summary
     training, lora = config.training, config.lora
@@ -157,14 +157,14 @@ def _training(publication: Publication) -> Section:
         ("time", duration(seconds) if isinstance(seconds, (int, float)) else None),
         ("peak GPU memory, GiB", summary.get("peak_memory_gib")),
     ]
-    return Section(title="Training", head=("", ""), rows=tuple((key, _text(value)) for key, value in rows))
+    return CardSection(title="Training", head=("", ""), rows=tuple((key, _text(value)) for key, value in rows))
 
 
-def _data(publication: Publication) -> Section:
+def _data(publication: Publication) -> CardSection:
     card = publication.data_card
     sources = [source for source in card.get("sources", ()) if isinstance(source, Mapping)]
     if not sources:
-        return Section(title="Data", text=f"The data card is {MISSING}.")
+        return CardSection(title="Data", text=f"The data card is {MISSING}.")
     columns = ("source", "kind", "revision", "licence", "rows read", "rows trained on", "tokens")
     counts = card.get("counts")
     lines = []
@@ -174,7 +174,7 @@ def _data(publication: Publication) -> Section:
     if card.get("held_out"):
         lines.append(f"Kept out of it: the questions of the suites {', '.join(map(str, card['held_out']))}.")
     rows = tuple(_source_row(source) for source in sources)
-    return Section(title="Data", text="\n\n".join(lines), head=columns, rows=rows)
+    return CardSection(title="Data", text="\n\n".join(lines), head=columns, rows=rows)
 
 
 def _dropped(source: Mapping[str, Any]) -> str:
@@ -205,18 +205,18 @@ def _source_row(source: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _loss(publication: Publication) -> Section:
+def _loss(publication: Publication) -> CardSection:
     rows = []
     for key, label in (("loss", "training"), ("eval_loss", "validation")):
         if points := [line for line in publication.metrics if isinstance(line.get(key), (int, float))]:
             first, last = points[0], points[-1]
             rows.append((label, _at_step(first, key), _at_step(last, key)))
     if not rows:
-        return Section(title="Loss", text=f"The loss is {MISSING}.")
-    return Section(title="Loss", text="Nats per answer token.", head=("", "first", "last"), rows=tuple(rows))
+        return CardSection(title="Loss", text=f"The loss is {MISSING}.")
+    return CardSection(title="Loss", text="Nats per answer token.", head=("", "first", "last"), rows=tuple(rows))
 
 
-def _parity(publication: Publication) -> Section:
+def _parity(publication: Publication) -> CardSection:
     names = {file.name for file in publication.files}
     rows = [
         (_text(check.get("name")), _text(check.get("file")), _text(check.get("value")), *_verdict(check))
@@ -225,7 +225,7 @@ def _parity(publication: Publication) -> Section:
     ]  # fmt: skip
     intro = "Each file, run by llama.cpp, against the fine-tuned model that it was made from; also in `parity.json`."
     text = intro if rows else f"{intro}\n\nThe single checks are {MISSING}."
-    return Section(title="Parity", text=text, head=("check", "file", "value", "limit", ""), rows=tuple(rows))
+    return CardSection(title="Parity", text=text, head=("check", "file", "value", "limit", ""), rows=tuple(rows))
 
 
 def _verdict(check: Mapping[str, Any]) -> tuple[str, str]:
@@ -236,18 +236,18 @@ def _verdict(check: Mapping[str, Any]) -> tuple[str, str]:
     return _text(limit), "passed" if check.get("passed") is True else "failed"
 
 
-def _benchmark(benchmark: Benchmark | None) -> Section:
+def _benchmark(benchmark: Benchmark | None) -> CardSection:
     if benchmark is None:
         text = "None was published with these files: speed and quality on tasks are not known."
-        return Section(title="Benchmark", text=text)
+        return CardSection(title="Benchmark", text=text)
     here = ", ".join(f"`{model}` is `{name}`" for name, model in benchmark.models.items())
     state = "" if benchmark.finished else " The run was not finished."
     where = f"Run `{benchmark.run_id}` on {benchmark.machine}, suites {', '.join(benchmark.suites)}"
     text = f"{where}; {here}.{state} Brackets hold 95% intervals."
-    return Section(title="Benchmark", text=text, verbatim=benchmark.table)
+    return CardSection(title="Benchmark", text=text, verbatim=benchmark.table)
 
 
-def _limits(publication: Publication, benchmark: Benchmark | None) -> Section:
+def _limits(publication: Publication, benchmark: Benchmark | None) -> CardSection:
     lines = [
         f"- It inherits what {publication.origin.name} gets wrong, and was judged on what stands above, nothing else: "
         "no tests of safety, bias or factual accuracy.",
@@ -259,7 +259,7 @@ def _limits(publication: Publication, benchmark: Benchmark | None) -> Section:
         lines.append("- The adapter was trained against 4-bit weights and merged into 16-bit ones: a small bias.")
     if benchmark is not None:
         lines.append("- Speeds hold for the machine named above.")
-    return Section(title="Limits", text="\n".join(lines))
+    return CardSection(title="Limits", text="\n".join(lines))
 
 
 def _licence(publication: Publication) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.files import sha256_of
-from data.gguf.facts import parameter_count, size_text
+from data.gguf.facts import parameter_count, parameters_text
 from data.gguf.header import GGUFError, read_header
 from data.hub.address import HubSource
 from data.manifest import Manifest, ManifestError, read_manifest
@@ -199,7 +199,7 @@ def _peft_size_bytes(run: RunDirectory) -> int:
 def _counted(path: Path) -> str:
     """The weights of a GGUF, for a base whose name does not tell."""
     try:
-        return size_text(parameter_count(read_header(path)))
+        return parameters_text(parameter_count(read_header(path)))
     except GGUFError as error:
         raise TrainingError(f"{path}: {error}") from None
 

@@ -1,7 +1,7 @@
 """Remove layers of a base one at a time, always the one whose removal harms perplexity least."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from data.progress import Counter
@@ -37,18 +37,20 @@ def search(base: Base, texts: Sequence[tuple[str, str]], drop: int) -> list[dict
         raise TrainingError(f"--drop is {drop}; the base has {len(layers)} layers, of which at least one must stay")
     if not texts:
         raise TrainingError("no rows with question and answer in the text")
-    examples = [
-        make_examples([{"role": "user", "content": question}, {"role": "assistant", "content": answer}], tokenizer)[0]
-        for question, answer in texts
-    ]
-    batches = _batches(examples, tokenizer.pad_token_id, device)
-    left = list(range(len(layers)))
+    pairs = ([{"role": "user", "content": asked}, {"role": "assistant", "content": said}] for asked, said in texts)
+    batches = _batches([make_examples(pair, tokenizer)[0] for pair in pairs], tokenizer.pad_token_id, device)
 
     def perplexity_of(kept: Sequence[int]) -> float:
         model.model.layers = torch.nn.ModuleList([layers[index] for index in kept])
         model.config.num_hidden_layers = len(kept)
         return _perplexity(model, batches)
 
+    return _one_by_one(len(layers), drop, perplexity_of)
+
+
+def _one_by_one(layers: int, drop: int, perplexity_of: Callable[[Sequence[int]], float]) -> list[dict[str, Any]]:
+    """At each step the layer goes without which the rest does best."""
+    left = list(range(layers))
     steps: list[dict[str, Any]] = [{"layer": None, "perplexity": perplexity_of(left)}]
     counter = Counter("removing layers", total=drop)
     for step in range(1, drop + 1):

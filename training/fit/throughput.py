@@ -17,7 +17,7 @@ from data.tables import markdown
 from training.checkpoints.base_model import resolve
 from training.config import CONFIGS_DIR, Config, load_config
 from training.fit import unsloth
-from training.fit.backends import choose, load
+from training.fit.backends import BackendChoice, choose, load
 from training.fit.trainer import make_trainer
 from training.rows.build import Prepared
 from training.rows.examples import load_tokenizer
@@ -116,18 +116,21 @@ def measure_cell(name: str, base: str, scratch: Path) -> dict[str, Any]:
     Args:
         base: The F16 GGUF of the shape, or the registry id.
     """
-    import torch
-
     cell = CELLS[name]
     config = cell_config(cell, base)
     choice = choose(config, cell.backend)
     if choice.backend == "unsloth":
         unsloth.import_first()
     checkpoint = resolve(config.base).path
-    tokenizer = load_tokenizer(checkpoint, "base")
     prepared = Prepared(path=scratch, card={})
     _write_examples(prepared, config.training.max_length, config.training.seed)
-    gpu = torch.cuda.is_available()
+    return _timed(cell, config, choice, checkpoint, prepared)
+
+
+def _timed(cell: Cell, config: Config, choice: BackendChoice, checkpoint: Path, prepared: Prepared) -> dict[str, Any]:
+    import torch
+
+    gpu, scratch = torch.cuda.is_available(), prepared.path
     started = time.perf_counter()
     model = load(choice, checkpoint, config)
     loaded_s = time.perf_counter() - started
@@ -136,7 +139,7 @@ def measure_cell(name: str, base: str, scratch: Path) -> dict[str, Any]:
     steps = _step_times(scratch / "profile.json" if gpu else None)
     trainer = make_trainer(
         model,
-        tokenizer,
+        load_tokenizer(checkpoint, "base"),
         prepared,
         config,
         checkpoints=scratch / "checkpoints",

@@ -87,36 +87,19 @@ def _fit(
     """Load, train and save; returns the summary, and whether it stopped on the way."""
     import torch
     from transformers import AutoTokenizer, set_seed
-    from transformers.trainer_utils import get_last_checkpoint
 
-    last = get_last_checkpoint(run.checkpoints) if resume and run.checkpoints.is_dir() else None
-    done_before = int(last.rpartition("-")[2]) if last else 0
-    if is_first():
-        keep_metrics_until(run.metrics, done_before)
-        keep_metrics_until(run.samples, done_before)
+    last, done_before = _go_on_from(run, resume)
     set_seed(config.training.seed)  # the adapter's first weights are drawn while loading
     tokenizer = AutoTokenizer.from_pretrained(prepared.tokenizer)
     monitor = Monitor(run, config, tokenizer, stop_after=stop_after)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
+    how: dict[str, Any] = {"precision": choice.precision, "world_size": choice.world_size, "callback": monitor}
     try:
         model = load(choice, checkpoint, config)
         before = frozen_sums(model)
-        trainer = make_trainer(
-            model,
-            tokenizer,
-            prepared,
-            config,
-            checkpoints=run.checkpoints,
-            precision=choice.precision,
-            world_size=choice.world_size,
-            callback=monitor,
-        )
-        started = time.monotonic()
-        result = trainer.train(resume_from_checkpoint=last)
-        seconds = time.monotonic() - started
-        if not monitor.stopped and monitor.evaluated_step != trainer.state.global_step:
-            trainer.evaluate()
+        trainer = make_trainer(model, tokenizer, prepared, config, checkpoints=run.checkpoints, **how)
+        learned = _run(trainer, monitor, last)
     except torch.OutOfMemoryError:
         raise TrainingError(_out_of_memory(config)) from None
     if frozen_sums(trainer.model) != before:
@@ -124,9 +107,7 @@ def _fit(
     summary = {
         "steps": trainer.state.global_step,
         "steps_here": trainer.state.global_step - done_before,
-        "train_loss": result.training_loss,
-        "eval_loss": None if monitor.stopped else monitor.eval_loss,
-        "seconds": round(seconds, 1),
+        **learned,
         "tokens": prepared.card["counts"]["train_tokens"],
         "trainable_parameters": sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
         "peak_memory_gib": _peak_gib(),
@@ -134,6 +115,29 @@ def _fit(
     if trainer.is_world_process_zero() and not monitor.stopped:
         _save(run, trainer, monitor)
     return summary, monitor.stopped
+
+
+def _go_on_from(run: RunDirectory, resume: bool) -> tuple[str | None, int]:
+    """The last checkpoint and its step; what was written after it is dropped."""
+    from transformers.trainer_utils import get_last_checkpoint
+
+    last = get_last_checkpoint(run.checkpoints) if resume and run.checkpoints.is_dir() else None
+    done_before = int(last.rpartition("-")[2]) if last else 0
+    if is_first():
+        keep_metrics_until(run.metrics, done_before)
+        keep_metrics_until(run.samples, done_before)
+    return last, done_before
+
+
+def _run(trainer: Any, monitor: Monitor, last: str | None) -> dict[str, Any]:
+    """Train, and validate at the end where that was not done; both losses, and the training's seconds."""
+    started = time.monotonic()
+    result = trainer.train(resume_from_checkpoint=last)
+    seconds = time.monotonic() - started
+    if not monitor.stopped and monitor.evaluated_step != trainer.state.global_step:
+        trainer.evaluate()
+    eval_loss = None if monitor.stopped else monitor.eval_loss
+    return {"train_loss": result.training_loss, "eval_loss": eval_loss, "seconds": round(seconds, 1)}
 
 
 def _save(run: RunDirectory, trainer: Any, monitor: Monitor) -> None:

@@ -113,7 +113,7 @@ def prepare(config: Config, *, runs: Path = RUNS) -> Prepared:
         return found
     overlap = overlap_with(*suite_prompts(config.data.held_out))
     seen: set[bytes] = set()
-    kept = {name: _read(name, config, tokenizer, overlap, seen) for name in config.data.sources}
+    kept = {name: _read(name, config, tokenizer, overlap, seen, runs) for name in config.data.sources}
     if not any(source.rows for source in kept.values()):
         raise TrainingError(f"no row is left to train on: {_losses(kept)}")
     rng = random.Random(config.data.seed)
@@ -149,11 +149,13 @@ def _local_sums(config: Config) -> list[str]:
     return [sha256_of(Path(name)) for name in names if name and Path(name).is_file()]
 
 
-def _read(name: str, config: Config, tokenizer: "PreTrainedTokenizerFast", overlap: Overlap, seen: set[bytes]) -> Kept:
+def _read(
+    name: str, config: Config, tokenizer: "PreTrainedTokenizerFast", overlap: Overlap, seen: set[bytes], runs: Path
+) -> Kept:
     """Read a source; a row that cannot be trained on is dropped and counted."""
     source, where = config.data.sources[name], f"data.sources.{name}"
     say(f"reading {name}")
-    rows = read_source(name, source, config)
+    rows = read_source(name, source, config, runs=runs)
     tally, kept = Tally(), []
     for place, row in _shown(rows, name):
         tally.read += 1

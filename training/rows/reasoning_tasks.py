@@ -13,12 +13,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from data.paths import python_path
-from data.records import build, read_toml
+from data.records import build, did_you_mean, read_toml
 from training.config import TrainingError
 from training.rows.worked_answers import worked
 
@@ -81,9 +80,7 @@ def items(tasks: Mapping[str, Mapping[str, Any]], *, items_per_task: int, first_
 
     for name, settings in tasks.items():
         if name not in DATASETS:
-            close = get_close_matches(name, DATASETS, n=3)
-            hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
-            raise TrainingError(f"unknown reasoning_gym task {name!r}{hint}")
+            raise TrainingError(f"unknown reasoning_gym task {name!r}{did_you_mean(name, DATASETS, most=3)}")
         try:
             task = reasoning_gym.create_dataset(name, size=items_per_task, seed=first_seed, **settings)
         except (TypeError, AssertionError, ValueError) as error:

@@ -30,7 +30,7 @@ _LONGEST_QUESTION_TOKENS = 128
 _MARK = "\ue000"
 
 
-def replay_file(name: str, source: RowSource, config: Config, *, runs: Path = RUNS) -> Path:
+def replay_file(name: str, source: RowSource, config: Config, *, runs: Path) -> Path:
     """The file of a replay source, generated at the first time (minutes on a GPU, hours on a CPU).
 
     Raises:

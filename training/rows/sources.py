@@ -15,6 +15,7 @@ from training.rows.conversations import UnusableRow
 from training.rows.jsonl import Row, json_rows
 from training.rows.reasoning_tasks import generate, read_tasks
 from training.rows.replay import replay_file
+from training.run_directory import RUNS
 
 Placed = tuple[str, Row]
 """A row's place, such as "line 3", and the row, or why it cannot be read."""
@@ -33,8 +34,8 @@ class Rows:
     provenance: dict[str, Any]
 
 
-def read_source(name: str, source: RowSource, config: Config) -> Rows:
-    """A source in its own order.
+def read_source(name: str, source: RowSource, config: Config, *, runs: Path = RUNS) -> Rows:
+    """A source in its own order; `runs` has what the base was asked to answer.
 
     Raises:
         TrainingError: It cannot be had; one line.
@@ -52,7 +53,7 @@ def read_source(name: str, source: RowSource, config: Config) -> Rows:
         case "reasoning_gym":
             raw, provenance = _from_reasoning_gym(where, source)
         case _:
-            path = replay_file(name, source, config)
+            path = replay_file(name, source, config, runs=runs)
             raw, provenance = _from_file(where, path)
     if source.licence:
         provenance["licence"] = source.licence

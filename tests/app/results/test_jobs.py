@@ -13,7 +13,7 @@ WAIT_S = 60
 
 
 def jobs_in(folder: Path) -> BenchmarkJobs:
-    return BenchmarkJobs(folder / "jobs", folder / "results", patience_s=1.0)
+    return BenchmarkJobs(folder / "jobs", folder / "results", "scripted")
 
 
 def script(folder: Path, name: str, **content: object) -> str:
@@ -32,7 +32,7 @@ def wait(jobs: BenchmarkJobs, condition: Callable[[Job], bool]) -> Job:
 
 
 def start(jobs: BenchmarkJobs, *models: str, limit: int = 4) -> str:
-    return jobs.start(models=models, suites=["core"], limit=limit, condition="timed-cold", engine="scripted")
+    return jobs.start(models=models, suites=["core"], limit=limit, condition="timed-cold")
 
 
 @pytest.mark.slow
@@ -66,7 +66,7 @@ def test_a_choice_that_makes_no_sense_is_one_line_and_starts_nothing(tmp_path: P
 
 
 def test_a_run_that_dies_at_once_says_why(tmp_path: Path) -> None:
-    jobs = jobs_in(tmp_path)
+    jobs = BenchmarkJobs(tmp_path / "jobs", tmp_path / "results", "llama_cpp")
     jobs.start(models=["no-such-model"], suites=["core"], limit=1, condition="timed-cold")
     job = wait(jobs, lambda job: not job.running)
     assert "no-such-model" in job.last_words and job.directory is None

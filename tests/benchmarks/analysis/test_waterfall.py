@@ -82,7 +82,7 @@ def test_each_step_says_what_it_changed_in_quality_size_and_speed() -> None:
 
 def test_a_step_without_measurements_is_left_unknown_and_one_model_alone_is_no_waterfall() -> None:
     with pytest.raises(RunError, match="no two of base, small, tuned have been measured"):
-        waterfall(made_run(graded_rows("tuned", "10")), "tuned", REGISTRY)
+        waterfall([made_run(graded_rows("tuned", "10"))], "tuned", REGISTRY)
     apart = [made_run(graded_rows(model, "10"), run_id=model) for model in ("base", "small")]
     found = waterfall(apart, "small", REGISTRY)
     assert found[1].change is None and found[1].speed is None and found[1].share_correct is None

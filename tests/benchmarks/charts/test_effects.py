@@ -26,7 +26,7 @@ def test_the_waterfall_colours_only_what_is_separable() -> None:
         *(timed_rows(model, [100.0, 101, 99]) for model in grades),
         facts={model: {"file_size_bytes": size * 10**6} for model, size in SIZES.items()},
     )
-    spec = waterfall_chart(waterfall(run, "tuned-q4", REGISTRY)).to_dict()
+    spec = waterfall_chart(waterfall([run], "tuned-q4", REGISTRY)).to_dict()
     assert len(spec["hconcat"]) == 3
     (data,) = spec["datasets"].values()
     assert [step["tone"] for step in data] == [UNSURE, WORSE, BETTER, UNSURE]

@@ -162,9 +162,9 @@ def test_a_single_sample_is_drawn_without_an_interval() -> None:
     points = model_points([alone])
     assert math.isnan(points.iloc[0]["decode_tok_per_s_low"])
     json.dumps(scatter(points).to_dict(), allow_nan=False)
+    assert sum(layer["mark"]["type"] == "rule" for layer in layers(scatter(points))) == 1  # of the share alone
 
 
-@pytest.mark.timing
 @pytest.mark.slow
 def test_a_hundred_thousand_samples_are_read_aggregated_and_drawn_in_under_five_seconds(tmp_path: Path) -> None:
     facts = {"schema_version": "1.1", "models": {"a": {}, "b": {}}}

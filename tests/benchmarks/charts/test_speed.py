@@ -12,7 +12,7 @@ from tests.benchmarks.made_runs import graded_rows, made_run, timed_rows
 def deep_run() -> Run:
     return made_run(
         *(
-            timed_rows(model, [rate, rate + 1, rate + 2], suite=DEPTH, prompt_id=f"d{depth}-tg20", kind=FIXED_SHAPE)
+            timed_rows(model, [rate, rate + 1, rate + 2] * 2, suite=DEPTH, prompt_id=f"d{depth}-tg20", kind=FIXED_SHAPE)
             for model, rates in (("a", {512: 80.0, 0: 100.0}), ("b", {0: 50.0, 512: 45.0}))
             for depth, rate in rates.items()
         )
@@ -27,6 +27,13 @@ def test_the_depth_curve_has_a_point_a_model_and_depth_with_intervals() -> None:
     spec = depth_chart(points, {"a": "#111111", "b": "#222222"}).to_dict()
     assert "A at 512: 81.0 tokens/s" in spec["description"]
     assert "#111111" in json.dumps(spec, allow_nan=False)
+
+
+def test_too_few_samples_for_an_interval_are_drawn_without_one() -> None:
+    marks = [layer["mark"]["type"] for layer in depth_chart(depth_points(deep_run())).to_dict()["layer"]]
+    alone = made_run(timed_rows("a", [50.0], suite=DEPTH, prompt_id="d0-tg20", kind=FIXED_SHAPE))
+    fewer = [layer["mark"]["type"] for layer in depth_chart(depth_points(alone)).to_dict()["layer"]]
+    assert marks.count("rule") == 1 and fewer == [mark for mark in marks if mark != "rule"]
 
 
 def test_a_failed_sample_gives_no_depth_point_and_none_is_an_error() -> None:

@@ -1,9 +1,9 @@
 from benchmarks.charts.votes import standing_chart
-from benchmarks.statistics.votes import Battle, bradley_terry
+from benchmarks.statistics.votes import PairVote, bradley_terry
 
 
 def test_every_model_has_its_name_colour_rating_and_interval_in_the_chart_and_in_words() -> None:
-    strengths = bradley_terry([Battle(a="x", b="y", outcome="a"), Battle(a="x", b="y", outcome="a")])
+    strengths = bradley_terry([PairVote(a="x", b="y", outcome="a"), PairVote(a="x", b="y", outcome="a")])
     chart = standing_chart(strengths, {"x": "Model X"}, {"x": "#111111", "y": "#222222"}).to_dict()
     rows = {row["name"]: row for dataset in chart["datasets"].values() for row in dataset if "name" in row}
     assert list(rows) == ["Model X", "y"]  # the stronger one first; an id without a label is shown itself

@@ -48,11 +48,11 @@ def iter_events(engine: Engine) -> Iterator[object]:
 
 
 @pytest.fixture(scope="module")
-def parts(embedded_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The embedded model in parts, as the gguf package splits it."""
-    path = tmp_path_factory.mktemp("parts") / "smollm2.gguf"
-    copy_model(embedded_model, path, split_max_tensors=100)
-    return model_files(path.with_name("smollm2-00001-of-00003.gguf"))
+def parts(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A model in parts, as the gguf package splits it."""
+    path = tmp_path_factory.mktemp("parts") / "tiny.gguf"
+    copy_model(tiny_model, path, split_max_tensors=8)
+    return model_files(path.with_name("tiny-00001-of-00003.gguf"))
 
 
 def copy_model(source: Path, target: Path, *, without: str = "", split_max_tensors: int = 0) -> None:
@@ -74,23 +74,23 @@ def copy_model(source: Path, target: Path, *, without: str = "", split_max_tenso
     writer.close()
 
 
-def test_a_set_writes_what_the_whole_model_writes(parts: list[Path], embedded_model: Path) -> None:
-    whole = reply(embedded_model)
+def test_a_set_writes_what_the_whole_model_writes(parts: list[Path], tiny_model: Path) -> None:
+    whole = reply(tiny_model)
     assert whole and reply(parts[0]) == whole == reply(parts[2])
 
 
-def test_a_set_is_quantized_into_one_file(parts: list[Path], embedded_model: Path, tmp_path: Path) -> None:
+def test_a_set_is_quantized_into_one_file(parts: list[Path], tiny_model: Path, tmp_path: Path) -> None:
     quantize(parts[0], tmp_path / "one.gguf", "q8_0")
-    quantize(embedded_model, tmp_path / "whole.gguf", "q8_0")
+    quantize(tiny_model, tmp_path / "whole.gguf", "q8_0")
     one, whole = (read_header(tmp_path / name) for name in ("one.gguf", "whole.gguf"))
     assert one.tensor_bytes == whole.tensor_bytes and one.metadata.get("split.count", 0) in (0, 1)
     assert reply(tmp_path / "one.gguf") == reply(tmp_path / "whole.gguf")
 
 
-def test_a_missing_tensor_is_named_as_llama_cpp_names_it(embedded_model: Path, tmp_path: Path) -> None:
-    copy_model(embedded_model, tmp_path / "holes.gguf", without="blk.3.attn_q.weight")
+def test_a_missing_tensor_is_named_as_llama_cpp_names_it(tiny_model: Path, tmp_path: Path) -> None:
+    copy_model(tiny_model, tmp_path / "holes.gguf", without="blk.1.attn_q.weight")
     message = refusal(tmp_path / "holes.gguf")
-    assert message == "holes.gguf: llama.cpp cannot load this file: tensor 'blk.3.attn_q.weight' not found"
+    assert message == "holes.gguf: llama.cpp cannot load this file: tensor 'blk.1.attn_q.weight' not found"
 
 
 def test_a_missing_key_is_named_as_llama_cpp_names_it(tmp_path: Path) -> None:

@@ -93,9 +93,9 @@ def test_no_prompt_is_asked_in_two_rounds() -> None:
 
 @pytest.mark.slow
 def test_both_sides_write_replies_of_exactly_128_tokens_to_the_same_prompts(
-    embedded_model: Path, capsys: pytest.CaptureFixture[str]
+    tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(embedded_model), "--prompts", "2", "--sequences", "2", "--repetitions", "1", "--json"]) == 0
+    assert main([str(tiny_model), "--prompts", "2", "--sequences", "2", "--repetitions", "1", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
     (ours,), (alone,) = found["ours"], found["alone"]
     assert ours["completion_tokens"] == alone["completion_tokens"] == 2 * REPLY_TOKENS

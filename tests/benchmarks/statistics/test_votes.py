@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.statistics.votes import Battle, Outcome, agreement, bradley_terry, win_rates
+from benchmarks.statistics.votes import Outcome, PairVote, agreement, bradley_terry, win_rates
 
 # Games of the American League's Eastern division in 1987 (row beat column), and the strengths against Baltimore with
 # their standard errors: Agresti 2002, Categorical Data Analysis, section 10.6; the R package BradleyTerry2's vignette.
@@ -27,18 +27,18 @@ PUBLISHED = {
 }
 
 
-def baseball() -> list[Battle]:
+def baseball() -> list[PairVote]:
     return [
-        Battle(a=winner, b=loser, outcome="a")
+        PairVote(a=winner, b=loser, outcome="a")
         for row, winner in enumerate(TEAMS)
         for column, loser in enumerate(TEAMS)
         for _ in range(WINS[row][column])
     ]
 
 
-def votes(first: str, second: str, **counts: int) -> list[Battle]:
+def votes(first: str, second: str, **counts: int) -> list[PairVote]:
     outcomes: dict[str, Outcome] = {"a": "a", "b": "b", "tie": "tie", "bad": "both_bad"}
-    return [Battle(a=first, b=second, outcome=outcomes[name]) for name, count in counts.items() for _ in range(count)]
+    return [PairVote(a=first, b=second, outcome=outcomes[name]) for name, count in counts.items() for _ in range(count)]
 
 
 def test_strengths_are_those_published_for_the_baseball_season_of_1987() -> None:
@@ -58,7 +58,7 @@ def test_two_models_have_the_interval_of_a_logistic_regression() -> None:
 def test_the_order_of_votes_and_the_sides_do_not_matter() -> None:
     battles = votes("x", "y", a=5, b=3, tie=2) + votes("y", "z", a=4, b=4, bad=1)
     turned = [
-        Battle(a=each.b, b=each.a, outcome={"a": "b", "b": "a"}.get(each.outcome, each.outcome))  # type: ignore[arg-type]
+        PairVote(a=each.b, b=each.a, outcome={"a": "b", "b": "a"}.get(each.outcome, each.outcome))  # type: ignore[arg-type]
         for each in reversed(battles)
     ]
     np.testing.assert_allclose(
@@ -90,8 +90,8 @@ def test_win_rates_show_both_directions() -> None:
 
 
 def test_agreement_counts_only_votes_whose_replies_were_graded_differently() -> None:
-    def graded(outcome: Outcome, a: float | None, b: float | None) -> Battle:
-        return Battle(a="x", b="y", outcome=outcome, grade_a=a, grade_b=b)
+    def graded(outcome: Outcome, a: float | None, b: float | None) -> PairVote:
+        return PairVote(a="x", b="y", outcome=outcome, grade_a=a, grade_b=b)
 
     same = [graded("a", 1, 0), graded("b", 0, 1)]
     others = [graded("b", 1, 0), graded("tie", 1, 0), graded("a", 1, 1), graded("a", None, 1)]

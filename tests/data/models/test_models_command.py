@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from data.models.__main__ import ProgressPrinter, main
+from data.models.__main__ import main
 from data.paths import ROOT
-from data.progress import Progress
+from data.progress import Progress, ProgressPrinter
 from tests.gguf_bytes import model_bytes
 from tests.hub import COMMIT, Hub, Repo
 

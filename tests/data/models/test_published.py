@@ -4,7 +4,7 @@ import pytest
 
 from data.errors import ModelError
 from data.hub.address import HubSource
-from data.models.card import Section, card_json
+from data.models.card import CardSection, card_json
 from data.models.fetch import fetch, pin_state
 from data.models.published import namespace, published
 from tests.gguf_bytes import model_bytes
@@ -78,7 +78,7 @@ def test_a_repository_without_entries_or_with_broken_ones_is_named(mine: Repo) -
 
 CARD = card_json(
     [
-        Section(
+        CardSection(
             title="Parity",
             text="Each file against *the* model.",
             head=("check", "file", "value", "limit", ""),
@@ -87,7 +87,7 @@ CARD = card_json(
                 ("a|b", "<img src=x onerror=alert(1)>", "[click](http://evil)", "", "reported"),
             ),
         ),
-        Section(title="Benchmark", text="Run `r` on a CPU.", verbatim="MODEL    TOK/S\nmine-r8  12.3"),
+        CardSection(title="Benchmark", text="Run `r` on a CPU.", verbatim="MODEL    TOK/S\nmine-r8  12.3"),
     ]
 ).encode()
 
@@ -104,7 +104,7 @@ def test_the_card_of_a_published_model_comes_as_text_and_tables(mine: Repo) -> N
     assert benchmark.verbatim.splitlines() == ["MODEL    TOK/S", "mine-r8  12.3"]
 
 
-WIDE = card_json([Section(title="x", head=("h",) * 90, rows=(("c" * 300,) * 90,) * 5)]).encode()
+WIDE = card_json([CardSection(title="x", head=("h",) * 90, rows=(("c" * 300,) * 90,) * 5)]).encode()
 
 
 @pytest.mark.parametrize(

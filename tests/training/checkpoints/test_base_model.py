@@ -11,7 +11,7 @@ from data.gguf.header import read_header
 from tests.gguf_bytes import LLAMA, gguf_bytes
 from tests.hub import COMMIT, Hub, Repo
 from training.checkpoints.base_model import resolve
-from training.checkpoints.write_gguf import check_exportable, write_gguf
+from training.checkpoints.write_gguf import write_gguf
 from training.config import Base, TrainingError
 
 IDS = [0, 3, 50, 60, 4, 70, 80, 90, 5, 100, 7]
@@ -153,8 +153,12 @@ def test_a_config_json_that_is_none_is_one_line(tiny_base: Path, tmp_path: Path)
     assert "Expecting property name" in refusal(at(base))
 
 
-def test_rope_of_transformers_4_is_understood() -> None:
-    check_exportable({"model_type": "llama", "rope_theta": 5e5, "rope_scaling": None, "head_dim": 64})
+def test_rope_as_transformers_4_writes_it_gives_the_same_file(tiny_base: Path, gguf: Path, tmp_path: Path) -> None:
+    scaling = json.loads((tiny_base / "config.json").read_text())["rope_parameters"]
+    changes = {"rope_parameters": None, "rope_theta": scaling.pop("rope_theta"), "rope_scaling": scaling}
+    older = edited(tiny_base, tmp_path / "older", **changes)
+    write_gguf(older, tmp_path / "older.gguf", name="tiny", tokenizer=older)
+    assert (tmp_path / "older.gguf").read_bytes() == gguf.read_bytes()
 
 
 def test_a_base_of_the_hub_is_downloaded_once_at_its_commit(on_hub: Repo, hub: Hub) -> None:

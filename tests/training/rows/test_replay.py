@@ -10,7 +10,8 @@ from training.config import CONFIGS_DIR, Base, Config, RowSource, TrainingError,
 from training.fit.layer_search import search
 from training.replay import main
 from training.rows.examples import load_tokenizer
-from training.rows.replay import around_user_turn, loops, prompts_of, refuses, replay_file, write_parts
+from training.rows.replay import around_user_turn, loops, prompts_of, refuses, write_parts
+from training.rows.sources import read_source
 
 REPLAY = RowSource(kind="replay", self_prompts=4, max_new_tokens=8, temperature=0.0)
 
@@ -36,7 +37,8 @@ def test_what_did_not_end_is_dropped_and_a_part_is_written_once(config: Config, 
     first = write_parts("replay", REPLAY, config, runs=tmp_path)
     assert [path.read_text() for path in first] == [""]  # random weights never stop
     first[0].write_text('{"question": "Why?", "answer": "So."}\n')
-    assert replay_file("replay", REPLAY, config, runs=tmp_path).read_text() == first[0].read_text()
+    ((_, row),) = read_source("replay", REPLAY, config, runs=tmp_path).placed
+    assert row == {"question": "Why?", "answer": "So."}
 
 
 @pytest.mark.slow
