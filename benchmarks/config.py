@@ -32,6 +32,7 @@ class Config:
         suites: Names in `data/prompts`, or paths of JSONL files; may be empty where only fixed shapes are timed.
         kinds: Kinds of prompts to keep; empty keeps all.
         limit: Prompts of each suite, taken in turn from its kinds; 0 takes all.
+        limits: The same for single suites, such as "reasoning=220".
         conditions: "timed-cold": one sequence, nothing else running, the whole prompt read again. "warm": the same,
             with the prompt in the cache already, as in a chat that goes on. "batched": several prompts of one model
             at once, for its answers; its timings are not those of single answers.
@@ -62,6 +63,7 @@ class Config:
     suites: tuple[str, ...]
     kinds: tuple[str, ...] = ()
     limit: int = 0
+    limits: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ("timed-cold",)
     batch_sequences: int = 8
     alone_prompts: int = 8
@@ -100,6 +102,8 @@ class Config:
             raise ConfigError(f"name is {self.name!r}; use letters, digits, '-', '_' and '.': it names a directory")
         self._check_ranges()
         _ = self.switches
+        for suite in self.suites:
+            self.limit_of(Path(suite).stem)
 
     @property
     def switches(self) -> tuple[tuple[str, TemplateSwitch], ...]:
@@ -108,6 +112,16 @@ class Config:
             return read_switches(self.template_switches)
         except ValueError as error:
             raise ConfigError(f"template_switches: {error}") from None
+
+    def limit_of(self, suite: str) -> int:
+        """Prompts of this suite; 0 takes all."""
+        for each in self.limits:
+            name, equals, number = each.partition("=")
+            if not equals or not number.isdecimal():
+                raise ConfigError(f'limits: {each!r} is not of the form "reasoning=220"')
+            if name == suite:
+                return int(number)
+        return self.limit
 
     def _check_ranges(self) -> None:
         least = {

@@ -48,12 +48,15 @@ def schedule(config: Config, suites: Sequence[Suite]) -> list[Trial]:
 
 
 def _passes(config: Config) -> Iterator[tuple[str, int]]:
-    """Conditions with their limits. A batched run first asks a few prompts alone, to see what batching changes."""
+    """Conditions, and a limit of each suite besides the configured one; 0 where there is none.
+
+    A batched run first asks a few prompts alone, to see what batching changes.
+    """
     alone = "batched" in config.conditions and "timed-cold" not in config.conditions and config.temperature == 0
     if alone and config.alone_prompts:
-        yield "timed-cold", min(config.alone_prompts, config.limit or config.alone_prompts)
+        yield "timed-cold", config.alone_prompts
     for condition in config.conditions:
-        yield condition, config.limit
+        yield condition, 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +84,14 @@ def _questions(config: Config, suites: Sequence[Suite], rng: random.Random, limi
         block = [
             _Question(repetition=repetition, suite=suite.name, prompt=prompt)
             for suite in suites
-            for prompt in balanced(suite.prompts, limit or None, config.kinds)
+            for prompt in balanced(suite.prompts, _fewest(limit, config.limit_of(suite.name)), config.kinds)
         ]
         rng.shuffle(block)
         yield from block
+
+
+def _fewest(*limits: int) -> int | None:
+    return min((limit for limit in limits if limit), default=None)
 
 
 def _trial(question: _Question, model: str, condition: str, config: Config) -> Trial:

@@ -632,6 +632,15 @@ def test_the_threads_of_the_machine_are_parted_among_models_that_run_at_the_same
     assert {facts["info"]["threads"] for facts in only_run().models.values()} == {4}
 
 
+def test_a_suite_may_have_a_limit_of_its_own() -> None:
+    Path("other").mkdir()
+    Path("other/more.jsonl").write_text(Path("mine.jsonl").read_text())
+    config(suites=["./mine.jsonl", "./other/more.jsonl"], limit=3, limits=["more=1"])
+    assert run.main(["test.toml"]) == 0
+    asked = [row.suite for row in only_run().by_model["fast"]]
+    assert (asked.count("mine"), asked.count("more")) == (3, 1)
+
+
 def test_a_dry_run_says_what_it_would_cost_and_asks_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["test.toml", "--dry-run"]) == 0
     told = capsys.readouterr().out

@@ -6,7 +6,7 @@ from typing import Any
 from training.rows.reasoning_tasks import generate, read_tasks
 from training.rows.worked_answers import INSTRUCTION
 
-_MOST_TOKENS = 512
+_MOST_TOKENS = 1024
 """Room to work: a limit that decides would rank terseness."""
 
 
