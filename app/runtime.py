@@ -185,7 +185,7 @@ def operator() -> bool:
         str(address) if address else None,
         st.session_state.get("operator_token"),
         client=st.context.ip_address,
-        headers=st.context.headers,
+        headers=st.context.headers.to_dict(),
     )
 
 

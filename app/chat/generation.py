@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from app.chat.inert import without_folders
 from app.chat.lanes import Comparison, LaneRequest, Snapshot
 from app.chat.loaded_models import LoadedModels, ModelWorker
 from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions
@@ -264,6 +265,6 @@ def _show_fetch(job: Comparison, index: int, progress: Progress) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """An exception as one line; the unexpected ones say their type."""
-    text = " ".join(str(error).split())
+    """An exception as one line for everybody, without paths; the unexpected ones say their type."""
+    text = without_folders(" ".join(str(error).split()))
     return text if isinstance(error, EngineError | RegistryError | ModelError) else f"{type(error).__name__}: {text}"

@@ -199,7 +199,7 @@ def _read_preamble(reader: Cursor) -> tuple[int, int, int]:
     magic = reader.file.read(4)
     reader.file.seek(0)
     if magic != b"GGUF":
-        raise GGUFError(f"not a GGUF file: it starts with {magic!r}, not b'GGUF'{_MISTAKEN.get(magic, '')}")
+        raise GGUFError(f"not a GGUF file{_MISTAKEN.get(magic, '')}")
     reader.skip(4)
     version = reader.number("<I")
     if version not in (2, 3):
