@@ -31,7 +31,7 @@ def show_turn(turn: dict[str, Any]) -> None:
     for column, reply in zip(st.columns(len(turn["replies"]), border=True), turn["replies"], strict=True):
         with column:
             st.text(reply["label"])
-            st.text(reply["text"] or reply.get("error") or "No text.")
+            st.text(reply.get("text") or reply.get("error") or "No text.")
             st.caption(reply["statistics"])
 
 
