@@ -257,6 +257,8 @@ class GenerationService:
 
     def _take(self, job: Comparison, index: int, event: Event) -> None:
         memory = self.models.resident_bytes if isinstance(event, Finished) else None
+        if isinstance(event, Finished) and event.reason not in ("error", "cancelled"):
+            self.models.prove(job.lanes[index].model_id)
         job.take(index, event, memory_bytes=memory)
 
 

@@ -278,3 +278,43 @@ def test_a_lane_keeps_its_pace_its_memory_and_its_seed(bench: Bench) -> None:
     assert lane.characters_per_s == pytest.approx(50 * len(lane.text) / lane.completion_tokens)
     assert lane.memory_bytes is not None and lane.memory_bytes > 1_000_000
     assert lane.seed == Sampling().seed
+
+
+def test_a_model_that_killed_its_worker_twice_is_set_aside_with_the_reason_and_others_go_on(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bad, good = bench.model("bad", die_after_tokens=1), bench.model("good", reply="fine")
+    try:
+        for _ in range(2):
+            (lane,) = bench.finish(bench.compare("me", bad))
+            assert "SIG" in (lane.error or "")
+        (lane,) = bench.finish(bench.compare("me", bad))
+        assert lane.error is not None
+        assert lane.error.startswith("the model is set aside for 10 more minutes, since it has cost 2 workers: the inf")
+        assert len(bench.workers) == 3
+        (lane,) = bench.finish(bench.compare("you", good))
+        assert (lane.text, lane.error) == ("fine", None)
+        bench.clock.now += 601
+        (lane,) = bench.finish(bench.compare("me", bad))
+        assert "SIG" in (lane.error or "")  # tried again
+    finally:
+        bench.service.close()
+
+
+def test_a_model_that_answers_is_not_blamed_for_the_one_beside_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bad = bench.model("bad", die_after_tokens=3, pace_s=0.05)
+    good = bench.model("good", reply="fine " * 400, pace_s=0.05)
+    try:
+        bench.finish(bench.compare("me", bad, good))
+        bench.model("good", reply="fine")
+        (lane,) = bench.finish(bench.compare("me", good))
+        assert lane.error is None
+        bench.model("good", reply="fine " * 400, pace_s=0.05)
+        bench.finish(bench.compare("me", bad, good))
+        bench.model("good", reply="fine")
+        (lane,) = bench.finish(bench.compare("me", good))
+        assert lane.error is None
+        (lane,) = bench.finish(bench.compare("me", bad))
+        assert "set aside" in (lane.error or "")
+    finally:
+        bench.service.close()
