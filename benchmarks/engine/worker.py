@@ -88,7 +88,8 @@ class Worker:
         self._hung = self._may_be_silent = False
         self._ended, self._buried = threading.Event(), threading.Event()
         self.suspects: frozenset[str] = frozenset()
-        """Models that the worker was at when it died: any of them may have been the cause."""
+        """Models that the worker was at when it died: any of them may have been the cause. None where somebody else
+        ended it while they wrote, a person or the kernel."""
         self._lock, self._send_lock = threading.Lock(), threading.Lock()
         self._calls: dict[int, Call] = {}
         self._next_call = 1
@@ -253,6 +254,10 @@ class Worker:
                 return
 
     @property
+    def _killed(self) -> bool:
+        return not self._hung and self._process.poll() in (-signal.SIGKILL, -signal.SIGTERM)
+
+    @property
     def _patience_now_s(self) -> float:
         return self._patience_s * (_ANNOUNCED if self._may_be_silent else 1)
 
@@ -287,7 +292,7 @@ class Worker:
         death = "the inference worker was closed" if self._closing else self._cause_of_death()
         with self._lock:
             asked = frozenset(call.model for call in self._calls.values() if call.model)
-            self.suspects = asked or frozenset(model for model, _ in self._in_flight)
+            self.suspects = asked or (frozenset() if self._killed else frozenset(m for m, _ in self._in_flight))
             self.death = death
             calls, self._calls = list(self._calls.values()), {}
         for call in calls:
