@@ -172,7 +172,7 @@ for problem in state.get("link_problems", ()):
     say_warning(problem, ":material/link_off:")
 
 show_models(disabled=chat.running)
-with st.container(horizontal=True):
+with st.container(horizontal=True, vertical_alignment="center"):
     show_settings()
     show_library(ask_from_library, disabled=chat.running)
     show_list_form(disabled=chat.running)

@@ -184,11 +184,18 @@ class Comparison:
 
 
 def _end_of_thinking(lane: Lane, event: Delta, text: str) -> dict[str, float]:
-    """What the trace took that ends with this event, if one does; looked for only where a mark may have ended."""
+    """What the trace took that ends within this event, if one does; looked for only where a mark may have ended.
+
+    An event may bring several tokens. Those before the mark are told from those after it by their characters.
+    """
     if lane.thinking_tokens is not None or not _MAY_END_A_MARK.search(event.text):
         return {}
     said = visible(text)
-    if not said.thinking or said.answer or not visible(f"{text}\nanswer").answer:
+    if not said.thinking or len(said.answer) > len(event.text) or not visible(f"{text}\nanswer").answer:
         return {}
+    share = len(said.answer) / len(event.text)
+    fresh = event.completion_tokens - lane.completion_tokens
     known = [each for each in (event.ttft_s, event.decode_s) if each is not None]
-    return {"thinking_tokens": event.completion_tokens} | ({"thinking_s": sum(known)} if known else {})
+    late_s = share * ((event.decode_s or 0.0) - (lane.decode_s or 0.0))
+    found = {"thinking_tokens": event.completion_tokens - round(share * fresh)}
+    return found | ({"thinking_s": sum(known) - late_s} if known else {})

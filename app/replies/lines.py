@@ -27,7 +27,7 @@ _TOKEN = re.compile(
     r"|(?P<strong>\*\*\*?|~~)(?![\s*~])(?P<loud>.{1,2000}?)(?<![\s\\*~])(?P=strong)(?![*~])"
     r"|(?<![\w*_])(?P<mark>\*|_{1,3})(?![\s*_])(?P<soft>.{1,2000}?)(?<![\s\\*_])(?P=mark)(?![\w*_])"
 )
-_ADDRESS = re.compile(r"(?:https?://|ftp://|www\.)[^\s<>`]+|[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:https?|ftp)://[^\s<>`]+|www\.[^\s<>`]*|[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
 _AFTER_AN_ADDRESS = ".,;:!?'\")]}*_~"
 _SHORTCODE = re.compile(r":(?=[\w+-]+:)")
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -76,7 +76,7 @@ def _active(token: re.Match[str], cell: bool, depth: int) -> str:
         return code_span(token["code"], cell=cell)
     if token["address"]:
         title = _plain(token["title"] or "", cell)
-        image = "Image: " if token["picture"] else ""
+        image = "Image&#58; " if token["picture"] else ""
         return f"{image}{_inline(token['label'], cell, depth + 1)} ({code_span(token['address'], cell=cell)}{title})"
     if mark := token["strong"] or token["mark"]:
         return f"{mark}{_inline(token['loud'] or token['soft'], cell, depth + 1)}{mark}"
