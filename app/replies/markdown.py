@@ -7,7 +7,6 @@ code stand apart, since `st.code` shows them byte for byte.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 from app.replies.containers import unquoted, within_fence
 from app.replies.lines import (
@@ -18,14 +17,13 @@ from app.replies.lines import (
     is_harmless_latex,
     opened_formula,
 )
+from app.replies.parts import LONG_ENOUGH, Part, merged
 from app.replies.tables import cells, delimiter, fitted, is_delimiter, row
 
 MOST_CHARACTERS, MOST_LINES, MOST_MARKS, MOST_FORMULAS, MOST_PARTS = 50_000, 3_000, 8_000, 800, 60
 """Replies beyond these are shown as plain text, since a browser would draw them too slowly."""
 MOST_COLUMNS, MOST_ROWS, MOST_FORMULA_LINES = 30, 300, 60
 DEEPEST_LIST, INDENTED_CODE = 6, 4
-LONG_ENOUGH = 2_000
-"""Characters after which a part may end, so that a reply's growth does not draw its beginning anew."""
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -41,20 +39,6 @@ _LATEX = {"latex", "tex", "math", "katex"}
 _TASK = {"[ ] ": "☐ ", "[x] ": "☑ ", "[X] ": "☑ "}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A stretch of a reply.
-
-    Attributes:
-        kind: prose is Markdown for `st.markdown`, code is as the model wrote it, plain is text without any markup.
-        language: What a block of code says it is; "" where it says nothing.
-    """
-
-    kind: Literal["prose", "code", "plain"]
-    text: str
-    language: str = ""
-
-
 @lru_cache(maxsize=64)
 def parts(text: str, *, finished: bool = True) -> tuple[Part, ...]:
     """A reply as parts to show below each other.
@@ -68,7 +52,7 @@ def parts(text: str, *, finished: bool = True) -> tuple[Part, ...]:
     if _is_too_rich(text):
         return (Part(kind="plain", text=text),)
     writer = _Writer(_LINE.findall(text), finished)
-    found = writer.written()
+    found = merged(writer.written())
     return found if len(found) <= MOST_PARTS else (Part(kind="plain", text=text),)
 
 

@@ -7,137 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.replies.markdown import MOST_CHARACTERS, MOST_PARTS, parts
+from tests.app.replies.hostile import FENCE, HALF_OPEN, HOSTILE
 
-FENCE = "```"
-DEEP = 100_000
 KEPT = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)|\$\$[^$]+\$\$")
 """Code and formulas: whichever comes first."""
+FENCED = re.compile(r"^(`{3,})\w*\n.*?^\1$", re.MULTILINE | re.DOTALL)
 DELIMITER_ROW = re.compile(r"^[ >]*\|(?: :?-+:? \|)+$", re.MULTILINE)
 FOUND_IN_TEXT = re.compile(r":[A-Za-z0-9_+-]+:|https?://[-.\w]|www\.|[\w.+-]+@[\w-]+\.\w", re.IGNORECASE)
-
-HOSTILE = {
-    "a script": "<script>alert(1)</script>",
-    "an image with a handler": "<img src=x onerror=alert(1)>",
-    "an open tag": "<img src=http://example.org/x.png",
-    "a comment that hides the rest": "before <!-- after",
-    "a style": "<style>* { display: none }</style>",
-    "a frame": "<iframe src=https://example.org></iframe>",
-    "a form": '<form action="https://example.org"><input name=password></form>',
-    "a tag over lines": "<a\nhref='http://example.org'\n>x</a>",
-    "a processing instruction": "<?php echo 1 ?>",
-    "a declaration": "<!DOCTYPE html>",
-    "character data": "<![CDATA[ x ]]>",
-    "a block of HTML": "<div>\n\n**bold**\n\n</div>",
-    "vector graphics": "<svg><use href='http://example.org/x.svg#y'/></svg>",
-    "an image": "![alt](http://example.org/x.png)",
-    "an image with a title": '![alt](http://example.org/x.png "title")',
-    "an image by reference": "![alt][ref]\n\n[ref]: http://example.org/x.png",
-    "an image by short reference": "![ref]\n\n[ref]: http://example.org/x.png",
-    "an image that is a link": "[![alt](http://example.org/x.png)](http://example.org)",
-    "an image of data": "![x](data:image/svg+xml;base64,PHN2Zz4=)",
-    "an image in a table": "| a |\n|---|\n| ![x](http://example.org/x.png) |",
-    "an image in a heading": "# ![x](http://example.org/x.png)",
-    "an image in a list": "- ![x](http://example.org/x.png)\n  ![y](//example.org/y.png)",
-    "an image in emphasis": "**![x](http://example.org/x.png)**",
-    "an image over lines": "![x\ny](http://example.org/\nx.png)",
-    "an image behind a half-open code": "` ![x](http://example.org/x.png)",
-    "an image behind a half-open formula": "$ ![x](http://example.org/x.png)",
-    "an image behind an escaped bracket": "!\\[x](http://example.org/x.png)",
-    "an image with zero-width signs": "!\u200b[x](http://example.org/x.png)",
-    "a link": "[text](http://example.org)",
-    "a link in angle brackets": "[text](<http://example.org/a b>)",
-    "a link with brackets": "[a[b]c](http://example.org/(x))",
-    "a link to a script": "[text](javascript:alert(1))",
-    "a link by reference": "[text][ref]\n\n[ref]: http://example.org",
-    "a link to a place on the page": "[text](#main)",
-    "a footnote": "x[^1]\n\n[^1]: http://example.org",
-    "an automatic link": "<http://example.org>",
-    "an automatic mail": "<me@example.org>",
-    "a bare address": "see http://example.org/a?b=c&d=e, or https://example.org.",
-    "an address in capitals": "HTTPS://EXAMPLE.ORG WwW.example.org",
-    "a bare www": "www.example.org www. www..x",
-    "a bare mail": "me@example.org a.b+c@d.example.org",
-    "a mail with a long name": f"{'x' * 500}@{'y' * 500}.org",
-    "an escaped address": "www\\.example.org http\\://example.org me\\@example.org",
-    "an address beside code": "`a`http://example.org`b`",
-    "an entity": "&lt;b&gt; &#60;img src=x&#62; http&colon;//example.org &#58;smile&#58;",
-    "a coloured text": ":red[x] :blue-background[y] :rainbow[z]",
-    "a badge": ":green-badge[:material/check: x]",
-    "an icon": ":material/delete: :material_delete:",
-    "the logo": ":streamlit:",
-    "emoji": ":smile: :+1: :100: 12:100:30 ::heart::",
-    "small print": ":small[x] :shimmer[x] :help[x] :color[x]{foreground=red}",
-    "a directive with attributes": ":a[x]{href=http://example.org onclick=alert(1)}",
-    "a block directive": ":::note{.x}\ntext\n:::",
-    "a leaf directive": "::video[x]{src=http://example.org}",
-    "a directive in a table": "| a |\n|---|\n| :red[x] :smile: |",
-    "a LaTeX link": "$\\href{http://example.org}{x}$ and $$\\url{http://example.org}$$",
-    "a LaTeX image": "$$\n\\includegraphics{http://example.org/x.png}\n$$",
-    "LaTeX with HTML": "\\(\\htmlClass{x}{y}\\) \\(\\htmlStyle{position:fixed}{y}\\)",
-    "a LaTeX bomb": "$$\\def\\a{\\b\\b}\\def\\b{\\c\\c}\\def\\c{\\a\\a}\\a$$",
-    "a LaTeX command of its own": "$\\newcommand{\\x}{\\x\\x}\\x$",
-    "a huge rule": "$\\rule{9999em}{9999em}$ $\\kern-500em x$ $\\raisebox{900em}{x}$",
-    "a huge space": "$x\\hspace{5000em}y$ \\[ a \\\\[999em] b \\]",
-    "nested groups": f"${'{' * 900}{'}' * 900}$",
-    "a formula without end": "$$ x = \\frac{1}{2",
-    "a thousand formulas": "$x$ " * 1000,
-    "reordered text": "user\u202egnp.exe\u202c \u2066x\u2069 \u202bz",
-    "reordered text in a formula": "$x\u202ey$ `a\u2067b`",
-    "zero-width text": "a\u200bb\u200cc\u200dd\ufeffe",
-    "control characters": "a\x00b\x1b[31mc\x07\x08",
-    "half a surrogate pair": "x\ud800y",
-    "deep quotes": ">" * DEEP,
-    "deep quotes with spaces": "> " * 3_900,
-    "deep lists": "\n".join(" " * 2 * depth + "- x" for depth in range(200)),
-    "deep lists on a line": "- " * 20_000,
-    "deep brackets": "[" * 7_000,
-    "deep emphasis": "*a **b " * 2_000,
-    "deep emphasis that ends": "**" * 500 + "x" + "**" * 500,
-    "many ticks": "".join("`" * n + "x" for n in range(1, 120)),
-    "many fences": f"{FENCE}\n" * 2_000,
-    "many mails": "a@" * 20_000,
-    "a line of a megabyte": "x" * 1_000_000,
-    "a megabyte of Markdown": "**a** `b` $c$ [d](http://example.org)\n" * 26_000,
-    "a table of a thousand columns": "|a" * 1000 + "|\n" + "|-" * 1000 + "|",
-    "a table of a thousand rows": "|a|b|\n|-|-|\n" + "|c|d|\n" * 1000,
-    "a diagram": f"{FENCE}mermaid\ngraph TD; A-->B[<img src=http://example.org>]\n{FENCE}",
-    "a language with markup": f"{FENCE}<img src=x>\nx\n{FENCE}",
-    "an indented code": "    <img src=x> :red[x]",
-    "an underlined heading": "[x](http://example.org)\n===\n:red[y]\n---",
-}
-HALF_OPEN = [
-    "**",
-    "*x",
-    "`x",
-    "``",
-    FENCE,
-    f"{FENCE}py",
-    f"{FENCE}py\n",
-    "~~~",
-    "$",
-    "$x",
-    "$$",
-    "$$\nx",
-    "\\(",
-    "\\[x",
-    "![",
-    "[x](",
-    "[x](http://e",
-    "|a|",
-    "|a|b|\n|-",
-    "|a|b|\n|-|-|\n|c",
-    "> ",
-    "- ",
-    "1.",
-    "#",
-    "<",
-    "<!--",
-    ":red[",
-    ":::",
-    "\\",
-    "~~x",
-    "\\begin{align}\nx",
-]
 
 
 def markdown(text: str, *, finished: bool = True) -> str:
@@ -147,6 +23,7 @@ def markdown(text: str, *, finished: bool = True) -> str:
 
 def assert_inert(shown: str) -> None:
     """Beside code and formulas, no sign of a link, a tag or a directive, nor what is looked for in text afterwards."""
+    shown = FENCED.sub("", shown)
     text = DELIMITER_ROW.sub("", KEPT.sub("\0", shown))
     signs = re.sub(r"&#\d+;", "", text)
     assert set(signs) & set("[]<!:@&^{}$`") == set(), shown
@@ -294,3 +171,11 @@ def test_8000_tokens_of_usual_markdown_are_formatted() -> None:
     text *= 200
     assert len(text) > 30_000
     assert {part.kind for part in parts(text)} == {"prose"}
+
+
+def test_many_blocks_of_code_are_few_parts_and_whole() -> None:
+    text = "".join(f"{place}\n\n{FENCE}py\nx = {place}  # <b>\n{FENCE}\n\n" for place in range(300))
+    found = parts(text)
+    assert {part.kind for part in found} == {"prose"} and len(found) < 10
+    shown = "\n\n".join(part.text for part in found)
+    assert [f"{FENCE}py\nx = {place}  # <b>\n{FENCE}" in shown for place in range(300)] == [True] * 300
