@@ -7,7 +7,7 @@ from app.chat.inert import inert_markdown
 from app.chat.suite_prompts import prompt_text
 from app.results_cache import State, answers_of, verdict_of, waterfall_of
 from app.views.charts import show_chart
-from app.views.reply import plain_switch, show_text
+from app.views.reply import show_text
 from app.views.samples import show_method
 from app.views.say import say_info, say_quietly
 from app.views.within import show_within
@@ -96,7 +96,6 @@ def show_flip(flip: Flip, names: list[str]) -> None:
         (names[0], flip.answer_a, flip.grade_a, flip.reason_a),
         (names[1], flip.answer_b, flip.grade_b, flip.reason_b),
     )
-    plain_switch()
     for index, (column, (name, answer, grade, reason)) in enumerate(
         zip(st.columns(2, border=True), sides, strict=True)
     ):

@@ -82,3 +82,13 @@ def test_code_a_table_and_formulas_are_drawn_and_a_switch_shows_the_plain_text(b
         expect(reply.get_by_text("A table, code and a formula.")).to_be_visible(timeout=10_000)
         page.get_by_text("Plain text", exact=True).click()
         expect(reply.get_by_test_id("stText")).to_have_text(USUAL.strip(), timeout=10_000)
+
+
+def test_an_answer_behind_a_point_is_read_where_its_row_is_chosen(visit: Visit) -> None:
+    page = visit("/results")
+    page.get_by_text("One run", exact=True).click()
+    expect(page.get_by_text("Choose a row to read its answer.")).to_be_visible(timeout=20_000)
+    box = settled(page).get_by_test_id("stDataFrame").bounding_box()
+    assert box
+    page.mouse.click(box["x"] + 12, box["y"] + 55)
+    expect(page.locator(REPLY)).to_have_count(1, timeout=10_000)
