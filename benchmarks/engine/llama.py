@@ -29,7 +29,7 @@ from benchmarks.engine.load_memory import refuse_if_too_large
 from benchmarks.engine.machine import usable_threads
 from benchmarks.engine.prompt_tokens import PromptReader
 from benchmarks.engine.reply_text import LOOK_EVERY, ReplyText, in_a_loop
-from benchmarks.engine.slots import GrowingReply, Slot, choose_slot, common_prefix
+from benchmarks.engine.slots import GrowingReply, Slot, choose_slot, shareable
 from data.files import model_files
 from data.gguf.facts import why_no_text
 from data.gguf.header import GGUFError
@@ -155,7 +155,7 @@ class LlamaEngine(Engine):
         self._check_scorable(token_ids)
         slot = self._slots[0]
         self._model.forget(slot.index, 0)
-        slot.tokens = []
+        slot.keep(0)
         size = min(_SCORE_CHUNK, self._model.batch_tokens)
         for start in range(0, len(token_ids), size):
             chunk = token_ids[start : start + size]
@@ -184,22 +184,22 @@ class LlamaEngine(Engine):
                 shared = self._share_beginning(slot, reply.prompt)
             if not self._model.forget(slot.index, shared):  # a recurrent model's state is one piece
                 self._model.forget(slot.index, shared := 0)
-            slot.tokens = slot.tokens[:shared]
+            slot.keep(shared)
             slot.reply = reply
             reply.sampler = self._model.sampler(reply.request.sampling, reply.prompt)
             events.append(reply.started(cached_tokens=shared))
         return events
 
     def _share_beginning(self, slot: Slot, prompt: list[int]) -> int:
-        """Bring the longest known beginning of the prompt into the slot's KV cache; returns its tokens."""
-        most = len(prompt) - 1
-        own = min(common_prefix(slot.tokens, prompt), most)
-        best = max(self._slots, key=lambda other: common_prefix(other.tokens, prompt))
-        shared = min(common_prefix(best.tokens, prompt), most)
+        """Bring the longest shareable beginning of the prompt into the slot's KV cache; returns its tokens."""
+        chunk = self._model.batch_tokens
+        own = shareable(slot, prompt, chunk)
+        best = max(self._slots, key=lambda other: shareable(other, prompt, chunk))
+        shared = shareable(best, prompt, chunk)
         if shared < own + _WORTH_COPYING:
             return own
         self._model.copy_cache(best.index, slot.index)
-        slot.tokens = list(best.tokens)
+        slot.take(best)
         return shared
 
     def _waiting_for_prefill(self) -> list[Slot]:
@@ -221,7 +221,7 @@ class LlamaEngine(Engine):
         elapsed = time.perf_counter() - started
         events: list[Event] = []
         for (slot, reply), token, next_token in zip(active, tokens, drawn, strict=True):
-            slot.tokens.append(token)
+            slot.add([token])
             reply.step_s.append(elapsed)
             reply.max_batch = max(reply.max_batch, len(active))
             events += self._accept(slot, reply, next_token)
@@ -246,7 +246,7 @@ class LlamaEngine(Engine):
         if not ok:
             self._model.forget(slot.index, done)
             return []
-        slot.tokens += chunk
+        slot.add(chunk)
         first = reply.sampler.sample(len(chunk) - 1) if last and reply.sampler else None
         elapsed = time.perf_counter() - started
         reply.prefill_tokens += len(chunk)

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,14 +14,36 @@ from benchmarks.engine.reply_text import ReplyText
 _REUSE_SHARE = 0.9
 
 
+_TILE_ROWS = 64
+"""From so many tokens in one call on, llama.cpp's flash attention on a CPU works in tiles, which round differently."""
+
+
 @dataclass(kw_only=True)
 class Slot:
-    """A sequence of the context and the tokens in its KV cache."""
+    """A sequence of the context and the tokens in its KV cache.
+
+    Attributes:
+        kernels: Of each token, with which of llama.cpp's kernels it was computed; see `kernels_of`.
+    """
 
     index: int
     tokens: list[int] = field(default_factory=list)
+    kernels: bytes = b""
     used_at: float = 0.0
     reply: "GrowingReply | None" = None
+
+    def add(self, tokens: list[int]) -> None:
+        """Tokens that were computed in one call."""
+        self.tokens += tokens
+        self.kernels += kernels_of(len(tokens), len(tokens))
+
+    def keep(self, count: int) -> None:
+        """Its first tokens, and no more."""
+        self.tokens, self.kernels = self.tokens[:count], self.kernels[:count]
+
+    def take(self, other: "Slot") -> None:
+        """What another has."""
+        self.tokens, self.kernels = list(other.tokens), other.kernels
 
 
 @dataclass(kw_only=True)
@@ -114,6 +137,29 @@ def choose_slot(free: list[Slot], prompt: list[int], *, cold: bool) -> tuple[Slo
     return min(free, key=lambda slot: (bool(slot.tokens), slot.used_at, slot.index)), 0
 
 
-def common_prefix(a: list[int], b: list[int]) -> int:
+def kernels_of(count: int, chunk: int) -> bytes:
+    """A number for each of so many tokens that are read in chunks: tokens with other numbers are rounded differently.
+
+    A single token is multiplied as a vector, few as a matrix, and many have their attention worked out in tiles. How
+    many of the same kind there are changes nothing (docs/log.md, "Batched and alone").
+    """
+    sizes = [min(chunk, count - start) for start in range(0, count, max(1, chunk))]
+    return b"".join(bytes([(size > 1) + (size >= _TILE_ROWS)]) * size for size in sizes)
+
+
+def shareable(known: Slot, prompt: list[int], chunk: int) -> int:
+    """Tokens of the prompt's beginning that may be taken from another's cache without changing a bit of the answer.
+
+    They are the same, were computed with the same kernels as if the prompt were read alone, and so is then the rest.
+    """
+    size = len(prompt)
+    alone = kernels_of(size, chunk)
+    same = min(common_prefix(known.tokens, prompt), common_prefix(known.kernels, alone), size - 1)
+    fewer = (same, min(same, size - 2), min(same, size - _TILE_ROWS), same - same % chunk)
+    fitting = (count for count in fewer if count > 0 and kernels_of(size - count, chunk) == alone[count:])
+    return next(fitting, 0)
+
+
+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     """Number of leading tokens that two lists share."""
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.engine.ask import ask_all
 from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions, Request, Sampling
+from benchmarks.engine.slots import Slot, choose_slot, shareable
 from data.message import Message
+from data.suites.prompts import balanced, load_suite
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +46,7 @@ def empty_model(engine):  # type: ignore[no-untyped-def]
     """The binding below an idle engine, with nothing cached in sequence 0."""
     model = engine._model
     model.forget(0, 0)
-    engine._slots[0].tokens = []
+    engine._slots[0].keep(0)
     return model
 
 
@@ -111,8 +114,6 @@ def test_exactly_one_bos_where_the_metadata_asks_for_one() -> None:
 
 
 def test_a_new_chat_does_not_take_the_cache_of_one_that_only_begins_alike() -> None:
-    from benchmarks.engine.slots import Slot, choose_slot
-
     chat = Slot(index=0, tokens=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], used_at=5)
     empty = Slot(index=1)
     assert choose_slot([chat, empty], [1, 2, 3, 99, 98, 97], cold=False) == (empty, 0)
@@ -142,6 +143,50 @@ def test_a_beginning_that_prompts_share_is_read_once_and_the_answers_are_the_sam
     system_turn = 20
     assert all(end.timings.prefill_tokens < end.timings.prompt_tokens - system_turn for end in others)
     assert all(end.timings.prefill_tokens == end.timings.prompt_tokens for end in ends[False])
+
+
+def test_many_prompts_at_once_are_answered_word_for_word_as_one_at_a_time(embedded_model: Path) -> None:
+    from benchmarks.engine.llama import LlamaEngine
+
+    short = balanced(load_suite("core").prompts, 24) + balanced(load_suite("hard").prompts, 8, ("steps",))
+    long = balanced(load_suite("hard").prompts, 8, ("reading",))
+    requests = [Request(messages=each.messages, sampling=Sampling(max_tokens=16)) for each in short]
+    # After 512 tokens llama.cpp reads the cache in parts where one sequence decodes alone: their first words agree.
+    requests += [Request(messages=each.messages, sampling=Sampling(max_tokens=1)) for each in long]
+    alone = LlamaEngine(embedded_model, LoadOptions(context_tokens=2560))
+    one_by_one = [ask_all(alone, [replace(request, cold=True)])[0] for request in requests]
+    alone.close()
+    together = LlamaEngine(embedded_model, LoadOptions(sequences=8, context_tokens=2560, bulk=True))
+    at_once = ask_all(together, requests)
+    together.close()
+    assert [end.text for end in at_once] == [end.text for end in one_by_one]
+    lengths = [end.timings.prompt_tokens for end in at_once]
+    assert min(lengths) < 64 < 512 < max(lengths)
+    assert sum(end.timings.prefill_tokens or 0 for end in at_once) < 0.9 * sum(lengths)
+
+
+@pytest.mark.parametrize(
+    ("known", "read_as", "prompt", "shared"),
+    [
+        (40, 40, 50, 40),  # few and few
+        (40, 40, 41, 39),  # one token alone would be multiplied as a vector
+        (40, 40, 40, 38),
+        (40, 40, 90, 0),  # few, where alone they are many
+        (90, 90, 50, 0),
+        (90, 90, 200, 90),
+        (90, 90, 140, 76),  # the rest must be many, too
+        (90, 1, 50, 0),  # written one by one
+        (540, 512, 700, 512),  # the second part was few then, and is many now
+        (600, 512, 1200, 600),
+    ],
+)
+def test_a_beginning_is_shared_as_far_as_it_is_computed_alike(
+    known: int, read_as: int, prompt: int, shared: int
+) -> None:
+    slot = Slot(index=0)
+    for start in range(0, known, read_as):
+        slot.add(list(range(start, min(known, start + read_as))))
+    assert shareable(slot, list(range(prompt)), 512) == shared
 
 
 def test_a_copied_cache_gives_the_very_same_logits(engine) -> None:  # type: ignore[no-untyped-def]
