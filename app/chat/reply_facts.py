@@ -55,13 +55,16 @@ def thinking_tokens(lane: Lane, said: Visible) -> int | None:
 
 
 def thinking_line(said: Visible, lane: Lane | None, *, finished: bool) -> str:
-    """A title for the thinking: whether it goes on, how long it is, and what it took."""
+    """A title for the thinking: how long it was and what it took. It stays one title as long as the thinking goes on,
+    since Streamlit folds what has a new one."""
+    if not (finished or said.answer):
+        return "Thinking"
     amounts = [f"{len(said.thinking):,} characters"]
     if lane is not None and (tokens := thinking_tokens(lane, said)):
         amounts.insert(0, f"{tokens:,} token{'s' if tokens != 1 else ''}")
     if lane is not None and lane.thinking_s is not None:
         amounts.append(f"{lane.thinking_s:.1f} s")
-    return " · ".join(["Thought" if finished or said.answer else "Thinking", *amounts])
+    return " · ".join(["Thought", *amounts])
 
 
 def details(lane: Lane) -> dict[str, str]:

@@ -36,7 +36,7 @@ _REFUSED_LATEX = re.compile(
     r"\\(?:href|url|includegraphics|html\w*|[egx]?def|let|futurelet|(?:re|provide)?newcommand|renewcommand|global|long|rule"
     r"|m?kern|raisebox|[rl]lap|math[rl]lap|smash|begingroup|csname|expandafter|noexpand|char|document\w*|usepackage|section"
     r"|subsection|item|label|ref|cite)(?![A-Za-z])|\d{3,}(?:\.\d*)?\s*(?:em|ex|pt|cm|mm|in|px|mu|bp|pc|dd|cc|sp)\b"
-    r"|\{document\}|\{itemize\}|\{enumerate\}|\{tabular\}|\{{30}"
+    r"|(?<!\\)\\[()\[\]]|(?<!\\)#|`|[_^]\s*$|\{document\}|\{itemize\}|\{enumerate\}|\{tabular\}|\{{30}"
 )
 _WOULD_BE_A_BLOCK = re.compile(r"(?:[-+](?=\s|$)|[-=]+\s*$|\d{1,9}(?=[.)](?:\s|$)))")
 _SENTENCE = re.compile(r"(?:^|\s)[A-Za-z]{2,}[,.]?\s+[A-Za-z]{2,}")
@@ -101,6 +101,7 @@ def is_harmless_latex(text: str) -> bool:
         and _REFUSED_LATEX.search(text) is None
         and _REORDERING.search(text) is None
         and text.count("{") == text.count("}")
+        and ("&" not in text.replace("\\&", "") or "\\begin" in text)
     )
 
 

@@ -119,6 +119,7 @@ def test_words_survive_whatever_stands_between_them(words: list[str], random: ob
         ("text\n1. a\n2. b", "text\n\n1. a\n2. b"),
         ("a|b\n-|-:\nc|d|e", "| a | b |\n| --- | ---: |\n| c | d e |"),
         ("$$x$$", "$$\nx\n$$"),
+        ("$a & b$ or \\(x_\\) or $#1$", "`$a & b$` or `\\(x_\\)` or `$#1$`"),
         ("So \\[\nx\n\\]\nand", "So\n\n$$\nx\n$$\n\nand"),
         ("\\begin{align}\nx\n\\end{align}", "$$\n\\begin{align}\nx\n\\end{align}\n$$"),
         (f"{FENCE}latex\n\\frac{{1}}{{2}}\n{FENCE}", "$$\n\\frac{1}{2}\n$$"),
