@@ -24,7 +24,9 @@ Stage = Literal["writing", "playing", "voting", "revealed"]
 def _length_of_thinking(text: str) -> int:
     """Characters before the answer: nobody need wait until they are played."""
     said = visible(text)
-    return text.rfind(said.answer) if said.thinking and said.answer and said.answer in text else 0
+    if not said.thinking:
+        return 0
+    return max(0, text.rfind(said.answer)) if said.answer else len(text)
 
 
 @dataclass(kw_only=True)

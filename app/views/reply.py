@@ -32,6 +32,8 @@ def show_text(text: str, key: str, *, finished: bool = True, lane: Lane | None =
         said = visible(text)
         if said.thinking:
             _show_thinking(said.thinking, key, thinking_line(said, lane, finished=finished))
+            if finished and not said.answer:
+                st.caption("No answer follows.")
         _show_parts(said.answer if said.thinking else text, finished=finished)
 
 

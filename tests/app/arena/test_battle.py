@@ -30,6 +30,7 @@ def test_the_replay_begins_with_the_answer_not_with_the_thinking() -> None:
     played = battle("<think>" + "x" * 5000 + "</think>" + "a" * 900, "b" * 900)
     left, right = played.shown_texts(101.0)
     assert left.count("a") == len(right) == CHARACTERS_PER_S
+    assert battle("<think>" + "x" * 5000, "b").stage(101.0) == "voting"
 
 
 def test_nothing_is_shown_before_both_are_done() -> None:
