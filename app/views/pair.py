@@ -11,6 +11,7 @@ from app.views.reply import show_text
 from app.views.samples import show_method
 from app.views.say import say_info, say_quietly
 from app.views.within import show_within
+from benchmarks.analysis.figures import machine_of
 from benchmarks.analysis.filters import Filters
 from benchmarks.analysis.verdict import ALL_SUITES, Verdict, verdict_figures
 from benchmarks.charts.effects import waterfall_chart, waterfall_words
@@ -40,9 +41,12 @@ def show_pair(state: State, runs: tuple[Run, ...]) -> None:
         return
     show_verdict(found)
     show_method([found.run], "pair")
-    answers, problems = answers_of(state, Filters(suites=(wanted,) if wanted else ()), runs)
+    both_files = [found.run.by_model[model][0].model_sha256 for model in (a, b)]
+    choice = Filters(suites=(wanted,) if wanted else (), machine=machine_of(runs, both_files))
+    answers, problems = answers_of(state, choice, runs)
     both = [each for model in (a, b) for each in answers if each.model == model]
-    show_within(both if len(both) == 2 else [], problems, "pair")
+    missing = [problem for problem in problems if problem.startswith((found.label_a, found.label_b))]
+    show_within(both, missing, "pair")
     show_flips(found, wanted)
     show_waterfall(state, a, wanted, runs)
 

@@ -7,7 +7,7 @@ never mixed within a figure.
 
 import statistics
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,18 +86,35 @@ class ModelFigures:
 
 def machines(runs: Iterable[Run]) -> list[str]:
     """Machines that speeds were measured on, the latest run's first."""
-    timed = [run for run in newest_first(runs) if any(row.condition in SINGLE_SEQUENCE for row in run.rows)]
-    return list(dict.fromkeys(run.machine for run in timed))
+    return list(_timed_files(runs))
+
+
+def machine_of(runs: Iterable[Run], files: Collection[str] = ()) -> str | None:
+    """The machine that timed all of these files (sha256), and of several the one that timed most; None where none has.
+
+    Of machines that timed as many, the latest run's.
+    """
+    able = {machine: timed for machine, timed in _timed_files(runs).items() if timed.issuperset(files)}
+    return max(able, key=lambda machine: len(able[machine]), default=None)
+
+
+def _timed_files(runs: Iterable[Run]) -> dict[str, set[str]]:
+    """The sha256 of the files that each machine timed, the latest run's machine first."""
+    found: dict[str, set[str]] = {}
+    for run in newest_first(runs):
+        if timed := {row.model_sha256 for row in run.rows if row.condition in SINGLE_SEQUENCE}:
+            found.setdefault(run.machine, set()).update(timed)
+    return found
 
 
 def gather(runs: Sequence[Run], *, machine: str | None = None) -> list[ModelFigures]:
     """One record per file, in the order in which the runs name them; second arms (`ID@again`) are left out.
 
     Args:
-        machine: Where speeds must come from, one of `machines`; None takes the first of them.
+        machine: Where speeds must come from, one of `machines`; None takes the one that timed most files.
     """
     ordered = newest_first(runs)
-    where = machine or next(iter(machines(ordered)), None)
+    where = machine or machine_of(ordered)
     found: dict[str, list[Summary]] = {}
     for run in ordered:
         for summary in summarise(run):

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.analysis.within import SECONDS, Curve
-from benchmarks.charts.frame import framed, model_colours
+from benchmarks.analysis.within import BUDGETS, SECONDS, Curve
+from benchmarks.charts.frame import colour_of, framed, model_colours
 
 if TYPE_CHECKING:
     import altair as alt
 
 _TITLES = {SECONDS: "Time that one has (seconds)", "tokens": "Tokens that one allows"}
+_LABELLED = 2
+"""So many lines have their names beside them; of more, a legend tells them apart."""
 
 
 def within_chart(curves: Sequence[Curve], palette: Mapping[str, str] | None = None) -> "alt.LayerChart":
@@ -24,9 +26,11 @@ def within_chart(curves: Sequence[Curve], palette: Mapping[str, str] | None = No
     drawn = [each for each in curves if each.budgets]
     if not drawn:
         raise ValueError("no answers with a grade and measured rates, or their token limits cut too many")
+    few = len(drawn) <= _LABELLED
+    span = [BUDGETS[drawn[0].unit][0], BUDGETS[drawn[0].unit][-1]]
     base = alt.Chart(pd.DataFrame([row for each in drawn for row in _rows(each)])).encode(
-        x=alt.X("budget:Q", title=_TITLES[drawn[0].unit], scale=alt.Scale(type="log", nice=False)),
-        color=model_colours([each.model for each in drawn], palette),
+        x=alt.X("budget:Q", title=_TITLES[drawn[0].unit], scale=alt.Scale(type="log", nice=False, domain=span)),
+        color=model_colours([each.model for each in drawn], palette) if few else _named(drawn, palette),
         detail="model:N",
     )
     share = alt.Y("share:Q", title="Right and finished (share)", axis=alt.Axis(format="%"))
@@ -37,14 +41,24 @@ def within_chart(curves: Sequence[Curve], palette: Mapping[str, str] | None = No
         alt.Tooltip("low", title="  from (95%)", format=".1%"),
         alt.Tooltip("high", title="  to (95%)", format=".1%"),
     ]
-    names = base.transform_filter("datum.last").mark_text(align="right", dx=-4, dy=-10, fontWeight=600)
     layers = [
         base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q"), y2="high:Q"),
         base.mark_line(strokeWidth=2.5).encode(y=share),
         base.mark_point(size=60, opacity=0).encode(y=share, tooltip=tooltip),
-        names.encode(y=share, text="label:N"),
     ]
+    if few:
+        names = base.transform_filter("datum.last").mark_text(align="right", dx=-4, dy=-10, fontWeight=600)
+        layers.append(names.encode(y=share, text="label:N"))
     return framed(layers, within_words(drawn), height=340)
+
+
+def _named(drawn: Sequence[Curve], palette: Mapping[str, str] | None) -> "alt.Color":
+    """Colours with a legend: the names of many lines would run into each other."""
+    import altair as alt
+
+    colours = palette or colour_of([each.model for each in drawn])
+    scale = alt.Scale(domain=[each.label for each in drawn], range=[colours[each.model] for each in drawn])
+    return alt.Color("label:N", title=None, scale=scale, legend=alt.Legend(orient="bottom", columns=2, labelLimit=300))
 
 
 def within_words(curves: Sequence[Curve]) -> str:
