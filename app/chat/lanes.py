@@ -34,7 +34,7 @@ class Lane:
     """One model's side of a comparison, as it is now.
 
     Attributes:
-        done_bytes, total_bytes: Progress while fetching; the total may be unknown.
+        done_bytes, total_bytes: Progress while fetching; the total may be unknown. While loading, the file's size.
         decode_s: Own decode seconds so far; `completion_tokens - 1` tokens were decoded in it.
         paces: Moments about ten times a second, for a chart of the rate.
         thinking_tokens, thinking_s: Tokens and seconds (to the first token and decoding) until the first trace of

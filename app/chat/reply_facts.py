@@ -22,7 +22,8 @@ def status_line(lane: Lane, place: int | None) -> str:
         total = f" of {lane.total_bytes / 1e6:,.0f} MB" if lane.total_bytes else ""
         return f"Fetching the model: {done}{total}" if lane.done_bytes else "Looking for the model"
     reading = f"Reading the prompt ({lane.prompt_tokens:,} tokens)" if lane.prompt_tokens else "Reading the prompt"
-    stages = {"queued": "Starting", "loading": "Loading the model", "waiting": "Waiting for its turn"}
+    size = f": {lane.total_bytes / 1e6:,.0f} MB to read" if lane.total_bytes else ""
+    stages = {"queued": "Starting", "loading": f"Loading the model{size}", "waiting": "Waiting for its turn"}
     return stages.get(lane.stage, reading)
 
 

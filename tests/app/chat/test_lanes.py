@@ -1,7 +1,7 @@
 import pytest
 
 from app.chat.lanes import Comparison, Lane, LaneRequest
-from app.chat.reply_facts import details, statistics_line, thinking_line, thinking_tokens
+from app.chat.reply_facts import details, statistics_line, status_line, thinking_line, thinking_tokens
 from benchmarks.engine.contract import Delta, Message, Request, Sampling
 from benchmarks.graders.visible import visible
 
@@ -22,6 +22,11 @@ def test_tokens_and_seconds_of_thinking_are_those_until_its_mark() -> None:
     assert "8 tokens (3 answer, 5 thinking)" in statistics_line(lane)
     assert details(lane)["Of them thinking"] == "5 tokens"
     assert thinking_line(visible(lane.text), lane, finished=False) == "Thought · 5 tokens · 5 characters · 0.9 s"
+
+
+def test_a_lane_that_loads_says_how_much_is_read() -> None:
+    assert status_line(Lane(model_id="a", stage="loading", total_bytes=145_000_000), None).endswith("145 MB to read")
+    assert status_line(Lane(model_id="a", stage="loading"), None) == "Loading the model"
 
 
 def test_a_trace_that_the_prompt_opened_counts_from_the_start() -> None:
