@@ -227,7 +227,7 @@ class GenerationService:
             if job.cancelled[index]:
                 job.end(index, "cancelled")
                 return
-            job.update(index, stage="loading")
+            job.update(index, stage="loading", total_bytes=path.stat().st_size if path.is_file() else None)
             self.models.load(entry.id, path)
             job.update(index, stage="waiting")
         except Exception as error:  # the lane's thread is the edge: whatever went wrong is shown in the lane

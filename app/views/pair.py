@@ -7,6 +7,7 @@ from app.chat.inert import inert_markdown
 from app.chat.suite_prompts import prompt_text
 from app.results_cache import State, answers_of, verdict_of, waterfall_of
 from app.views.charts import show_chart
+from app.views.reply import show_text
 from app.views.samples import show_method
 from app.views.say import say_info, say_quietly
 from app.views.within import show_within
@@ -99,12 +100,16 @@ def show_flip(flip: Flip, names: list[str]) -> None:
         (names[0], flip.answer_a, flip.grade_a, flip.reason_a),
         (names[1], flip.answer_b, flip.grade_b, flip.reason_b),
     )
-    for column, (name, answer, grade, reason) in zip(st.columns(2, border=True), sides, strict=True):
+    for index, (column, (name, answer, grade, reason)) in enumerate(
+        zip(st.columns(2, border=True), sides, strict=True)
+    ):
         with column:
             right = grade >= 1
             st.badge("Right" if right else "Wrong", color="green" if right else "red", icon=icon_of(right))
-            st.text(f"{name}: {answer or 'no text'}")
-            st.text(reason or "")
+            st.text(name)
+            if answer:
+                show_text(answer, f"flip_{index}")
+            st.text(reason or ("" if answer else "No text."))
 
 
 def icon_of(right: bool) -> str:
