@@ -32,7 +32,8 @@ _FENCE = re.compile(
     r"(?:(?P<ticks>`{3,})(?P<info>[^`]*)|(?P<tildes>~{3,})(?P<other>.*))$"
 )
 _ITEM = re.compile(r"(?P<mark>[-*+]|\d{1,9}[.)])(?:\s+(?P<text>.*))?$")
-_HEADING = re.compile(r"#{1,6}(?:\s+(?P<text>.*?))?(?:\s+#+)?\s*$")
+_HEADING = re.compile(r"#{1,6}(?:\s+(?P<text>\S.*)?)?$")
+_CLOSING = re.compile(r"(?:^|(?<=\s))#+$")
 _RULE = re.compile(r"([-*_])[ \t]*(?:\1[ \t]*){2,}$")
 _UNDECIDED = re.compile(r"\s*(?:[-*+>#`~|$\\=_!\[]+|\d{1,9}[.)])\s*$|\s*(?:`{3,}|~{3,})[^`\r\n]*$")
 _LATEX = {"latex", "tex", "math", "katex"}
@@ -127,7 +128,7 @@ class _Writer:
         if _RULE.match(content):
             self._alone("---")
         elif heading := _HEADING.match(content):
-            words = re.sub(r"\*\*|__", "", heading["text"] or "")
+            words = _CLOSING.sub("", re.sub(r"\*\*|__", "", heading["text"] or "").rstrip()).rstrip()
             self._alone(f"**{inert_line(words)}**" if words else "")
         elif item := _ITEM.match(content):
             self._item(indent, item["mark"], item["text"] or "")
@@ -170,6 +171,7 @@ class _Writer:
                 content = content.removesuffix(opening).rstrip()
                 self.place -= 1
                 self.lines[self.place] = " " * (self.items[-1].indent + 2 if self.items else 0) + opening + "\n"
+                break
         if not self.finished and self.place >= len(self.lines):
             content = closed_line(content)
         if self.can_follow and self.out:

@@ -5,7 +5,7 @@ import streamlit as st
 from app import runtime
 from app.chat.inert import inert_markdown
 from app.chat.suite_prompts import prompt_text
-from app.results_cache import State, answers_of, verdict_of, waterfall_of
+from app.results_cache import State, verdict_of, waterfall_of
 from app.views.charts import show_chart
 from app.views.reply import show_text
 from app.views.samples import show_method
@@ -43,10 +43,8 @@ def show_pair(state: State, runs: tuple[Run, ...]) -> None:
     show_method([found.run], "pair")
     both_files = [found.run.by_model[model][0].model_sha256 for model in (a, b)]
     choice = Filters(suites=(wanted,) if wanted else (), machine=machine_of(runs, both_files))
-    answers, problems = answers_of(state, choice, runs)
-    both = [each for model in (a, b) for each in answers if each.model == model]
-    missing = [problem for problem in problems if problem.startswith((found.label_a, found.label_b))]
-    show_within(both, missing, "pair")
+    ours = (f"{found.label_a}: ", f"{found.label_b}: ", f"{found.label_a} ", f"{found.label_b} ")
+    show_within(state, choice, [a, b], runs, "pair", lambda problem: problem.startswith(ours))
     show_flips(found, wanted)
     show_waterfall(state, a, wanted, runs)
 

@@ -180,3 +180,17 @@ def test_many_blocks_of_code_are_few_parts_and_whole() -> None:
     assert {part.kind for part in found} == {"prose"} and len(found) < 10
     shown = "\n\n".join(part.text for part in found)
     assert [f"{FENCE}py\nx = {place}  # <b>\n{FENCE}" in shown for place in range(300)] == [True] * 300
+
+
+@pytest.mark.parametrize(
+    "text", ["# a" + " " * 40_000 + "x", "# " + "# " * 20_000, "#" * 40_000, "# " + "#" * 40_000 + "x"]
+)
+def test_a_long_heading_holds_nobody_up(text: str) -> None:
+    start = time.perf_counter()
+    parts(text)
+    assert time.perf_counter() - start < 0.2
+
+
+def test_no_line_is_lost_where_two_formulas_begin_at_its_end() -> None:
+    shown = "".join(part.text for part in parts("before\na \\[ $$\nafter"))
+    assert "before" in shown and "after" in shown and "$" in shown
