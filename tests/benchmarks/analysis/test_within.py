@@ -127,7 +127,7 @@ def test_answers_that_were_timed_themselves_need_no_rates() -> None:
 
 
 def test_one_prompt_gives_no_curve() -> None:
-    with pytest.raises(RunError, match="SMALL: 1 graded prompts of 1 templates; .* needs 2 that do not share one"):
+    with pytest.raises(RunError, match=r"SMALL: 1 graded prompts of 1 templates; .* needs 2 that do not share one"):
         curve(answers(run(rows("small", "1", 20)), "small"))
 
 
