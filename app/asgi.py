@@ -1,15 +1,20 @@
 """The app as `app.serve` runs it: the pages, and around them what is there before they are."""
 
 import contextlib
+import os
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
+import streamlit as st
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from streamlit.starlette import App
 
 from app import runtime
+from app.chat.visitors import is_operator
 from app.space.first_view import FirstView
+from app.space.guard import Guard, rules
 from app.space.messages import PagesOnly
 from data.models.entries import RegistryError
 
@@ -33,8 +38,19 @@ def sentence() -> str | None:
     return None
 
 
+def asks_as_operator(client: str | None, headers: Headers) -> bool:
+    """As on the pages; a token comes as `Authorization: Bearer TOKEN`."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    given = token.strip() if scheme.lower() == "bearer" else None
+    return is_operator(os.environ, st.get_option("server.address"), given, client=client, headers=headers)
+
+
 app = App(
     "streamlit_app.py",
     lifespan=while_serving,
-    middleware=[Middleware(FirstView, sentence=sentence), Middleware(PagesOnly)],
+    middleware=[
+        Middleware(Guard, headers=rules(os.environ), is_operator=asks_as_operator),
+        Middleware(FirstView, sentence=sentence),
+        Middleware(PagesOnly),
+    ],
 )

@@ -14,7 +14,8 @@ from benchmarks.analysis.filters import Filters, narrowed
 from benchmarks.analysis.points import joined_points
 from benchmarks.analysis.verdict import Verdict, verdict
 from benchmarks.analysis.waterfall import WaterfallStep, waterfall
-from benchmarks.analysis.within import Answers, all_answers
+from benchmarks.analysis.within import Answers, Curve, all_answers, curve
+from benchmarks.analysis.within_text import pair_text
 from benchmarks.runs.on_disk import ReadRuns, fingerprint, load_runs
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.factorial import Factorial, factorial
@@ -48,6 +49,27 @@ def points_of(state: State, choice: Filters, axis: str, _runs: Sequence[Run]) ->
 def answers_of(state: State, choice: Filters, _runs: Sequence[Run]) -> tuple[list[Answers], list[str]]:
     """Each model's answers with the time that they take, and why other models have none."""
     return all_answers([each for each in gather(narrowed(_runs, choice), machine=choice.machine) if each.quality])
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def within_of(
+    state: State, choice: Filters, models: tuple[str, ...], unit: str, _runs: Sequence[Run]
+) -> tuple[list[Curve], str | None, list[str]]:
+    """These models' curves, of two the sentence that follows, and why others have none."""
+    answers, problems = answers_of(state, choice, _runs)
+    drawn = [each for model in models for each in answers if each.model == model]
+    curves, sentence = [], None
+    for each in drawn:
+        try:
+            curves.append(curve(each, unit))
+        except RunError as error:
+            problems = [*problems, str(error)]
+    if len(curves) == len(drawn) == 2:
+        try:
+            sentence = pair_text(drawn[0], drawn[1], unit)
+        except RunError as error:
+            problems = [*problems, str(error)]
+    return curves, sentence, problems
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)

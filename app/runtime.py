@@ -23,8 +23,9 @@ from app.results.headline import Headline
 from app.results.jobs import BenchmarkJobs
 from benchmarks.charts.frame import colour_of
 from benchmarks.engine.worker import Worker, beside_others
+from data.errors import ModelError
 from data.models.added import save_added
-from data.models.entries import ModelEntry
+from data.models.entries import ModelEntry, RegistryError
 from data.models.fetch import fetch, local_path
 from data.models.registry import load_registry, project_registry
 from data.paths import results_directories, state_dir
@@ -33,18 +34,33 @@ from data.settings import ENGINE, VOTES_REPO
 DEFAULT_PAIR = ("smollm2-small-r8", "smollm2-135m-r16")
 
 
-@once
 def registry() -> dict[str, ModelEntry]:
     """The models on offer; added ones come last, and published ones of a namespace join while the app runs."""
-    return load_registry()
+    return _read_registry()[0]
+
+
+def registry_problem() -> str | None:
+    """Why the models that a person has added are left out; None where they are not."""
+    return _read_registry()[1]
+
+
+@once
+def _read_registry() -> tuple[dict[str, ModelEntry], str | None]:
+    shipped = project_registry()
+    try:
+        return load_registry(), None
+    except RegistryError as error:
+        return shipped, str(error)
 
 
 def change_registry(added: ModelEntry | None = None, removed: str | None = None) -> None:
     """Add a model, or take an added one out, for every page and from now on.
 
     Raises:
-        ModelError: It cannot be kept on disk.
+        ModelError: It cannot be kept on disk, or what is there cannot be read.
     """
+    if problem := registry_problem():
+        raise ModelError(f"{problem}; mend the file or move it away, and start the app again")
     models = registry()
     shipped = project_registry()
     others = {*shipped, *catalogue().offered, removed}
@@ -185,7 +201,7 @@ def operator() -> bool:
         str(address) if address else None,
         st.session_state.get("operator_token"),
         client=st.context.ip_address,
-        headers=st.context.headers,
+        headers=st.context.headers.to_dict(),
     )
 
 

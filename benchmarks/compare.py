@@ -43,7 +43,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _one(run: "Run", options: argparse.Namespace) -> int:
     from benchmarks.analysis.comparisons import compare, comparison_json, table
-    from benchmarks.analysis.within import within_lines
+    from benchmarks.analysis.within_text import within_lines
     from benchmarks.runs.read import read_run
 
     comparisons = compare(run, options.base, by_kind=options.by_kind)

@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.engine import ENGINES
 from benchmarks.engine.chat_template import read_switches
 from benchmarks.engine.contract import TemplateSwitch
-from benchmarks.runs.read import AGAIN, CONDITIONS
+from benchmarks.runs.read import AGAIN, CONDITIONS, Run
 from data.errors import TradeoffError
 from data.records import build, read_toml
 
@@ -143,6 +143,20 @@ class Config:
             raise ConfigError(f"context_tokens is {self.context_tokens}; the fixed shape needs at least {shape}")
         if not 0 <= self.temperature <= 2:
             raise ConfigError(f"temperature is {self.temperature}; it must lie between 0 and 2")
+
+
+def config_of(run: Run) -> Config:
+    """The configuration of a run, as its manifest has it.
+
+    Raises:
+        ConfigError: It has none that can be read; one line that starts with the run.
+    """
+    known = {field.name for field in dataclasses.fields(Config)}
+    values = {key: value for key, value in run.manifest.get("config", {}).items() if key in known}
+    try:
+        return build(Config, values, ConfigError)
+    except ConfigError as error:
+        raise ConfigError(f"{run.id}: its configuration cannot be used: {error}") from None
 
 
 def load_config(path: Path) -> Config:

@@ -8,6 +8,7 @@ and the rates that the run, or those of --speeds, measured here) and the measure
 """
 
 import argparse
+import dataclasses
 import random
 import sys
 from collections.abc import Sequence
@@ -23,26 +24,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from benchmarks.analysis.within import answers_in
+    from benchmarks.config import config_of
     from benchmarks.engine.contract import LoadOptions
     from benchmarks.engine.worker_engine import WorkerEngine
+    from benchmarks.measure.manifest import new_manifest
     from benchmarks.measure.within import Told, agreement_table, ask_in_time, disagreement_lines
-    from benchmarks.runs.read import read_run
+    from benchmarks.runs.read import RunError, read_run
+    from data.files import model_sha256
     from data.models.fetch import locate
     from data.suites.prompts import load_suite
 
     run = read_run(options.run)
+    config = config_of(run)
     answers = answers_in(run, options.model, [read_run(directory) for directory in options.speeds])
-    prompts = {(suite, each.id): each for suite in run.manifest["suites"] for each in load_suite(suite).prompts}
+    here = dataclasses.replace(run, manifest={**new_manifest("", config, ()), "config": run.manifest["config"]}).machine
+    if answers.machine != here:
+        raise RunError(f"{options.model} was timed on {answers.machine}, this is {here}: time it here, then --speeds")
+    suites = [load_suite(name) for name in config.suites]
+    prompts = {(suite.name, each.id): each for suite in suites for each in suite.prompts}
     told = [
         Told(prompt=prompts[suite, prompt], seconds=float(seconds), right=bool(right))
         for (suite, prompt, _), seconds, right in zip(answers.keys, answers.seconds, answers.right, strict=True)
         if (suite, prompt) in prompts
     ]
+    if not told:
+        raise RunError(f"{run.id}: none of its prompts is in its suites any more")
     told = random.Random(options.seed).sample(told, min(options.prompts, len(told)))
-    context = run.manifest["config"]["context_tokens"]
-    engine = WorkerEngine(locate(options.model), LoadOptions(context_tokens=context))
+    path = locate(options.model)
+    if model_sha256(path) != run.by_model[options.model][0].model_sha256:
+        raise RunError(f"{options.model}: its file here is another than the run's")
+    load = LoadOptions(context_tokens=config.context_tokens, threads=config.threads or None)
+    engine = WorkerEngine(path, load, engine=config.engine)
     try:
-        found = ask_in_time(engine, told, sorted(options.seconds), report=say)
+        found = ask_in_time(engine, told, sorted(options.seconds), config, report=say)
     finally:
         engine.close()
     print(agreement_table(found))

@@ -122,7 +122,7 @@ def remembered_sha256(path: Path) -> str | None:
     try:
         record = json.loads(_record_path(path).read_text())
         return str(record["sha256"]) if record["fingerprint"] == _fingerprint(path) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

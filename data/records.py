@@ -9,6 +9,7 @@ import dataclasses
 import json
 import math
 import re
+import reprlib
 import tomllib
 import types
 import typing
@@ -24,6 +25,10 @@ Error = Callable[[str], TradeoffError]
 _SURROGATE = re.compile("[\ud800-\udfff]")
 MOST_BYTES = 64 * 2**20
 MOST_TOML_CHARACTERS = 4 * 2**20
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?<![\w-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{32}}")
+"""Parts of a dotted key that no file of ours comes near; the parser takes a time that grows with their square."""
+
 _NAMES: dict[Any, str] = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 _LISTS: dict[Any, str] = {int: "a list of whole numbers", str: 'a list of texts, such as ["smollm2-135m"]'}
 
@@ -41,6 +46,7 @@ def parse_json(text: str | bytes, place: str, error: Error) -> dict[str, Any]:
     """As `read_json`, from a text; `place` is what the error names."""
     try:
         content = json.loads(text, parse_constant=lambda name: None)
+        json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as problem:
         raise error(f"{place}: not JSON ({_in_words(problem)})") from None
     if not isinstance(content, dict):
@@ -61,6 +67,9 @@ def parse_toml(text: str, place: str, error: Error) -> dict[str, Any]:
     """As `read_toml`, from a text; `place` is what the error names."""
     if len(text) > MOST_TOML_CHARACTERS:
         raise error(f"{place}: not TOML of ours ({len(text):,} characters; the most is {MOST_TOML_CHARACTERS:,})")
+    if found := _LONG_KEY.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise error(f"{place}: not TOML of ours (a key of more than 32 parts in line {line})")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as problem:
@@ -88,16 +97,16 @@ def set_key(values: dict[str, Any], change: str, error: Error) -> None:
         raise error(f"--set {change!r}: not UTF-8")
     key, equals, text = change.partition("=")
     path = key.strip().split(".")
-    if not equals or not all(path):
-        raise error(f"--set {change!r}: write key=value, such as training.learning_rate=1e-4")
+    if not equals or not all(path) or len(path) > 32:
+        raise error(f"--set {shown(change)}: write key=value, such as training.learning_rate=1e-4")
     table = values
     for part in path[:-1]:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise error(f"--set {change!r}: {part!r} is not a table")
     try:
-        table[path[-1]] = tomllib.loads(f"value = {text.strip()}")["value"]
-    except ValueError:
+        table[path[-1]] = parse_toml(f"value = {text.strip()}", key, error)["value"]
+    except TradeoffError:
         table[path[-1]] = text.strip()
 
 
@@ -123,13 +132,27 @@ def check_keys(values: Iterable[str], known: Collection[str], error: Error, wher
     """Refuse keys that nobody reads: a typing error must not become a setting that is silently ignored."""
     for key in values:
         if key not in known:
-            raise error(f"unknown key {where + key!r}; known keys: {', '.join(known)}{did_you_mean(key, known)}")
+            raise error(f"unknown key {shown(where + key)}; known keys: {', '.join(known)}{did_you_mean(key, known)}")
+
+
+class _Shown(reprlib.Repr):
+    """`repr` of what may be nested or long beyond reason."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother, self.maxlist, self.maxtuple, self.maxdict = 3, 200, 80, 8, 8, 4
+
+    def repr_int(self, x: int, level: int) -> str:
+        return repr(x) if x.bit_length() < 256 else f"a number of {x.bit_length():,} bits"
+
+
+shown = _Shown().repr
 
 
 def did_you_mean(word: str, known: Iterable[str], *, most: int = 1) -> str:
     """The end of a message that names what is close; empty where nothing is."""
     names = list(known)
-    close = get_close_matches(word, names, n=most)
+    close = get_close_matches(word[:200], names, n=most)
     if most > 1 and not close:
         close = [name for name in names if word and word in name][:most]
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
@@ -151,7 +174,7 @@ def check(kind: Any, value: Any, where: str, error: Error) -> Any:
         return build(kind, _table(value, where, error), error, f"{where}.")
     if origin is Literal:
         if value not in arguments:
-            raise error(f"{where} is {value!r}; known: {', '.join(map(str, arguments))}")
+            raise error(f"{where} is {shown(value)}; known: {', '.join(map(str, arguments))}")
         return value
     if origin is tuple:
         return _tuple(arguments, value, where, error)
@@ -173,7 +196,8 @@ def fits(value: object, kind: Any) -> bool:
     if origin is Mapping:
         return isinstance(value, dict) and all(fits(item, arguments[1]) for item in value.values())
     if kind in (int, float):
-        return isinstance(value, int | float if kind is float else int) and not isinstance(value, bool)
+        number = isinstance(value, int | float if kind is float else int) and not isinstance(value, bool)
+        return number and not (kind is float and _is_beyond(value))
     return isinstance(value, kind)
 
 
@@ -182,28 +206,33 @@ def _tuple(arguments: Sequence[Any], value: Any, where: str, error: Error) -> tu
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         item, wanted = arguments[0], _LISTS.get(arguments[0], "a list")
         if not is_list or (item in _LISTS and not all(fits(each, item) for each in value)):
-            raise error(f"{where} is {value!r}; expected {wanted}")
+            raise error(f"{where} is {shown(value)}; expected {wanted}")
         return tuple(check(item, each, where, error) for each in value)
     if not is_list:
-        raise error(f"{where} is {value!r}; expected a list")
+        raise error(f"{where} is {shown(value)}; expected a list")
     if len(value) != len(arguments):
-        raise error(f"{where} has {value!r}; expected {len(arguments)} values")
+        raise error(f"{where} has {shown(value)}; expected {len(arguments)} values")
     return tuple(check(part, each, where, error) for part, each in zip(arguments, value, strict=True))
 
 
 def _scalar(kind: Any, value: Any, where: str, error: Error) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and isinstance(value, int) and not isinstance(value, bool) and not _is_beyond(value):
         value = float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise error(f"{where} is {value!r}; expected {_NAMES[kind]}")
+        raise error(f"{where} is {shown(value)}; expected {_NAMES[kind]}")
     if isinstance(value, float) and not math.isfinite(value):
-        raise error(f"{where} is {value!r}; expected a finite number")
+        raise error(f"{where} is {shown(value)}; expected a finite number")
     return value
+
+
+def _is_beyond(value: object) -> bool:
+    """A whole number that no float holds."""
+    return isinstance(value, int) and value.bit_length() > 1023
 
 
 def _table(value: Any, where: str, error: Error) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise error(f"{where} is {value!r}; expected a table")
+        raise error(f"{where} is {shown(value)}; expected a table")
     return value
 
 

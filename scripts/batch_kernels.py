@@ -25,7 +25,7 @@ PROMPT_TOKENS, BESIDE, CHUNK = 300, 40, 512
 
 
 def tokens(count: int, seed: int) -> list[int]:
-    return np.random.default_rng(seed).integers(100, 30_000, count).tolist()
+    return [int(token) for token in np.random.default_rng(seed).integers(100, 30_000, count)]
 
 
 def read(model: NativeModel, sequence: int, text: list[int], ends: list[int]) -> "np.ndarray":
@@ -52,7 +52,7 @@ def main() -> None:
     model = NativeModel(Path(sys.argv[1]), LoadOptions(context_tokens=2048, sequences=32), threads=2)
     text = tokens(PROMPT_TOKENS, 1)
     whole = read(model, 0, text, [])
-    for end in (10, 63, 64, 150, 236, 237, 290, 299):
+    for end in (10, 63, 64, 150, 152, 236, 237, 290, 299):
         print(f"read as {end} + {PROMPT_TOKENS - end}: {np.abs(whole - read(model, 0, text, [end])).max():.2g}")
     for own in (BESIDE, 700):
         alone = decode_beside(model, [], own)

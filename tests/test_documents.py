@@ -11,7 +11,7 @@ import pytest
 from data.paths import ROOT
 from data.settings import VARIABLES
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/log.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/log.md", "docs/security.md")
 TEXT = "\n".join((ROOT / name).read_text() for name in DOCUMENTS)
 MODULES = sorted(set(re.findall(r"python -m ((?:app|benchmarks|data|training|tests)[\w.]*)", TEXT)))
 APP_PYTHON = ROOT / ".venv" / "bin" / "python"
@@ -47,6 +47,16 @@ def test_every_relative_link_leads_somewhere() -> None:
     for name in DOCUMENTS:
         for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", (ROOT / name).read_text()):
             assert (ROOT / name).parent.joinpath(target).exists(), f"{name}: {target}"
+
+
+def test_every_threat_is_attacked_by_a_test_that_exists() -> None:
+    lines = [line for line in (ROOT / "docs/security.md").read_text().splitlines() if line.startswith("| ")][1:]
+    assert len(lines) > 8
+    for line in lines:
+        tests = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", line)
+        assert tests, line
+        for path, name in tests:
+            assert f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
 
 
 def test_the_commands_named_are_found_at_all() -> None:

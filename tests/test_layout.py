@@ -20,14 +20,14 @@ LEAVES = {
     f"data/{name}"
     for name in (
         *("errors", "progress", "command", "records", "tables", "files", "paths", "settings", "child"),
-        *("llama_library", "manifest", "message"),
+        *("llama_library", "manifest", "message", "bounds"),
     )
 }
 DATA = LEAVES | {"data/gguf", "data/hub", "data/models", "data/suites"}
 MEASURED = {"benchmarks/engine", "benchmarks/graders", "benchmarks/runs", "benchmarks/config"}
 SHOWN = {f"benchmarks/{name}" for name in ("runs", "statistics", "analysis", "charts", "reports")}
 BENCHMARKS = DATA | MEASURED | SHOWN | {"benchmarks/measure"}
-LOGIC = {f"app/{name}" for name in ("chat", "arena", "library", "results", "space")}
+LOGIC = {f"app/{name}" for name in ("replies", "chat", "arena", "library", "results", "space")}
 ALLOWED: Mapping[str, set[str]] = {
     "data": LEAVES,
     "data/gguf": LEAVES,
@@ -51,6 +51,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "training/parity": BENCHMARKS | {f"training/{name}" for name in ("config", "run_directory", "checkpoints", "rows")},
     "training/card": BENCHMARKS | {"training/config", "training/run_directory"},
     "app": BENCHMARKS | LOGIC | {"app/runtime", "app/results_cache", "app/views"},
+    "app/replies": LEAVES,
     "app/chat": BENCHMARKS,
     "app/arena": BENCHMARKS | {"app/chat"},
     "app/library": BENCHMARKS | {"app/chat"},

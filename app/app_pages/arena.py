@@ -13,6 +13,7 @@ from app.arena.vote_store import VotedAlready, VotesError
 from app.chat.conversation import lane_requests
 from app.chat.reply_facts import ENDINGS, statistics_line
 from app.chat.suite_prompts import library
+from app.views.reply import plain_switch, show_text
 from app.views.say import say_error, say_warning
 from app.views.standing import show_standing
 from benchmarks.engine.contract import Sampling
@@ -101,13 +102,21 @@ def show_sides(current: Battle, texts: tuple[str, ...]) -> None:
             else:
                 st.markdown(f":small[{side}]")
             if texts:
-                st.text(texts[index])
+                show_side(current, index, texts[index])
             else:
                 st.caption(
                     ":material/hourglass_empty: Both replies are being written. You see them when both are done."
                 )
             if current.vote is not None:
                 st.caption(statistics_line(current.lanes[index]))
+
+
+def show_side(current: Battle, index: int, text: str) -> None:
+    """A reply as far as it is played; what its thinking took is told with the name."""
+    lane = current.lanes[index]
+    show_text(
+        text, f"{current.id[:8]}_{index}", finished=text == lane.text, lane=lane if current.vote is not None else None
+    )
 
 
 def what_failed(current: Battle) -> str:
@@ -119,6 +128,7 @@ def what_failed(current: Battle) -> str:
 
 
 def show_battle(current: Battle) -> None:
+    plain_switch()
     with st.chat_message("user", avatar=":material/person:"):
         st.text(current.prompt)
     stage = current.stage(time.monotonic())

@@ -10,6 +10,7 @@ from app.chat.links import read_link
 from app.chat.suite_prompts import SuitePrompt
 from app.views.prompts import show_library, show_list, show_list_form
 from app.views.replies import show_difference, show_turn
+from app.views.reply import plain_switch
 from app.views.say import say_error, say_warning
 from app.views.settings import (
     chosen_models,
@@ -171,11 +172,12 @@ for problem in state.get("link_problems", ()):
     say_warning(problem, ":material/link_off:")
 
 show_models(disabled=chat.running)
-with st.container(horizontal=True):
+with st.container(horizontal=True, vertical_alignment="center"):
     show_settings()
     show_library(ask_from_library, disabled=chat.running)
     show_list_form(disabled=chat.running)
     show_lane_buttons(disabled=chat.running)
+    plain_switch()
     st.button("Clear", key="clear", icon=":material/delete_sweep:", on_click=clear, disabled=not turns)
     st.button(
         "Stop all",

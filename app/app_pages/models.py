@@ -20,6 +20,7 @@ from data.models.added import file_entry, hub_entry
 from data.models.card import CardSection
 from data.models.entries import FileSource, ModelEntry, kind_of
 from data.models.fetch import local_path, remove
+from data.models.lock import lock_problem
 from data.settings import OPERATOR_TOKEN
 
 LOOK_S = 0.5
@@ -144,10 +145,13 @@ def show_training(entry: ModelEntry, name: str) -> None:
     if curve := training_curve(name):
         st.altair_chart(curve_chart(curve))
     if manifest := adapter_manifest(entry):
-        summary = manifest.get("extra", {}).get("summary", {})
+        summary = manifest["extra"].get("summary")
+        summary = summary if isinstance(summary, dict) else {}
         facts = {"Rank": manifest.get("rank"), "Alpha": manifest.get("alpha"), **summary}
-        facts |= {key: manifest.get("extra", {}).get(key) for key in ("backend", "device", "precision")}
-        st.table({"": {key: str(value) for key, value in facts.items() if value is not None}}, border="horizontal")
+        facts |= {key: manifest["extra"].get(key) for key in ("backend", "device", "precision")}
+        st.table(
+            {"": {key: str(value)[:200] for key, value in facts.items() if value is not None}}, border="horizontal"
+        )
     if rows := parity_rows(name):
         st.markdown("**Parity of the exported files with the trained model**")
         st.dataframe(rows, hide_index=True, alt="Parity checks")
@@ -193,6 +197,8 @@ st.caption(
 for kind, show in (("note", st.success), ("problem", st.error)):
     if text := state.pop(f"models_{kind}", None):
         show(inert_markdown(text))
+for broken in filter(None, (runtime.registry_problem(), lock_problem())) if operator else ():
+    say_warning(f"Left out: {broken}")
 if problem := runtime.catalogue().problem:
     say_quietly(problem)
 rows = table(registry, service.options, available)

@@ -5,6 +5,7 @@ import streamlit as st
 from app.results_cache import all_runs
 from app.views.overview import show_overview
 from app.views.pair import show_pair
+from app.views.reply import plain_switch
 from app.views.run_pair import show_run_pair
 from app.views.samples import show_method, show_samples
 from app.views.say import say_warning
@@ -36,14 +37,16 @@ for problem in found.problems:
 if not found.runs:
     st.info("No run yet. Make one: python -m benchmarks.run benchmarks/configs/smoke.toml", icon=":material/info:")
     st.stop()
-view = st.segmented_control(
-    "View",
-    [OVERVIEW, PAIR, RUNS, ONE_RUN],
-    default=OVERVIEW,
-    required=True,
-    key="results_view",
-    label_visibility="collapsed",
-)
+with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    view = st.segmented_control(
+        "View",
+        [OVERVIEW, PAIR, RUNS, ONE_RUN],
+        default=OVERVIEW,
+        required=True,
+        key="results_view",
+        label_visibility="collapsed",
+    )
+    plain_switch()
 if view == OVERVIEW:
     show_overview(state, found.runs)
 elif view == PAIR:

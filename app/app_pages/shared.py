@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import runtime
 from app.chat.shares import ShareError
+from app.views.reply import plain_switch, show_text
 from app.views.say import say_info, say_warning
 
 state, share_id = st.session_state, st.query_params.get("id", "")
@@ -19,7 +20,7 @@ def delete(key: str) -> None:
         state.share_note = str(error)
 
 
-def show_turn(turn: dict[str, Any]) -> None:
+def show_turn(turn: dict[str, Any], place: int) -> None:
     with st.chat_message("user", avatar=":material/person:"):
         if turn.get("system"):
             st.caption("With a system prompt:")
@@ -28,10 +29,14 @@ def show_turn(turn: dict[str, Any]) -> None:
     if not turn["replies"]:  # stored by an earlier version
         st.caption("No replies were stored.")
         return
-    for column, reply in zip(st.columns(len(turn["replies"]), border=True), turn["replies"], strict=True):
+    columns = st.columns(len(turn["replies"]), border=True)
+    for index, (column, reply) in enumerate(zip(columns, turn["replies"], strict=True)):
         with column:
             st.text(reply["label"])
-            st.text(reply["text"] or reply.get("error") or "No text.")
+            if reply.get("text"):
+                show_text(reply["text"], f"{place}_{index}")
+            else:
+                st.text(reply.get("error") or "No text.")
             st.caption(reply["statistics"])
 
 
@@ -45,8 +50,9 @@ except ShareError as error:
     st.stop()
 
 st.caption(f"Shared on {shared['created_at'][:10]}. Shown as it was stored; nothing is generated again.")
-for turn in shared["turns"]:
-    show_turn(turn)
+plain_switch()
+for place, turn in enumerate(shared["turns"]):
+    show_turn(turn, place)
 
 receipts = [each for each in runtime.chat().receipts.values() if each.id == share_id]
 if receipts or runtime.operator():

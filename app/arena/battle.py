@@ -12,12 +12,21 @@ from typing import Literal
 from app.arena.vote_store import Vote
 from app.chat.lanes import Lane
 from app.chat.suite_prompts import SuitePrompt, find, grade_reply
+from benchmarks.graders.visible import visible
 from benchmarks.statistics.votes import Outcome
 
 CHARACTERS_PER_S = 90.0
 """Of the replay, for every reply: somewhat faster than people read."""
 
 Stage = Literal["writing", "playing", "voting", "revealed"]
+
+
+def _length_of_thinking(text: str) -> int:
+    """Characters before the answer: nobody need wait until they are played."""
+    said = visible(text)
+    if not said.thinking:
+        return 0
+    return max(0, text.rfind(said.answer)) if said.answer else len(text)
 
 
 @dataclass(kw_only=True)
@@ -61,7 +70,7 @@ class Battle:
     def _shown(self, now: float) -> list[tuple[str, Lane]]:
         played_s = 0.0 if self.play_started is None else max(0.0, now - self.play_started)
         characters = int(played_s * CHARACTERS_PER_S)
-        return [(lane.text[:characters], lane) for lane in self.lanes]
+        return [(lane.text[: _length_of_thinking(lane.text) + characters], lane) for lane in self.lanes]
 
     def as_vote(self, outcome: Outcome) -> Vote:
         """The vote as it is stored, with the grades where the prompt is a suite's."""

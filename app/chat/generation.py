@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from app.chat.inert import without_folders
 from app.chat.lanes import Comparison, LaneRequest, Snapshot
 from app.chat.loaded_models import LoadedModels, ModelWorker
 from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions
@@ -226,7 +227,7 @@ class GenerationService:
             if job.cancelled[index]:
                 job.end(index, "cancelled")
                 return
-            job.update(index, stage="loading")
+            job.update(index, stage="loading", total_bytes=path.stat().st_size if path.is_file() else None)
             self.models.load(entry.id, path)
             job.update(index, stage="waiting")
         except Exception as error:  # the lane's thread is the edge: whatever went wrong is shown in the lane
@@ -256,6 +257,8 @@ class GenerationService:
 
     def _take(self, job: Comparison, index: int, event: Event) -> None:
         memory = self.models.resident_bytes if isinstance(event, Finished) else None
+        if isinstance(event, Finished) and event.reason not in ("error", "cancelled"):
+            self.models.prove(job.lanes[index].model_id)
         job.take(index, event, memory_bytes=memory)
 
 
@@ -264,6 +267,6 @@ def _show_fetch(job: Comparison, index: int, progress: Progress) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """An exception as one line; the unexpected ones say their type."""
-    text = " ".join(str(error).split())
+    """An exception as one line for everybody, without paths; the unexpected ones say their type."""
+    text = without_folders(" ".join(str(error).split()))
     return text if isinstance(error, EngineError | RegistryError | ModelError) else f"{type(error).__name__}: {text}"

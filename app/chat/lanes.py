@@ -1,5 +1,6 @@
 """One comparison in progress: a request and a state per lane, and what the engines' events make of it."""
 
+import re
 import threading
 import uuid
 from collections.abc import Sequence
@@ -7,6 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmarks.engine.contract import Delta, Event, Finished, FinishReason, Request, Started, Timings
+from benchmarks.graders.visible import visible
+
+_MAY_END_A_MARK = re.compile(r"[>\]▷]|final", re.IGNORECASE)
 
 Stage = Literal["queued", "fetching", "loading", "waiting", "prefill", "writing", "done"]
 
@@ -30,9 +34,11 @@ class Lane:
     """One model's side of a comparison, as it is now.
 
     Attributes:
-        done_bytes, total_bytes: Progress while fetching; the total may be unknown.
+        done_bytes, total_bytes: Progress while fetching; the total may be unknown. While loading, the file's size.
         decode_s: Own decode seconds so far; `completion_tokens - 1` tokens were decoded in it.
         paces: Moments about ten times a second, for a chart of the rate.
+        thinking_tokens, thinking_s: Tokens and seconds (to the first token and decoding) until the first trace of
+            thinking ended, where the answer follows it; None before, and where there is none.
         memory_bytes: Resident memory of the worker at the end, all loaded models together.
     """
 
@@ -47,6 +53,8 @@ class Lane:
     completion_tokens: int = 0
     decode_s: float | None = None
     ttft_s: float | None = None
+    thinking_tokens: int | None = None
+    thinking_s: float | None = None
     paces: tuple[Pace, ...] = ()
     memory_bytes: int | None = None
     timings: Timings | None = None
@@ -147,17 +155,18 @@ class Comparison:
 
     def _write(self, index: int, event: Delta) -> None:
         lane = self.lanes[index]
-        paces = lane.paces
+        text, paces = lane.text + event.text, lane.paces
         if event.decode_s is not None and len(paces) < MAX_PACES:
             paces = (*paces, Pace(tokens=event.completion_tokens, decode_s=event.decode_s))
         self.update(
             index,
             stage="writing",
-            text=lane.text + event.text,
+            text=text,
             completion_tokens=event.completion_tokens,
             decode_s=event.decode_s,
             ttft_s=event.ttft_s,
             paces=paces,
+            **_end_of_thinking(lane, event, text),
         )
 
     def _finish(self, index: int, event: Finished, memory_bytes: int | None) -> None:
@@ -172,3 +181,21 @@ class Comparison:
             memory_bytes=memory_bytes,
             **({} if first is None else {"ttft_s": first}),
         )
+
+
+def _end_of_thinking(lane: Lane, event: Delta, text: str) -> dict[str, float]:
+    """What the trace took that ends within this event, if one does; looked for only where a mark may have ended.
+
+    An event may bring several tokens. Those before the mark are told from those after it by their characters.
+    """
+    if lane.thinking_tokens is not None or not _MAY_END_A_MARK.search(event.text):
+        return {}
+    said = visible(text)
+    if not said.thinking or len(said.answer) > len(event.text) or not visible(f"{text}\nanswer").answer:
+        return {}
+    share = len(said.answer) / len(event.text)
+    fresh = event.completion_tokens - lane.completion_tokens
+    known = [each for each in (event.ttft_s, event.decode_s) if each is not None]
+    late_s = share * ((event.decode_s or 0.0) - (lane.decode_s or 0.0))
+    found = {"thinking_tokens": event.completion_tokens - round(share * fresh)}
+    return found | ({"thinking_s": sum(known) - late_s} if known else {})

@@ -10,6 +10,9 @@ from typing import Protocol
 
 from benchmarks.engine.contract import EngineError, Event, LoadOptions, ModelInfo, Request
 
+STRIKES, SET_ASIDE_S = 2, 600.0
+"""Workers that a model may cost, and how long it is set aside then."""
+
 
 class ModelWorker(Protocol):
     """What is needed of `benchmarks.engine.worker.Worker`."""
@@ -18,6 +21,10 @@ class ModelWorker(Protocol):
     def alive(self) -> bool: ...
     @property
     def pid(self) -> int: ...
+
+    death: str | None
+    suspects: frozenset[str]
+
     def load(self, model: str, path: Path, options: LoadOptions, *, engine: str = ...) -> ModelInfo: ...
     def unload(self, model: str) -> None: ...
     def submit(self, model: str, request: Request, on_event: Callable[[Event], None]) -> int: ...
@@ -52,6 +59,8 @@ class LoadedModels:
         self._users_lock = threading.Lock()
         self._users: Counter[str] = Counter()
         self._loaded: dict[str, float] = {}  # model id -> when it was last used
+        self._strikes: Counter[str] = Counter()
+        self._set_aside: dict[str, tuple[float, str]] = {}  # model id -> until when, and why
         self.worker: ModelWorker | None = None
 
     @property
@@ -83,10 +92,11 @@ class LoadedModels:
         """Load into the worker; where that fails, once more after idle models are gone.
 
         Raises:
-            EngineError: It cannot be loaded, or the worker died of it.
+            EngineError: It cannot be loaded, the worker died of it, or it is set aside because workers did.
         """
         with self._loading:
             worker = self._living_worker()
+            self._refuse_set_aside(model)
             if model not in self._loaded and len(self._loaded) >= self._max_loaded:
                 self._unload_idle(worker, keep=self._max_loaded - 1)
             try:
@@ -96,6 +106,10 @@ class LoadedModels:
                     raise
                 worker.load(model, path, self._options, engine=self._engine)
             self._loaded[model] = self._clock()
+
+    def prove(self, model: str) -> None:
+        """It has written a reply to its end: what killed a worker beside it was another."""
+        self._strikes.pop(model, None)
 
     def unload(self, model: str) -> bool:
         """Free a model that nobody uses; False where somebody does."""
@@ -114,10 +128,27 @@ class LoadedModels:
     def _living_worker(self) -> ModelWorker:
         if self.worker is None or not self.worker.alive:
             if self.worker is not None:
+                self._blame(self.worker)
                 self.worker.close()
             self.worker = self._start_worker()
             self._loaded.clear()
         return self.worker
+
+    def _blame(self, worker: ModelWorker) -> None:
+        """Count a worker's death for the models that it was at; a model that has cost too many is set aside."""
+        for model in worker.suspects if worker.death else ():
+            self._strikes[model] += 1
+            if self._strikes[model] >= STRIKES:
+                del self._strikes[model]
+                self._set_aside[model] = (self._clock() + SET_ASIDE_S, worker.death or "")
+
+    def _refuse_set_aside(self, model: str) -> None:
+        until, why = self._set_aside.get(model, (0.0, ""))
+        if (left := until - self._clock()) > 0:
+            raise EngineError(
+                f"the model is set aside for {left / 60:.0f} more minutes, since it has cost {STRIKES} workers: {why}"
+            )
+        self._set_aside.pop(model, None)
 
     def _unload_idle(self, worker: ModelWorker, *, keep: int) -> bool:
         """Unload models that nobody uses, least recently used first, down to `keep`; whether any went."""

@@ -1,6 +1,7 @@
 """What is said below a reply: one line while it is written, and all figures on request."""
 
 from app.chat.lanes import Lane
+from benchmarks.graders.visible import Visible, visible
 
 ENDINGS = {
     "stop": "finished",
@@ -21,7 +22,8 @@ def status_line(lane: Lane, place: int | None) -> str:
         total = f" of {lane.total_bytes / 1e6:,.0f} MB" if lane.total_bytes else ""
         return f"Fetching the model: {done}{total}" if lane.done_bytes else "Looking for the model"
     reading = f"Reading the prompt ({lane.prompt_tokens:,} tokens)" if lane.prompt_tokens else "Reading the prompt"
-    stages = {"queued": "Starting", "loading": "Loading the model", "waiting": "Waiting for its turn"}
+    size = f": {lane.total_bytes / 1e6:,.0f} MB to read" if lane.total_bytes else ""
+    stages = {"queued": "Starting", "loading": f"Loading the model{size}", "waiting": "Waiting for its turn"}
     return stages.get(lane.stage, reading)
 
 
@@ -33,7 +35,7 @@ def statistics_line(lane: Lane) -> str:
     if lane.ttft_s is not None:
         parts.append(f"TTFT {lane.ttft_s:.2f} s")
     if lane.completion_tokens:
-        parts.append(f"{lane.completion_tokens:,} token{'s' if lane.completion_tokens != 1 else ''}")
+        parts.append(f"{lane.completion_tokens:,} token{'s' if lane.completion_tokens != 1 else ''}{_of_them(lane)}")
     if lane.timings and lane.timings.total_s is not None:
         parts.append(f"{lane.timings.total_s:.1f} s")
     if lane.reason:
@@ -41,9 +43,34 @@ def statistics_line(lane: Lane) -> str:
     return " · ".join(parts)
 
 
+def _of_them(lane: Lane) -> str:
+    thinking = thinking_tokens(lane, visible(lane.text))
+    return f" ({lane.completion_tokens - thinking:,} answer, {thinking:,} thinking)" if thinking else ""
+
+
+def thinking_tokens(lane: Lane, said: Visible) -> int | None:
+    """Tokens of the thinking: all of them until an answer begins; None where it is not known."""
+    if not said.thinking:
+        return 0
+    return lane.thinking_tokens if lane.thinking_tokens is not None or said.answer else lane.completion_tokens
+
+
+def thinking_line(said: Visible, lane: Lane | None, *, finished: bool) -> str:
+    """A title for the thinking: how long it was and what it took. It stays one title as long as the thinking goes on,
+    since Streamlit folds what has a new one."""
+    if not (finished or said.answer):
+        return "Thinking"
+    amounts = [f"{len(said.thinking):,} characters"]
+    if lane is not None and (tokens := thinking_tokens(lane, said)):
+        amounts.insert(0, f"{tokens:,} token{'s' if tokens != 1 else ''}")
+    if lane is not None and lane.thinking_s is not None:
+        amounts.append(f"{lane.thinking_s:.1f} s")
+    return " · ".join(["Thought", *amounts])
+
+
 def details(lane: Lane) -> dict[str, str]:
     """Every figure of a reply by its name, for people; what is not known is left out."""
-    timings = lane.timings
+    timings, said = lane.timings, visible(lane.text)
     known: dict[str, tuple[str, float | int | None]] = {
         "Prompt": ("{:,} tokens", lane.prompt_tokens),
         "Read from the cache": ("{:,} tokens", lane.cached_tokens or None),
@@ -54,6 +81,9 @@ def details(lane: Lane) -> dict[str, str]:
         "Decode time": ("{:.2f} s", timings.decode_s if timings else lane.decode_s),
         "Slowest of 20 tokens": ("{:.0f} ms", 1000 * timings.itl_p95_s if timings and timings.itl_p95_s else None),
         "Reply": ("{:,} tokens", lane.completion_tokens),
+        "Of them thinking": ("{:,} tokens", thinking_tokens(lane, said) or None),
+        "Thinking": ("{:.2f} s", lane.thinking_s),
+        "Thinking's length": ("{:,} characters", len(said.thinking) or None),
         "Length": ("{:,} characters", len(lane.text)),
         "Characters": ("{:.0f} per s", lane.characters_per_s),
         "Whole time": ("{:.2f} s", timings.total_s if timings else None),

@@ -10,14 +10,15 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from data.errors import TradeoffError
 from data.files import write_atomically
+from data.records import fits, read_json
 
 MAX_BYTES = 500_000
 MAX_SHARES = 5_000
@@ -78,14 +79,17 @@ class Shares:
         Raises:
             ShareError: No such link, or its file is not readable.
         """
+        path = self._path(share_id)
+        if not path.is_file():
+            raise ShareError("nothing is shared under this link; it was deleted, or the link is not complete")
         try:
-            content = json.loads(self._path(share_id).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ShareError("nothing is shared under this link; it was deleted, or the link is not complete") from None
-        except (OSError, ValueError) as error:
-            raise ShareError(f"the shared comparison cannot be read ({type(error).__name__})") from None
-        if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
+            content = read_json(path, ShareError)
+        except ShareError:
+            raise ShareError("the shared comparison cannot be read; its file is damaged") from None
+        if content.get("schema_version") != SCHEMA_VERSION:
             raise ShareError("the shared comparison was stored by another version of Tradeoff")
+        if not fits(content.get("created_at"), str) or not _are_turns(content.get("turns")):
+            raise ShareError("the shared comparison cannot be shown; its file is damaged")
         return content
 
     def delete(self, share_id: str, key: str, *, operator: bool = False) -> None:
@@ -94,8 +98,11 @@ class Shares:
         Raises:
             ShareError: No such link, or the key is not its author's.
         """
+        if operator and self._path(share_id).is_file():  # also one that is damaged
+            self._path(share_id).unlink(missing_ok=True)
+            return
         content = self.load(share_id)
-        if not operator and not hmac.compare_digest(_digest(key), str(content.get("key_sha256"))):
+        if not hmac.compare_digest(_digest(key), str(content.get("key_sha256"))):
             raise ShareError("this key does not delete this comparison; only its author has the right one")
         self._path(share_id).unlink(missing_ok=True)
 
@@ -120,6 +127,22 @@ class Shares:
         if not _ID.fullmatch(share_id):
             raise ShareError("nothing is shared under this link; it was deleted, or the link is not complete")
         return self._directory / f"{share_id}.json"
+
+
+def _are_turns(value: object) -> bool:
+    """Whether the Shared page can show them."""
+    return fits(value, Sequence[Mapping[str, Any]]) and all(
+        fits(turn.get("prompt"), str)
+        and fits(turn.get("system"), str | None)
+        and fits(turn.get("replies"), Sequence[Mapping[str, Any]])
+        and all(_is_reply(reply) for reply in turn["replies"])
+        for turn in cast("Sequence[Mapping[str, Any]]", value)
+    )
+
+
+def _is_reply(reply: Mapping[str, Any]) -> bool:
+    needed = fits(reply.get("label"), str) and fits(reply.get("statistics"), str)
+    return needed and all(fits(reply.get(key), str | None) for key in ("text", "error"))
 
 
 def _digest(key: str) -> str:

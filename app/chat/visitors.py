@@ -2,7 +2,8 @@
 
 The operator may add and remove models, read paths of the machine and start benchmarks. `TRADEOFF_OPERATOR_TOKEN` sets
 a token that makes an operator of whoever gives it. Without one, the person at a server that listens on this machine
-alone is the operator, and everybody else a visitor: who comes through a proxy, and on a Hugging Face Space everybody.
+alone is the operator, and everybody else a visitor: who comes through a proxy, whose browser shows another address or
+another site's page (which may have led it here), and on a Hugging Face Space everybody.
 
 Conversations live in memory alone. Who holds a conversation's id, which stands in its tab's address, can open it, and
 nobody else.
@@ -12,7 +13,8 @@ import hmac
 import ipaddress
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from urllib.parse import SplitResult, urlsplit
 
 from cachetools import TTLCache
 
@@ -28,7 +30,7 @@ def is_operator(
     given_token: str | None,
     *,
     client: str | None = None,
-    headers: Iterable[str] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> bool:
     """Whether this person may change the machine.
 
@@ -36,13 +38,14 @@ def is_operator(
         address: That the server listens on; None for all.
         given_token: What the person has typed, if anything.
         client: The address that the request came from; None for this machine.
-        headers: Names of the request's headers, by which a proxy shows.
+        headers: The request's; None or empty where there was none, which no browser can bring about.
     """
     if token := usable_token(environment):
         return given_token is not None and hmac.compare_digest(given_token.encode(), token.encode())
     if "SPACE_ID" in environment or OPERATOR_TOKEN.read(environment):
         return False
-    return is_loopback(address) and (client is None or is_loopback(client)) and not any(map(_is_a_proxys, headers))
+    here = is_loopback(address) and (client is None or is_loopback(client))
+    return here and (not headers or _is_asked_here({name.lower(): value for name, value in headers.items()}))
 
 
 def usable_token(environment: Mapping[str, str]) -> str | None:
@@ -68,8 +71,29 @@ def is_loopback(address: str | None) -> bool:
         return False
 
 
-def _is_a_proxys(header: str) -> bool:
-    name = header.lower()
+def _is_asked_here(headers: Mapping[str, str]) -> bool:
+    """Whether a browser on this machine asks for this machine, from a page of this server.
+
+    A name that leads to 127.0.0.1 is another site's, whose page may read the answers; a page of another port of this
+    machine is another program's.
+    """
+    asked = _site(f"//{headers.get('host', '')}")
+    origin = _site(headers["origin"]) if "origin" in headers else asked
+    if asked is None or origin is None or any(map(_is_a_proxys, headers)):
+        return False
+    return (asked.port or 80) == (origin.port or (443 if origin.scheme == "https" else 80))
+
+
+def _site(url: str) -> SplitResult | None:
+    """The address in a Host or Origin, where it is this machine's own."""
+    try:
+        site = urlsplit(url)
+        return site if is_loopback(site.hostname) and "@" not in site.netloc and site.port != 0 else None
+    except ValueError:
+        return None
+
+
+def _is_a_proxys(name: str) -> bool:
     return name.startswith("x-forwarded-") or name in ("forwarded", "via", "x-real-ip")
 
 

@@ -1,7 +1,6 @@
 """What the Models page says of each entry: where it is, what it needs, what is known of its making."""
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from benchmarks.engine.chat_template import ChatTemplate
 from benchmarks.engine.contract import EngineError, LoadOptions
+from data.errors import TradeoffError
 from data.files import model_files, model_size_bytes
 from data.gguf.header import GGUFError, GGUFHeader
 from data.gguf.split import read_model
@@ -16,6 +16,7 @@ from data.models.added import completed
 from data.models.entries import DerivedSource, ModelEntry, Registry
 from data.models.fetch import local_path, pin_state
 from data.paths import ROOT
+from data.records import fits, parse_json, read_json
 
 TRAINING_RESULTS = ROOT / "training" / "results"
 RUNS = ROOT / "runs"
@@ -113,22 +114,22 @@ def adapter_manifest(entry: ModelEntry) -> dict[str, Any] | None:
     """What is recorded of the adapter that was merged into a model; None where there is none or it is not readable."""
     if not isinstance(entry.source, DerivedSource) or entry.source.adapter is None:
         return None
-    return _json(entry.source.adapter.with_suffix(".json"))
+    return _manifest(entry.source.adapter.with_suffix(".json"))
 
 
 def training_curve(name: str, results: Path = TRAINING_RESULTS) -> list[dict[str, Any]]:
     """Loss readings of a training, as long rows: step, loss, and of which text."""
     try:
         lines = (results / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        readings = [json.loads(line) for line in lines if line.strip()]
-    except (OSError, ValueError):
+        readings = [parse_json(line, name, TradeoffError) for line in lines if line.strip()]
+    except (OSError, ValueError, TradeoffError):
         return []
     kinds = (("loss", "training"), ("eval_loss", "validation"))
     return [
         {"step": each["step"], "loss": each[key], "text": text}
         for each in readings
         for key, text in kinds
-        if key in each and "step" in each
+        if _is_number(each.get(key)) and _is_number(each.get("step"))
     ]
 
 
@@ -141,28 +142,34 @@ def training_name(entry: ModelEntry) -> str | None:
 def parity_rows(name: str, folders: Sequence[Path] = (TRAINING_RESULTS, RUNS)) -> list[dict[str, Any]]:
     """The parity gate's checks of a training's exported files; empty where none were recorded."""
     for folder in folders:
-        manifest = _json(folder / name / "parity.json")
-        checks = (manifest or {}).get("extra", {}).get("checks", [])
-        if checks:
+        manifest = _manifest(folder / name / "parity.json")
+        checks = manifest["extra"].get("checks") if manifest else None
+        if checks and fits(checks, Sequence[Mapping[str, Any]]):
             return [_check(each) for each in checks]
     return []
 
 
 def _check(check: Mapping[str, Any]) -> dict[str, Any]:
-    limit = check.get("limit") or None
+    limit = str(check["limit"]) if check.get("limit") else None
     verdict = "reported" if limit is None else "passed" if check.get("passed") is True else "failed"
     return {
-        "Check": check.get("name"),
-        "File": check.get("file"),
+        "Check": str(check.get("name")),
+        "File": str(check.get("file")),
         "Value": str(check.get("value")),
         "Limit": limit,
         "": verdict,
     }
 
 
-def _json(path: Path) -> dict[str, Any] | None:
+def _is_number(value: object) -> bool:
+    return fits(value, float) and isinstance(value, int | float) and abs(value) < 2**63
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """A manifest's content, with an `extra` of tables; None where there is none that can be read."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(path, TradeoffError)
+    except TradeoffError:
         return None
-    return content if isinstance(content, dict) else None
+    content.setdefault("extra", {})
+    return content if fits(content["extra"], Mapping[str, Any]) else None

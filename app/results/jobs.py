@@ -20,15 +20,18 @@ from typing import Any
 from benchmarks.config import Config, ConfigError, load_config
 from benchmarks.measure.schedule import schedule
 from benchmarks.runs.on_disk import find_runs
-from benchmarks.runs.read import MANIFEST_NAME, SAMPLES_NAME, RunError, read_manifest
+from benchmarks.runs.read import SAMPLES_NAME, RunError, read_manifest
 from data.errors import SuiteError, TradeoffError
 from data.files import write_atomically
 from data.paths import ROOT
-from data.records import build, toml_lines
+from data.records import build, fits, read_json, toml_lines
 from data.suites.prompts import load_suite
 
 _PATIENCE_S = 5.0
 """Before a process that does not listen to an interrupt is terminated."""
+
+
+_RECORD = {"pid": int, "born": int | None, "started_at": float, "done_at_start": int}
 
 
 class JobError(TradeoffError):
@@ -149,7 +152,7 @@ class BenchmarkJobs:
 
     def _job(self, name: str, directory: Path | None) -> Job:
         record = self._record(name)
-        finished = bool(directory and json.loads((directory / MANIFEST_NAME).read_text()).get("finished_at"))
+        finished = bool(directory and _is_finished(directory))
         return Job(
             name=name,
             directory=directory,
@@ -190,15 +193,22 @@ class BenchmarkJobs:
 
     def _record(self, name: str) -> dict[str, Any]:
         try:
-            content = json.loads((self._directory / f"{name}.json").read_text())
-        except (OSError, ValueError):
+            content = read_json(self._directory / f"{name}.json", JobError)
+        except JobError:
             return {}
-        return content if isinstance(content, dict) else {}
+        return content if all(fits(content.get(key, 0), kind) for key, kind in _RECORD.items()) else {}
 
     def _is_running(self, name: str, record: dict[str, Any]) -> bool:
         if process := self._processes.get(name):
             return process.poll() is None  # also reaps it
         return _lives(record)
+
+
+def _is_finished(directory: Path) -> bool:
+    try:
+        return bool(read_manifest(directory).get("finished_at"))
+    except RunError:
+        return False
 
 
 def _lives(record: dict[str, Any]) -> bool:

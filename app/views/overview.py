@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import runtime
 from app.chat.inert import inert_markdown
-from app.results_cache import State, answers_of, factorial_of, points_of
+from app.results_cache import State, factorial_of, points_of
 from app.views.charts import show_chart, show_selectable
 from app.views.samples import show_method, show_samples
 from app.views.say import say_quietly
@@ -54,9 +54,7 @@ def show_overview(state: State, runs: tuple[Run, ...]) -> None:
             "compares the prompts that both answered; the filter keeps one suite."
         )
     show_points_table(points)
-    answers, problems = answers_of(state, choice, runs)
-    alike = set(points.loc[points["alike"], "model"])
-    show_within([each for each in answers if each.model in alike], problems, "overview")
+    show_within(state, choice, list(points.loc[points["alike"], "model"]), runs, "overview")
     show_picked(points, picked, runs)
     show_square(state, runs)
     show_depth(runs)

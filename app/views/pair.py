@@ -5,8 +5,9 @@ import streamlit as st
 from app import runtime
 from app.chat.inert import inert_markdown
 from app.chat.suite_prompts import prompt_text
-from app.results_cache import State, answers_of, verdict_of, waterfall_of
+from app.results_cache import State, verdict_of, waterfall_of
 from app.views.charts import show_chart
+from app.views.reply import show_text
 from app.views.samples import show_method
 from app.views.say import say_info, say_quietly
 from app.views.within import show_within
@@ -42,10 +43,8 @@ def show_pair(state: State, runs: tuple[Run, ...]) -> None:
     show_method([found.run], "pair")
     both_files = [found.run.by_model[model][0].model_sha256 for model in (a, b)]
     choice = Filters(suites=(wanted,) if wanted else (), machine=machine_of(runs, both_files))
-    answers, problems = answers_of(state, choice, runs)
-    both = [each for model in (a, b) for each in answers if each.model == model]
-    missing = [problem for problem in problems if problem.startswith((found.label_a, found.label_b))]
-    show_within(both, missing, "pair")
+    ours = (f"{found.label_a}: ", f"{found.label_b}: ", f"{found.label_a} ", f"{found.label_b} ")
+    show_within(state, choice, [a, b], runs, "pair", lambda problem: problem.startswith(ours))
     show_flips(found, wanted)
     show_waterfall(state, a, wanted, runs)
 
@@ -99,12 +98,16 @@ def show_flip(flip: Flip, names: list[str]) -> None:
         (names[0], flip.answer_a, flip.grade_a, flip.reason_a),
         (names[1], flip.answer_b, flip.grade_b, flip.reason_b),
     )
-    for column, (name, answer, grade, reason) in zip(st.columns(2, border=True), sides, strict=True):
+    for index, (column, (name, answer, grade, reason)) in enumerate(
+        zip(st.columns(2, border=True), sides, strict=True)
+    ):
         with column:
             right = grade >= 1
             st.badge("Right" if right else "Wrong", color="green" if right else "red", icon=icon_of(right))
-            st.text(f"{name}: {answer or 'no text'}")
-            st.text(reason or "")
+            st.text(name)
+            if answer:
+                show_text(answer, f"flip_{index}")
+            st.text(reason or ("" if answer else "No text."))
 
 
 def icon_of(right: bool) -> str:

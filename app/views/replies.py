@@ -1,4 +1,4 @@
-"""How replies are shown: side by side, as plain text, with their figures."""
+"""How replies are shown: side by side, with their figures."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,6 +10,7 @@ from app.chat.diff import MAX_WORDS, as_html, is_cut, shared_share, word_diff
 from app.chat.lanes import Lane
 from app.chat.reply_facts import details, statistics_line, status_line
 from app.chat.suite_prompts import find, grade_reply
+from app.views.reply import show_text
 from app.views.say import say_error
 from app.views.settings import LETTERS
 
@@ -33,7 +34,7 @@ def show_reply(model_id: str, lane: Lane | None, key: str, *, place: int | None 
         st.caption("This comparison is gone; send the prompt again.")
         return
     if lane.text:
-        st.text(lane.text)
+        show_text(lane.text, key, finished=lane.done, lane=lane)
     elif not lane.done:
         st.caption(f":material/hourglass_empty: {status_line(lane, place)}")
         if lane.stage == "fetching" and lane.total_bytes:

@@ -1,9 +1,11 @@
 """The answers behind a figure."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
+from app.views.reply import show_text
 from app.views.say import say_quietly
 from benchmarks.runs.on_disk import RESULTS, samples_table, without_paths
 from benchmarks.runs.read import Run
@@ -19,6 +21,15 @@ def show_method(runs: Sequence[Run], key: str) -> None:
                 st.json(without_paths({k: v for k, v in run.manifest.items() if k != "models"}), expanded=1)
 
 
+def show_answer(row: dict[str, Any], key: str) -> None:
+    """One answer as people read it, with its grade."""
+    with st.container(border=True):
+        st.text(f"{row['prompt']}: {row['result']}")
+        if row["answer"]:
+            show_text(str(row["answer"]), f"sample_{key}")
+        say_quietly(str(row["reason"] or "") if row["answer"] else "No text.")
+
+
 def show_samples(run: Run, model: str, *, key: str) -> None:
     """Every answer of one model in one run, wrong ones first, with the grader's reason."""
     table = samples_table(run, model)
@@ -27,8 +38,9 @@ def show_samples(run: Run, model: str, *, key: str) -> None:
         return
     there = [name for name in RESULTS if name in set(table["result"])]
     chosen = st.pills("Show", there, selection_mode="multi", default=there, key=f"show_{key}")
-    st.dataframe(
-        table[table["result"].isin(chosen or there)],
+    shown = table[table["result"].isin(chosen or there)]
+    picked = st.dataframe(
+        shown,
         hide_index=True,
         height=420,
         key=f"samples_{key}",
@@ -39,7 +51,13 @@ def show_samples(run: Run, model: str, *, key: str) -> None:
             "ttft_s": st.column_config.NumberColumn("TTFT (s)", format="%.2f"),
         },
         alt="Answers with their grades",
+        on_select="rerun",
+        selection_mode="single-row",
     )
+    if rows := [row for row in picked.selection.rows if row < len(shown)]:
+        show_answer({str(name): value for name, value in shown.iloc[rows[0]].items()}, key)
+    else:
+        st.caption("Choose a row to read its answer.")
     st.download_button(
         "These answers, as CSV",
         table.to_csv(index=False),

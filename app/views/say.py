@@ -1,21 +1,29 @@
-"""Messages whose words may come from people, links or files: Streamlit would read them as Markdown."""
+"""Messages whose words may come from people, links or files: Streamlit would read them as Markdown.
+
+Paths of the machine are for its operator.
+"""
 
 import streamlit as st
 
-from app.chat.inert import inert_markdown
+from app import runtime
+from app.chat.inert import inert_markdown, without_folders
 
 
 def say_error(text: str) -> None:
-    st.error(inert_markdown(text), icon=":material/error:")
+    st.error(_inert(text), icon=":material/error:")
 
 
 def say_warning(text: str, icon: str = ":material/warning:") -> None:
-    st.warning(inert_markdown(text), icon=icon)
+    st.warning(_inert(text), icon=icon)
 
 
 def say_info(text: str) -> None:
-    st.info(inert_markdown(text), icon=":material/info:")
+    st.info(_inert(text), icon=":material/info:")
 
 
 def say_quietly(text: str) -> None:
-    st.caption(inert_markdown(text))
+    st.caption(_inert(text))
+
+
+def _inert(text: str) -> str:
+    return inert_markdown(text if runtime.operator() else without_folders(text))

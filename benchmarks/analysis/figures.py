@@ -102,7 +102,8 @@ def _timed_files(runs: Iterable[Run]) -> dict[str, set[str]]:
     """The sha256 of the files that each machine timed, the latest run's machine first."""
     found: dict[str, set[str]] = {}
     for run in newest_first(runs):
-        if timed := {row.model_sha256 for row in run.rows if row.condition in SINGLE_SEQUENCE}:
+        timed = {row.model_sha256 for row in run.rows if row.condition == SPEED_CONDITION and row.error is None}
+        if timed:
             found.setdefault(run.machine, set()).update(timed)
     return found
 

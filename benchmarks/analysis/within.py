@@ -7,17 +7,18 @@ not known, so a curve ends where more than a few of them would matter.
 
 import zlib
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.analysis.figures import ModelFigures, answer_seconds, gather, rates_of
-from benchmarks.analysis.summary import SINGLE_SEQUENCE
-from benchmarks.runs.read import Run, RunError
+from benchmarks.analysis.figures import SPEED_CONDITION, ModelFigures, Rates, gather, rates_of
+from benchmarks.runs.read import Row, Run, RunError
 from benchmarks.statistics.clusters import cluster_of, clustered_means
-from benchmarks.statistics.stats import FloatArray
+from benchmarks.statistics.pairs import ALPHA
+from benchmarks.statistics.stats import FloatArray, mcnemar_exact
 
 SECONDS, TOKENS = "seconds", "tokens"
 BUDGETS: dict[str, tuple[float, ...]] = {
@@ -121,7 +122,7 @@ def answers_of(figures: ModelFigures) -> Answers:
     quality, speed = figures.quality, figures.speed
     if quality is None:
         raise RunError(f"{figures.label}: nothing is graded; run a suite with it first")
-    alone = quality.condition in SINGLE_SEQUENCE
+    alone = quality.condition == SPEED_CONDITION and figures.machine in (None, quality.run.machine)
     rates = rates_of(speed.rows) if speed else None
     if not alone and rates is None:
         raise RunError(
@@ -129,7 +130,7 @@ def answers_of(figures: ModelFigures) -> Answers:
             "(timed-cold) there"
         )
     rows = [row for row in quality.rows if row.grade is not None and row.error is None]
-    timed = [(row, seconds) for row in rows if (seconds := answer_seconds(row, rates)) is not None]
+    timed = [(row, seconds) for row in rows if (seconds := _seconds(row, rates, alone=alone)) is not None]
     if not timed:
         raise RunError(f"{figures.label}: its answers have no token counts; run the suite again")
     source = quality if alone or speed is None else speed
@@ -144,6 +145,14 @@ def answers_of(figures: ModelFigures) -> Answers:
         right=np.array([row.right and row.finish_reason == "stop" for row, _ in timed]),
         cut=np.array([row.truncated for row, _ in timed]),
     )
+
+
+def _seconds(row: Row, rates: Rates | None, *, alone: bool) -> float | None:
+    if alone or rates is None:
+        return row.total_s
+    if row.prompt_tokens is None or row.decode_tokens is None:
+        return None
+    return row.prompt_tokens / rates.prefill_tok_per_s + row.decode_tokens / rates.decode_tok_per_s
 
 
 def all_answers(figures: Sequence[ModelFigures]) -> tuple[list[Answers], list[str]]:
@@ -163,28 +172,17 @@ def answers_in(run: Run, model: str, timed: Sequence[Run] = ()) -> Answers:
     Raises:
         RunError: The run has no such model, or as `answers_of`.
     """
-    for each in _figures_of(run, timed):
+    for each in figures_of(run, timed):
         if each.model == model:
             return answers_of(each)
     raise RunError(f"{run.id}: nothing is graded for {model!r}; it has {', '.join(run.by_model) or 'no rows yet'}")
 
 
-def _figures_of(run: Run, timed: Sequence[Run]) -> list[ModelFigures]:
-    return [each for each in gather([*timed, run]) if each.quality and each.quality.run is run]
-
-
-def within_lines(run: Run, base: str, timed: Sequence[Run]) -> list[str]:
-    """Every other model of a run against `base`, one line each; rates may also come from other runs."""
-    answers, problems = all_answers(_figures_of(run, timed))
-    lines = [f"not placed in time: {problem}" for problem in problems]
-    against = next((each for each in answers if each.model == base), None)
-    for each in answers:
-        if against and each is not against:
-            try:
-                lines.append(pair_text(each, against))
-            except RunError as error:
-                lines.append(f"not placed in time: {error}")
-    return lines
+def figures_of(run: Run, timed: Sequence[Run]) -> list[ModelFigures]:
+    """The run's quality, with the speeds of all."""
+    speeds = {each.sha256: each for each in gather([*timed, run])}
+    graded = [each for each in gather([run]) if each.quality]
+    return [replace(each, speed=speeds[each.sha256].speed, machine=speeds[each.sha256].machine) for each in graded]
 
 
 def curve(answers: Answers, unit: str = SECONDS) -> Curve:
@@ -208,7 +206,7 @@ def curve(answers: Answers, unit: str = SECONDS) -> Curve:
         share=tuple(share[:kept]),
         low=tuple(np.clip(low[:kept], 0, 1)),
         high=tuple(np.clip(high[:kept] + unknown[:kept], 0, 1)),
-        ends=budgets[-1] if budgets and kept < len(BUDGETS[unit]) else None,
+        ends=(budgets[-1] if budgets else 0.0) if kept < len(BUDGETS[unit]) else None,
     )
 
 
@@ -231,7 +229,19 @@ def stretches(a: Answers, b: Answers, unit: str = SECONDS) -> list[Stretch]:
     unknown_a, unknown_b = cut_a.mean(axis=0), cut_b.mean(axis=0)
     kept = int((np.maximum(unknown_a, unknown_b) <= MOST_UNKNOWN).sum())
     signs = np.where(low - unknown_b > 0, 1, np.where(high + unknown_a < 0, -1, 0))[:kept]
+    signs[[not _differ(*counts) for counts in _only_one(right_a, right_b)[:kept]]] = 0
     return [_stretch(signs[first], first, last, difference, a, b, unit) for first, last in _runs(signs)]
+
+
+def _only_one(right_a: FloatArray, right_b: FloatArray) -> list[tuple[int, int]]:
+    """Per budget, the answers that only the first, and only the second got right in it."""
+    return [(int(a), int(b)) for a, b in zip((right_a > right_b).sum(axis=0), (right_b > right_a).sum(axis=0))]
+
+
+@lru_cache(maxsize=4096)
+def _differ(only_a: int, only_b: int) -> bool:
+    """As a pair's whole difference, one within a budget must be real by McNemar's exact test, too."""
+    return mcnemar_exact(only_b, only_a) < ALPHA
 
 
 def _stretch(sign: int, first: int, last: int, difference: FloatArray, a: Answers, b: Answers, unit: str) -> Stretch:
@@ -262,49 +272,9 @@ def _equal(signs: npt.NDArray[np.int_]) -> list[tuple[int, int]]:
 
 def _means(values: FloatArray, answers: Answers) -> tuple[FloatArray, FloatArray, FloatArray]:
     if len(set(answers.clusters)) < 2:
-        raise RunError(f"{answers.label}: {len(answers.keys)} graded prompts; a curve needs at least 2")
+        raise RunError(
+            f"{answers.label}: {len(answers.keys)} graded prompts of {len(set(answers.clusters))} templates; what is "
+            "right within a time needs 2 that do not share one"
+        )
     seed = zlib.crc32(f"{len(values)} {values.sum():.3f}".encode())
     return clustered_means(values, answers.clusters, rng=np.random.default_rng(seed))
-
-
-def pair_text(a: Answers, b: Answers, unit: str = SECONDS) -> str:
-    """Which of two to ship for the time that one has, in one sentence.
-
-    Raises:
-        RunError: As `stretches`.
-    """
-    found = stretches(a, b, unit)
-    if not found:
-        return f"{a.label} and {b.label}: their token limits cut too many answers to say who is right within a time."
-    labels = {a.model: a.label, b.model: b.label}
-    parts = [
-        f"{_where(each, found, unit)} {labels[each.better]} is right more often, by {100 * each.difference:.0f} points "
-        f"within {_amount(each.at, unit)}"
-        for each in found
-        if each.better
-    ]
-    span = f"from {_amount(found[0].first, unit)} to {_amount(found[-1].last, unit)}"
-    text = "; ".join([*parts, "elsewhere they cannot be told apart"][: len(parts) + (len(parts) < len(found))])
-    if not parts:
-        text = f"{span} {a.label} and {b.label} cannot be told apart"
-    if found[-1].last < BUDGETS[unit][-1]:
-        text += f"; past {_amount(found[-1].last, unit)} the answers' token limits would decide"
-    return f"{text[0].upper()}{text[1:]}" + (f" (on {a.machine})." if unit == SECONDS else ".")
-
-
-def _where(each: Stretch, found: Sequence[Stretch], unit: str) -> str:
-    """In words; the first and the last stretch go on beyond the budgets that were looked at."""
-    if len(found) == 1:
-        return "whatever the budget,"
-    if each is found[-1]:
-        return f"from {_amount(each.first, unit)} on"
-    if each is found[0]:
-        return f"up to {_amount(each.last, unit)}"
-    return f"from {_amount(each.first, unit)} to {_amount(each.last, unit)}"
-
-
-def _amount(budget: float, unit: str) -> str:
-    return f"{budget:.2g} s" if unit == SECONDS and budget < 100 else f"{budget:.0f} {_SHORT[unit]}"
-
-
-_SHORT = {SECONDS: "s", TOKENS: "tokens"}

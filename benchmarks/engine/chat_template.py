@@ -1,6 +1,8 @@
 """Render a conversation with the chat template that a GGUF or a checkpoint carries.
 
-A template is code from an untrusted file: it runs in Jinja's immutable sandbox, and what it raises becomes one line.
+A template is code from an untrusted file: it runs in Jinja's immutable sandbox, nothing of it is worked out while it is
+compiled, its numbers and repetitions are bounded, and what it raises becomes one line. Who renders others' templates
+bounds time and memory as well: `data.bounds.within_bounds`.
 It is given what transformers gives it, so that a prompt is the one that the model was trained with.
 """
 
@@ -11,9 +13,10 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import takewhile
-from typing import Any
+from typing import Any, cast
 
-from jinja2 import TemplateError, meta
+from jinja2 import Environment, TemplateError, meta, nodes
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.ext import Extension, loopcontrols
 from jinja2.nodes import Filter, Name, Node, Scope, Test
 from jinja2.parser import Parser
@@ -27,6 +30,8 @@ from data.message import Message
 PINNED_DATE = datetime.datetime(2024, 7, 26)
 
 MAX_TEMPLATE_CHARACTERS = 1_000_000
+MAX_BITS = 4_096
+MAX_REPEATED = 1_000_000
 _GIVEN = {"messages": (), "tools": None, "documents": None, "add_generation_prompt": True}
 
 
@@ -38,6 +43,57 @@ class _GenerationTag(Extension):
     def parse(self, parser: Parser) -> Node | list[Node]:
         line = next(parser.stream).lineno
         return Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
+
+
+class _NothingWorkedOut(CodeGenerator):
+    """Jinja works constants out while it compiles: `{{ 9**(9**9) }}` takes minutes, which nothing can interrupt."""
+
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:
+        if not isinstance(node, nodes.TemplateData):
+            raise nodes.Impossible
+        return super()._output_child_to_const(node, frame, finalize)
+
+    def visit_EvalContextModifier(self, node: nodes.EvalContextModifier, frame: Frame) -> None:
+        raise TemplateError("it switches escaping on or off, which a chat template has no use for")
+
+    visit_ScopedEvalContextModifier = visit_EvalContextModifier
+
+
+class _Names(_NothingWorkedOut, meta.TrackingCodeGenerator):
+    """Notes the names that a template looks up."""
+
+
+def _undeclared(tree: nodes.Template) -> set[str]:
+    """Names that a template does not set itself."""
+    names = _Names(cast(Environment, tree.environment))
+    names.visit(tree)
+    return names.undeclared_identifiers
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """As transformers sets it up."""
+
+    code_generator_class = _NothingWorkedOut
+    intercepted_binops = frozenset(ImmutableSandboxedEnvironment.default_binop_table)
+
+    def __init__(self, extensions: Sequence[type[Extension]]) -> None:
+        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=extensions, optimized=False)
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        if operator == "**" and isinstance(left, int) and isinstance(right, int):
+            _check(left.bit_length() * abs(right), MAX_BITS, "bits in a number")
+        elif operator == "*" and isinstance(left, int) and isinstance(right, int):
+            _check(left.bit_length() + right.bit_length(), MAX_BITS, "bits in a number")
+        elif operator == "*":
+            for one, times in ((left, right), (right, left)):
+                if isinstance(one, str | list | tuple) and isinstance(times, int):
+                    _check(len(one) * times, MAX_REPEATED, "repeated values")
+        return super().call_binop(context, operator, left, right)
+
+
+def _check(count: int, most: int, what: str) -> None:
+    if count > most:
+        raise TemplateError(f"it asks for {count:,} {what}; the most is {most:,}")
 
 
 class TemplateRefusal(EngineError):
@@ -54,6 +110,9 @@ class ChatTemplate:
     Args:
         special: Texts of special tokens by transformers' names (`bos_token`); one that the model lacks is left out.
 
+    Attributes:
+        switches: What the template can be told besides the messages, such as `enable_thinking`.
+
     Raises:
         EngineError: The template does not parse, or is too long to be one.
     """
@@ -65,21 +124,18 @@ class ChatTemplate:
                 "export the model with a template of its own"
             )
         self.source, self._special = source, dict(special)
-        self._environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationTag, loopcontrols]
-        )
+        self._environment = _Sandbox(extensions=[_GenerationTag, loopcontrols])
         self._environment.filters["tojson"] = _tojson
         self._environment.globals["raise_exception"] = _raise_exception
         self._environment.globals["strftime_now"] = PINNED_DATE.strftime
         try:
-            self._template = self._environment.from_string(source)
             self._tree = self._environment.parse(source)
+            self.switches = self._switches()
+            self._template = self._environment.from_string(self._tree)
         except Exception as error:  # Jinja makes Python of it, which may be none either
             raise EngineError(f"the model's chat template does not parse: {_one_line(error)}") from None
 
-    @cached_property
-    def switches(self) -> tuple[str, ...]:
-        """What the template can be told besides the messages, such as `enable_thinking`."""
+    def _switches(self) -> tuple[str, ...]:
         tree, given = self._tree, {*_GIVEN, *self._special, *self._environment.globals}
         expected = {
             node.node.name
@@ -89,7 +145,7 @@ class ChatTemplate:
         names = list(tree.find_all(Name))
         own = {name.name for name in names if name.ctx == "store"} - expected
         own |= {name.name for name in names if name.ctx == "param"}
-        asked = meta.find_undeclared_variables(tree) - given - own
+        asked = _undeclared(tree) - given - own
         return tuple(sorted(name for name in asked if not name.endswith("_token")))
 
     def render(
@@ -139,6 +195,8 @@ class ChatTemplate:
         given = {**self._special, **_GIVEN, **chosen, "messages": turns, "add_generation_prompt": answer}
         try:
             return self._template.render(given)
+        except MemoryError:
+            raise
         except Exception as error:
             raise TemplateRefusal(error) from None
 

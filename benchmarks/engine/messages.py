@@ -1,13 +1,15 @@
-"""What goes over the pipe between `benchmarks.engine.worker` and `benchmarks.engine.process`.
+"""What goes over the pipe between `benchmarks.engine.worker` and `benchmarks.engine.process`, and who waits for it.
 
 A module of its own: the process runs as `__main__`, and a class defined there would be another class here.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.engine.contract import Event, LoadOptions, Request
+from benchmarks.engine.contract import Event, Finished, LoadOptions, Request, Timings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,3 +84,33 @@ class Alive:
 
 
 Command = Load | Unload | Submit | Cancel | Inspect | Usage
+
+
+@dataclass(kw_only=True)
+class Call:
+    """A command on its way; `handler` gets the events of the request that it starts."""
+
+    answer: Future[Any] = field(default_factory=Future)
+    model: str = ""
+    handler: Callable[[Event], None] | None = None
+
+
+@dataclass(kw_only=True)
+class InFlight:
+    """What is known of an unfinished reply, in case the process dies."""
+
+    handler: Callable[[Event], None]
+    prompt_tokens: int = 0
+    text: str = ""
+    completion_tokens: int = 0
+
+    def ended(self, request_id: int, error: str) -> Finished:
+        """Its end, where the process died."""
+        return Finished(
+            id=request_id,
+            reason="error",
+            text=self.text,
+            completion_tokens=self.completion_tokens,
+            timings=Timings(prompt_tokens=self.prompt_tokens),
+            error=error,
+        )

@@ -3,9 +3,10 @@
 One thread steps every busy model in turn and gives each the same share of *time*, so each model's own rate is what it
 would be alone. A second thread only reads the pipe, so that a cancellation reaches a prefill that is running.
 
-    python -m benchmarks.engine.process FD     (started by benchmarks.engine.worker; not for people)
+    python -m benchmarks.engine.process FD PARENT     (started by benchmarks.engine.worker; not for people)
 """
 
+import ctypes
 import os
 import queue
 import resource
@@ -38,6 +39,7 @@ from data.models.quota import hold
 SLICE_S = 0.05
 SEND_INTERVAL_S = 0.1
 ALIVE_INTERVAL_S = 1.0
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(kw_only=True)
@@ -101,6 +103,8 @@ class WorkerProcess:
                 self._send(Answer(call=call, value=self._obey(command)))
             except (EngineError, OSError, ValueError) as error:
                 self._send(Answer(call=call, error=" ".join(str(error).split())))
+            except Exception as error:  # of a model's file or template, which may be hostile: other models go on
+                self._send(Answer(call=call, error=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"))
 
     def _obey(self, command: Command) -> Any:
         if isinstance(command, Usage):
@@ -183,7 +187,15 @@ def memory() -> Memory:
     return Memory(rss_bytes=int(fields["VmRSS"].split()[0]) * 1024, peak_rss_bytes=peak)
 
 
+def die_with(parent: int) -> None:
+    """Have the kernel end this process with the thread that started it, whatever it is doing then."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before
+        os._exit(0)
+
+
 def main() -> None:
+    die_with(int(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it closes the pipe
     WorkerProcess(Connection(int(sys.argv[1]))).run()
     os._exit(0)  # nothing to tidy up: the kernel takes the memory back faster than we could

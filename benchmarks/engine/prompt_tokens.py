@@ -6,6 +6,7 @@ from typing import Any
 from benchmarks.engine.chat_template import ChatTemplate
 from benchmarks.engine.contract import EngineError, Request
 from benchmarks.engine.llama_binding import NativeModel
+from data.bounds import within_bounds
 
 _SPECIAL = {
     "bos_token": "bos",
@@ -35,7 +36,8 @@ class PromptReader:
         self._bos = special.get("bos_token", -1)
         self._controls = model.control_tokens
         texts = {name: model.token_text(token) for name, token in special.items()}
-        self.template = ChatTemplate(source, special=texts) if (source := model.chat_template) else None
+        with within_bounds("the model's chat template", EngineError):
+            self.template = ChatTemplate(source, special=texts) if (source := model.chat_template) else None
 
     def read(self, request: Request) -> tuple[str, list[int]]:
         """The prompt as text, empty for a request of token ids, and its token ids.
@@ -50,9 +52,10 @@ class PromptReader:
             raise EngineError("the prompt is empty; write something first")
         if self.template is None:
             raise EngineError(f"{self._model.description}: the file has no chat template; export it with one")
-        rendered = self.template.render_typed(
-            request.messages, self._controls, dict(request.sampling.template_switches)
-        )
+        with within_bounds("the model's chat template", EngineError):
+            rendered = self.template.render_typed(
+                request.messages, self._controls, dict(request.sampling.template_switches)
+            )
         (prompt,) = rendered.texts
         tokens = rendered.token_ids(prompt, self._model.tokenize)
         return rendered.shown(prompt), one_bos(tokens, bos=self._bos, wanted=self._model.adds_bos)

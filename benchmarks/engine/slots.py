@@ -16,6 +16,7 @@ _REUSE_SHARE = 0.9
 
 _TILE_ROWS = 64
 """From so many tokens in one call on, llama.cpp's flash attention on a CPU works in tiles, which round differently."""
+_ROWS_AT_ONCE = 4
 
 
 @dataclass(kw_only=True)
@@ -140,11 +141,21 @@ def choose_slot(free: list[Slot], prompt: list[int], *, cold: bool) -> tuple[Slo
 def kernels_of(count: int, chunk: int) -> bytes:
     """A number for each of so many tokens that are read in chunks: tokens with other numbers are rounded differently.
 
-    A single token is multiplied as a vector, few as a matrix, and many have their attention worked out in tiles. How
-    many of the same kind there are changes nothing (docs/log.md, "Batched and alone").
+    A single token is multiplied as a vector, several as a matrix, but for what is left over of fours in some types of
+    weights; and many have their attention worked out in tiles. How many of the same kind there are changes nothing
+    (docs/log.md, "Batched and alone").
     """
     sizes = [min(chunk, count - start) for start in range(0, count, max(1, chunk))]
-    return b"".join(bytes([(size > 1) + (size >= _TILE_ROWS)]) * size for size in sizes)
+    return b"".join(_kernels(size) for size in sizes)
+
+
+def _kernels(size: int) -> bytes:
+    """Of tokens that are computed in one call."""
+    single, left_over, fours, in_tiles = 0, 1, 2, 3
+    if size == 1:
+        return bytes([single])
+    tiles, rest = in_tiles * (size >= _TILE_ROWS), size % _ROWS_AT_ONCE
+    return bytes([fours + tiles]) * (size - rest) + bytes([left_over + tiles]) * rest
 
 
 def shareable(known: Slot, prompt: list[int], chunk: int) -> int:
@@ -155,7 +166,8 @@ def shareable(known: Slot, prompt: list[int], chunk: int) -> int:
     size = len(prompt)
     alone = kernels_of(size, chunk)
     same = min(common_prefix(known.tokens, prompt), common_prefix(known.kernels, alone), size - 1)
-    fewer = (same, min(same, size - 2), min(same, size - _TILE_ROWS), same - same % chunk)
+    most = (same, min(same, size - 2), min(same, size - _TILE_ROWS), same - same % chunk)
+    fewer = [count - count % _ROWS_AT_ONCE for count in most]
     fitting = (count for count in fewer if count > 0 and kernels_of(size - count, chunk) == alone[count:])
     return next(fitting, 0)
 

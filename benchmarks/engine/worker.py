@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
@@ -28,19 +27,19 @@ from benchmarks.engine.contract import (
     Delta,
     EngineError,
     Event,
-    Finished,
     LoadOptions,
     ModelInfo,
     Request,
     Started,
-    Timings,
 )
 from benchmarks.engine.messages import (
     Alive,
     Answer,
+    Call,
     Cancel,
     Command,
     Happened,
+    InFlight,
     Inspect,
     Load,
     Memory,
@@ -75,25 +74,6 @@ def worker_environment(changes: Mapping[str, str] | None = None) -> dict[str, st
     return {**defaults, **os.environ, **(changes or {}), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
 
 
-@dataclass(kw_only=True)
-class _Call:
-    """A command on its way; `handler` gets the events of the request that it starts."""
-
-    answer: Future[Any] = field(default_factory=Future)
-    model: str = ""
-    handler: Callable[[Event], None] | None = None
-
-
-@dataclass(kw_only=True)
-class _InFlight:
-    """What is known of an unfinished reply, in case the process dies."""
-
-    handler: Callable[[Event], None]
-    prompt_tokens: int = 0
-    text: str = ""
-    completion_tokens: int = 0
-
-
 class Worker:
     """A worker process. Methods may be called from any thread; events arrive on the worker's own reader thread.
 
@@ -106,29 +86,27 @@ class Worker:
         self._patience_s = patience_s
         self._heard_at = time.monotonic()
         self._hung = self._may_be_silent = False
-        self._ended = threading.Event()
+        self._ended, self._buried = threading.Event(), threading.Event()
+        self.suspects: frozenset[str] = frozenset()
+        """Models that the worker was at when it died: any of them may have been the cause. None where somebody else
+        ended it while they wrote, a person or the kernel."""
         self._lock, self._send_lock = threading.Lock(), threading.Lock()
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, Call] = {}
         self._next_call = 1
-        self._in_flight: dict[tuple[str, int], _InFlight] = {}
+        self._in_flight: dict[tuple[str, int], InFlight] = {}
         self._closing = False
         self.death: str | None = None
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
         self._socket, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.engine.process", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                env=worker_environment(environment),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=self._output,
-            )
+        started: Future[subprocess.Popen[bytes]] = Future()
+        keeper = threading.Thread(
+            target=self._keep, args=(theirs, environment, started), name="worker-keeper", daemon=True
+        )
+        keeper.start()
+        self._process = started.result()
         self._connection = Connection(os.dup(self._socket.fileno()))
         self._reader = threading.Thread(target=self._read, name="worker-events", daemon=True)
         self._reader.start()
-        threading.Thread(target=self._watch, name="worker-watch", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -144,7 +122,7 @@ class Worker:
         Raises:
             EngineError: It cannot be loaded, does not fit in memory, or the worker died.
         """
-        return cast(ModelInfo, self._ask(Load(model=model, path=path, options=options, engine=engine)))
+        return cast(ModelInfo, self._ask(Load(model=model, path=path, options=options, engine=engine), model=model))
 
     def unload(self, model: str) -> None:
         """Free a model; its unfinished replies end as cancelled."""
@@ -200,7 +178,7 @@ class Worker:
         self._output.close()
 
     def _ask(self, command: Command, *, model: str = "", handler: Callable[[Event], None] | None = None) -> Any:
-        call = _Call(model=model, handler=handler)
+        call = Call(model=model, handler=handler)
         with self._lock:
             number, self._next_call = self._next_call, self._next_call + 1
             self._calls[number] = call
@@ -234,17 +212,50 @@ class Worker:
             elif isinstance(message, Happened):
                 self._take_event(message)
         self._ended.set()
-        self._bury()
+        try:
+            self._bury()
+        finally:
+            self._buried.set()
 
-    def _watch(self) -> None:
+    def _keep(
+        self,
+        theirs: socket.socket,
+        environment: Mapping[str, str] | None,
+        started: "Future[subprocess.Popen[bytes]]",
+    ) -> None:
+        """Start the process and watch it to its end, on one thread: with this thread, the kernel ends the process."""
+        try:
+            with theirs:
+                command = [sys.executable, "-m", "benchmarks.engine.process", str(theirs.fileno()), str(os.getpid())]
+                process = subprocess.Popen(
+                    command,
+                    pass_fds=[theirs.fileno()],
+                    env=worker_environment(environment),
+                    cwd=ROOT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._output,
+                    stderr=self._output,
+                )
+        except BaseException as error:
+            started.set_exception(error)
+            return
+        started.set_result(process)
+        self._watch(process)
+        self._buried.wait()
+
+    def _watch(self, process: "subprocess.Popen[bytes]") -> None:
         """Kill the process when it owes something and has been silent for too long."""
         while not self._ended.wait(self._patience_s / 8):
             if not (self._calls or self._in_flight):
                 self._heard_at = time.monotonic()
             elif time.monotonic() - self._heard_at > self._patience_now_s:
                 self._hung = True
-                self._process.kill()
+                process.kill()
                 return
+
+    @property
+    def _killed(self) -> bool:
+        return not self._hung and self._process.poll() in (-signal.SIGKILL, -signal.SIGTERM)
 
     @property
     def _patience_now_s(self) -> float:
@@ -258,7 +269,7 @@ class Worker:
             call.answer.set_exception(EngineError(answer.error))
             return
         if call.handler:  # before the next message, which may be this request's first event
-            self._in_flight[call.model, answer.value] = _InFlight(handler=call.handler)
+            self._in_flight[call.model, answer.value] = InFlight(handler=call.handler)
         call.answer.set_result(answer.value)
 
     def _take_event(self, happened: Happened) -> None:
@@ -278,23 +289,17 @@ class Worker:
 
     def _bury(self) -> None:
         """The pipe is closed: say why to everybody who waits."""
-        self.death = "the inference worker was closed" if self._closing else self._cause_of_death()
+        death = "the inference worker was closed" if self._closing else self._cause_of_death()
         with self._lock:
+            asked = frozenset(call.model for call in self._calls.values() if call.model)
+            self.suspects = asked or (frozenset() if self._killed else frozenset(m for m, _ in self._in_flight))
+            self.death = death
             calls, self._calls = list(self._calls.values()), {}
         for call in calls:
             call.answer.set_exception(EngineError(self.death))
         replies, self._in_flight = list(self._in_flight.items()), {}
         for (_, request_id), reply in replies:
-            reply.handler(
-                Finished(
-                    id=request_id,
-                    reason="error",
-                    text=reply.text,
-                    completion_tokens=reply.completion_tokens,
-                    timings=Timings(prompt_tokens=reply.prompt_tokens),
-                    error=self.death,
-                )
-            )
+            reply.handler(reply.ended(request_id, self.death))
 
     def _cause_of_death(self) -> str:
         try:

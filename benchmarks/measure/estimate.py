@@ -23,6 +23,7 @@ from data.tables import aligned
 _CHARACTERS_PER_TOKEN = 4
 _TEMPLATE_TOKENS = 30
 _SHORT_SHAPE = (128, 32)
+_FEWEST_DECODED = 8
 BATCHED = "batched"
 
 
@@ -149,9 +150,10 @@ def _known_rates(sha256: str, earlier: Sequence[Run], machine: str) -> Rates | N
     """From the runs on this machine, newest last."""
     here = [run for run in earlier if run.machine == machine]
     rows = [row for run in here for row in run.rows if row.model_sha256 == sha256 and row.error is None]
-    alone = [row for row in rows if row.condition == COLD]
+    alone = [row for row in rows if row.condition == COLD and row.is_answer]
+    alone = alone or [row for row in rows if row.condition == COLD and row.suite == FIXED_SHAPE]
     prefill = [rate for row in alone if (rate := row.prefill_tok_per_s)]
-    decode = [rate for row in alone if (row.decode_tokens or 0) >= 8 and (rate := row.decode_tok_per_s)]
+    decode = [rate for row in alone if (row.decode_tokens or 0) >= _FEWEST_DECODED and (rate := row.decode_tok_per_s)]
     if not prefill or not decode:
         return None
     ids = ", ".join(run.id for run in here if any(row.model_sha256 == sha256 for row in run.rows))
@@ -164,12 +166,23 @@ def _known_rates(sha256: str, earlier: Sequence[Run], machine: str) -> Rates | N
 
 
 def _batched_rate(rows: Sequence[Row]) -> float | None:
-    """Tokens read and written per second from the first answer's begin to the last one's end."""
-    timed = [(datetime.fromisoformat(row.started_at).timestamp(), row) for row in rows if row.total_s]
-    if len(timed) < 2:
+    """Tokens read and written per second, over the time in which any answer was being made: pauses do not count."""
+    spans = sorted((begin, begin + row.total_s) for row in rows if row.total_s and (begin := _begin(row)))
+    if len(spans) < 2:
         return None
-    seconds = max(begin + (row.total_s or 0) for begin, row in timed) - min(begin for begin, _ in timed)
-    return sum((row.prompt_tokens or 0) + (row.completion_tokens or 0) for _, row in timed) / seconds
+    seconds, end = 0.0, spans[0][0]
+    for begin, last in spans:
+        seconds += max(0.0, last - max(begin, end))
+        end = max(end, last)
+    return sum((row.prompt_tokens or 0) + (row.completion_tokens or 0) for row in rows if row.total_s) / seconds
+
+
+def _begin(row: Row) -> float | None:
+    """Seconds since 1970; None where the time is damaged."""
+    try:
+        return datetime.fromisoformat(row.started_at).timestamp()
+    except ValueError:
+        return None
 
 
 def _measured_rates(model: ModelUnderTest, config: Config) -> Rates | None:
@@ -222,5 +235,5 @@ def _cells(cost: Cost) -> list[str]:
         cost.written_from,
         "–" if cost.seconds is None else f"{at_most}{cost.seconds / 60:.1f}",
         "–" if cost.memory_bytes is None else f"{cost.memory_bytes / 1e9:.2f}",
-        cost.rates.source if cost.rates else "none: the model could not be loaded",
+        cost.rates.source if cost.rates else "none: the model could not be timed",
     ]

@@ -1,11 +1,14 @@
 """Whether what is right within T was told rightly: prompts are asked again, one at a time, with a deadline of T."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from benchmarks.config import Config
 from benchmarks.engine.ask import ask
-from benchmarks.engine.contract import Engine, Request, Sampling
+from benchmarks.engine.contract import Engine
 from benchmarks.graders import grade
+from benchmarks.measure.sample import COLD, request_for
+from benchmarks.measure.schedule import Trial
 from data.suites.prompts import Prompt
 from data.tables import markdown
 
@@ -44,9 +47,14 @@ class Asked:
 
 
 def ask_in_time(
-    engine: Engine, prompts: Sequence[Told], deadlines_s: Sequence[float], *, report: Callable[[str], None]
+    engine: Engine,
+    prompts: Sequence[Told],
+    deadlines_s: Sequence[float],
+    config: Config,
+    *,
+    report: Callable[[str], None],
 ) -> list[Asked]:
-    """Ask each prompt alone under each deadline, from a cold cache.
+    """Ask each prompt alone under each deadline, from a cold cache, and else as the run did.
 
     Raises:
         EngineError: The worker died.
@@ -54,12 +62,27 @@ def ask_in_time(
     found = []
     for deadline_s in deadlines_s:
         for place, told in enumerate(prompts, start=1):
-            sampling = Sampling(max_tokens=told.prompt.max_tokens, end_loops=True, deadline_s=deadline_s)
-            end = ask(engine, Request(messages=told.prompt.messages, sampling=sampling, cold=True)).finished
+            asked = request_for(trial_of(told.prompt, config), config, engine.info.vocabulary_size)
+            request = replace(asked, sampling=replace(asked.sampling, deadline_s=deadline_s))
+            end = ask(engine, request).finished
             right = end is not None and end.reason == "stop" and (grade(told.prompt, end.text).value or 0) >= 1
             found.append(Asked(told=told, deadline_s=deadline_s, measured=right))
             report(f"{deadline_s:g} s: {place}/{len(prompts)}")
     return found
+
+
+def trial_of(prompt: Prompt, config: Config) -> Trial:
+    """One answer, asked alone."""
+    return Trial(
+        model="",
+        suite="",
+        prompt=prompt,
+        prompt_id=prompt.id,
+        kind=prompt.kind,
+        condition=COLD,
+        repetition=0,
+        seed=config.seed,
+    )
 
 
 def agreement_table(found: Sequence[Asked]) -> str:

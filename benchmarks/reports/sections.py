@@ -10,7 +10,8 @@ from benchmarks.analysis.figures import ModelFigures
 from benchmarks.analysis.speed_ratio import self_ratios
 from benchmarks.analysis.verdict import Verdict
 from benchmarks.analysis.waterfall import chain, waterfall
-from benchmarks.analysis.within import Answers, all_answers, curve, pair_text
+from benchmarks.analysis.within import Answers, all_answers, curve
+from benchmarks.analysis.within_text import pair_text
 from benchmarks.charts.effects import factorial_chart, factorial_words, waterfall_chart, waterfall_words
 from benchmarks.charts.scatter import scatter
 from benchmarks.charts.speed import depth_chart, noise_chart
@@ -71,10 +72,18 @@ def within_section(figures: Sequence[ModelFigures], base: str) -> Section:
     against = next((each for each in answers if each.model == base), None)
     alike = [each for each in answers if against and set(each.keys) == set(against.keys)]
     sentences = [_pair_text(each, against) for each in alike if against and each is not against]
+    curves = []
+    for each in alike:
+        try:
+            curves.append(curve(each))
+        except RunError as error:
+            problems.append(str(error))
+    if others := [each.label for each in answers if each not in alike]:
+        problems.append(f"{', '.join(others)} answered other prompts")
     return Section(
         title="Right within the time one has",
         text=(*sentences, *(f"Left out: {problem}." for problem in problems if alike)),
-        chart=chart_of(lambda: within_chart([curve(each) for each in alike])),
+        chart=chart_of(lambda: within_chart(curves)),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.runs.read import FIXED_SHAPE, MANIFEST_NAME, Run, RunError, read_run
+from benchmarks.runs.read import FIXED_SHAPE, MANIFEST_NAME, SAMPLES_NAME, Run, RunError, read_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,7 @@ _PATH = re.compile(r"(?<![\w:/.])(?:~|\.{1,2})?/[^\s'\":,;]+")
 
 @dataclass(frozen=True, kw_only=True)
 class ReadRuns:
-    """Runs that could be read, newest first, and one line for each that could not."""
+    """Runs that could be read, newest first, and one line for each that could not, or not whole."""
 
     runs: tuple[Run, ...]
     problems: tuple[str, ...]
@@ -41,9 +41,16 @@ def load_runs(directories: Sequence[Path]) -> ReadRuns:
     runs, problems = [], []
     for directory in find_runs(directories):
         try:
-            runs.append(read_run(directory))
+            run = read_run(directory)
         except RunError as error:
             problems.append(str(error).replace(f"{directory.parent}/", ""))
+            continue
+        runs.append(run)
+        if run.lost_rows:
+            problems.append(
+                f"{directory.name}/{SAMPLES_NAME}: {run.lost_rows:,} of the {run.manifest['rows']:,} samples that "
+                f"{MANIFEST_NAME} counts are lost; figures are of the rest: bring the whole file back"
+            )
     return ReadRuns(runs=tuple(newest_first(runs)), problems=tuple(problems))
 
 

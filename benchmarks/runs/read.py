@@ -4,17 +4,19 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from benchmarks.runs.noise import is_noisy
+from benchmarks.runs.possible import check_manifest, check_version, is_possible
 from data.errors import TradeoffError
-from data.records import read_json
+from data.records import read_json, shown
 
 SCHEMA_VERSION = "1.3"
 """Major.minor. A newer minor only adds keys, which readers ignore; a newer major cannot be read.
 
+1.3: `rows` of `run.json` counts the samples, so that a cut file shows.
 1.3: `finish_reason` may be "loop": the reply repeated itself and was ended, which is not `truncated`.
 1.2: `thinking_characters` of an answer, which are part of its `completion_characters` and not graded.
 1.1: a model may be there twice, as ID and ID@again, with one sha256; rows' keys tell the two apart.
@@ -151,10 +153,10 @@ def sample_key(
 _FIELDS = {field.name: field for field in dataclasses.fields(Row)}
 _REQUIRED = [name for name, field in _FIELDS.items() if field.default is dataclasses.MISSING]
 _DEFAULTS = {name: field.default for name, field in _FIELDS.items() if field.default is not dataclasses.MISSING}
-_NUMBERS: dict[str, tuple[type, ...]] = {
-    name: (int, float) if "float" in str(field.type) else (int,)
-    for name, field in _FIELDS.items()
-    if "float" in str(field.type) or "int" in str(field.type)
+_BY_WORD = (("str", (str,)), ("bool", (bool,)), ("float", (int, float)), ("int", (int,)))
+_NAMES = {str: "a text", bool: "true or false", int: "a number"}
+_KINDS: dict[str, tuple[type, ...]] = {
+    name: next(kinds for word, kinds in _BY_WORD if word in str(field.type)) for name, field in _FIELDS.items()
 }
 _DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
@@ -169,6 +171,8 @@ class Run:
     directory: Path
     manifest: Mapping[str, Any]
     rows: tuple[Row, ...]
+    lost_rows: int = 0
+    """Samples that the manifest counts and the file has no more."""
 
     @property
     def id(self) -> str:
@@ -217,14 +221,16 @@ def read_run(directory: Path) -> Run:
         RunError: No run there, a newer major schema, or a malformed line before the last.
     """
     manifest = read_manifest(directory)
-    return Run(directory=directory, manifest=manifest, rows=_read_rows(directory / SAMPLES_NAME))
+    rows = _read_rows(directory / SAMPLES_NAME)
+    lost = max(0, manifest.get("rows", 0) - len(rows))
+    return Run(directory=directory, manifest=manifest, rows=_without_made_again(rows), lost_rows=lost)
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
     """Read `run.json` alone, without the samples.
 
     Raises:
-        RunError: It is missing, not JSON, or of a newer major schema.
+        RunError: It is missing, not JSON, of a newer major schema, or has a value of another type.
     """
     path = directory / MANIFEST_NAME
     if not path.is_file():
@@ -232,6 +238,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     manifest = read_json(path, RunError)
     try:
         _check_version(manifest.get("schema_version"))
+        check_manifest(manifest, RunError)
     except RunError as error:
         raise RunError(f"{path}: {error}") from None
     return manifest
@@ -244,8 +251,7 @@ def _read_rows(path: Path) -> tuple[Row, ...]:
         return ()
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror})") from None
-    rows = tuple(_parse_row(path, number, line) for number, line in _numbered(content))
-    return _without_made_again(rows)
+    return tuple(_parse_row(path, number, line) for number, line in _numbered(content))
 
 
 def _without_made_again(rows: tuple[Row, ...]) -> tuple[Row, ...]:
@@ -267,8 +273,8 @@ def _parse_row(path: Path, number: int, line: bytes) -> Row:
         return _row(_parsed(line))
     except RunError as error:
         raise RunError(f"{path}, line {number}: {error}") from None
-    except ValueError as error:
-        raise RunError(f"{path}, line {number}: not JSON ({error}); remove the line") from None
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path}, line {number}: not JSON ({' '.join(str(error).split())}); remove the line") from None
 
 
 def _parsed(line: bytes) -> Any:
@@ -278,7 +284,9 @@ def _parsed(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
-        return _DECODER.decode(line.decode())
+        fields = _DECODER.decode(line.decode())
+        json.dumps(fields, ensure_ascii=False).encode()
+        return fields
 
 
 def _row(fields: Any) -> Row:
@@ -288,10 +296,13 @@ def _row(fields: Any) -> Row:
     _check_version(fields.get("schema_version"))
     if missing := [name for name in _REQUIRED if fields.get(name) is None]:
         raise RunError(f"missing {', '.join(missing)}")
-    for name, kinds in _NUMBERS.items():
-        value = fields.get(name)
-        if value is not None and type(value) not in kinds:
-            raise RunError(f"{name} is {value!r}; expected a number")
+    for name, value in fields.items():
+        if value is None or (kinds := _KINDS.get(name)) is None:
+            continue
+        if type(value) not in kinds:
+            raise RunError(f"{name} is {shown(value)}; expected {_NAMES[kinds[0]]}")
+        if kinds[0] is int and not is_possible(value, name):
+            raise RunError(f"{name} is {shown(value)}, which it cannot be")
     row = object.__new__(Row)
     values = vars(row)
     values.update(_DEFAULTS)
@@ -300,16 +311,7 @@ def _row(fields: Any) -> Row:
 
 
 def _check_version(version: object) -> None:
-    _check_known_version(version if isinstance(version, str) else repr(version))
-
-
-@lru_cache(maxsize=64)
-def _check_known_version(version: str) -> None:
-    major, newest = str(version).partition(".")[0], SCHEMA_VERSION.partition(".")[0]
-    if not major.isdigit():
-        raise RunError(f"schema_version is {version}; expected one such as {SCHEMA_VERSION!r}")
-    if int(major) > int(newest):
-        raise RunError(f"schema version {version} is newer than {SCHEMA_VERSION}; update Tradeoff to read it")
+    check_version(version[:80] if isinstance(version, str) else shown(version), SCHEMA_VERSION, RunError)
 
 
 def _rate(tokens: int | None, seconds: float | None) -> float | None:

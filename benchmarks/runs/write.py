@@ -67,16 +67,22 @@ class RunWriter:
 
 
 def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
-    """Replace `run.json` in one step: readers see the old or the new one.
+    """Replace `run.json` in one step: readers see the old or the new one. It counts the samples there are now.
 
     Raises:
         RunError: The disk is full or failing.
     """
     path = directory / MANIFEST_NAME
     try:
+        samples = directory / SAMPLES_NAME
+        manifest = {**manifest, "rows": _lines(samples) if samples.exists() else 0}
         write_atomically(path, json.dumps(without_nan(manifest), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror}); make room or choose another --out") from None
+
+
+def _lines(samples: Path) -> int:
+    return sum(1 for line in samples.read_bytes().split(b"\n")[:-1] if line.strip())
 
 
 def without_nan(value: Any) -> Any:

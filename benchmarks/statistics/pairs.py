@@ -247,10 +247,10 @@ def cut_text(found: PairComparison, a: str, b: str) -> str:
         return ""
     sides = zip((a, b), (found.cut_a, found.cut_b), (found.bounds_a, found.bounds_b), strict=True)
     return " and ".join(
-        f"{cut} of {name}'s {found.n} answers were cut by their token limit, and {low:.0%} to {high:.0%} may be right"
+        f"{cut} of {name}'s {found.n} answers were cut by their token limit, so {low:.0%} to {high:.0%} may be right"
         if cut
-        else f"none of {name}'s, {low:.0%} are"
-        for name, cut, (low, high) in sides
+        else f"none of {name}'s, of which {low:.0%} are"
+        for name, cut, (low, high) in sorted(sides, key=lambda side: not side[1])
     )
 
 

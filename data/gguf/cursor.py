@@ -6,6 +6,11 @@ from typing import Any, BinaryIO
 from data.errors import TradeoffError
 
 MAX_HEADER_BYTES = 128 * 2**20
+MAX_VALUES, MAX_TEXTS = 200_000, 4_000_000
+"""Values read one by one, and texts stepped over: each takes its microsecond. The largest vocabularies known have
+262,144 tokens and about twice as many merges, which are stepped over."""
+MAX_KEPT_VALUES = 4_000_000
+"""For who asks to keep a vocabulary."""
 
 
 class GGUFError(TradeoffError):
@@ -22,6 +27,7 @@ class Cursor:
         self.file, self.size = file, size
         self.buffer = b""
         self.position = 0
+        self.values_left, self.texts_left = MAX_VALUES, MAX_TEXTS
 
     @property
     def remaining(self) -> int:
@@ -39,6 +45,12 @@ class Cursor:
         self.buffer += self.file.read(target - len(self.buffer))
         if self.position + count > len(self.buffer):
             raise GGUFError("truncated: the file became shorter while it was read")
+
+    def spend_values(self, count: int) -> None:
+        """Take so many of the values that a header may have."""
+        self.values_left -= count
+        if self.values_left < 0:
+            raise GGUFError(f"its header has more than {MAX_VALUES:,} values; no known model needs that")
 
     def number(self, layout: str) -> Any:
         count = struct.calcsize(layout)
@@ -61,6 +73,9 @@ class Cursor:
 
     def skip_texts(self, count: int) -> None:
         """Step over `count` strings: the loop that decides how long a header takes."""
+        self.texts_left -= count
+        if self.texts_left < 0:
+            raise GGUFError(f"its header has more than {MAX_TEXTS:,} texts; no known model needs that")
         unpack, limit, position, buffer = struct.Struct("<Q").unpack_from, self.remaining, self.position, self.buffer
         for _ in range(count):
             if position + 8 > len(buffer):

@@ -4,7 +4,7 @@ A 128k-token vocabulary and its merges are some 400,000 strings. The gguf packag
 objects of each: 2.6 s for SmolLM2's 49k tokens, against 0.05 s here, where long arrays are only walked over.
 
 Any model file may be hostile: every length is checked against the file's size before it is used, and the
-part before the tensors may not exceed `data.gguf.cursor.MAX_HEADER_BYTES`.
+part before the tensors may not exceed `data.gguf.cursor.MAX_HEADER_BYTES`, nor have more values than stand there.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from data.gguf.cursor import Cursor, GGUFError
+from data.gguf.cursor import MAX_KEPT_VALUES, Cursor, GGUFError
 from data.gguf.types import BLOCK_SIZES
 
 __all__ = ["ARRAY", "SCALARS", "STRING", "GGUFError", "GGUFHeader", "LongArray", "TensorInfo", "read_header"]
@@ -169,6 +169,8 @@ def read_header(path: Path, keep: Collection[str] = (), *, whole_bytes: int | No
     size = status.st_size if whole_bytes is None else whole_bytes
     with path.open("rb") as file:
         reader = Cursor(file, size)
+        if keep:
+            reader.values_left = MAX_KEPT_VALUES
         version, tensor_count, pair_count = _read_preamble(reader)
         metadata, spans = {}, {}
         for _ in range(pair_count):
@@ -199,7 +201,7 @@ def _read_preamble(reader: Cursor) -> tuple[int, int, int]:
     magic = reader.file.read(4)
     reader.file.seek(0)
     if magic != b"GGUF":
-        raise GGUFError(f"not a GGUF file: it starts with {magic!r}, not b'GGUF'{_MISTAKEN.get(magic, '')}")
+        raise GGUFError(f"not a GGUF file{_MISTAKEN.get(magic, '')}")
     reader.skip(4)
     version = reader.number("<I")
     if version not in (2, 3):
@@ -210,6 +212,7 @@ def _read_preamble(reader: Cursor) -> tuple[int, int, int]:
     # A pair takes at least 13 bytes, a tensor's description at least 24.
     if pair_count * 13 + tensor_count * 24 > reader.remaining:
         raise GGUFError(f"{tensor_count:,} tensors and {pair_count:,} metadata pairs do not fit {reader.size:,} bytes")
+    reader.spend_values(pair_count)
     if tensor_count > _MAX_TENSORS:
         raise GGUFError(f"{tensor_count:,} tensors; no known model has more than {_MAX_TENSORS:,}")
     return version, tensor_count, pair_count
@@ -227,6 +230,7 @@ def _read_value(reader: Cursor, kind: int, *, keep_all: bool, depth: int = 0) ->
     if count * smallest > reader.remaining:
         raise GGUFError(f"an array of {count:,} elements at offset {reader.position:,} does not fit the file")
     if keep_all or count <= MAX_KEPT_ELEMENTS:
+        reader.spend_values(count)
         return tuple(_read_value(reader, element, keep_all=keep_all, depth=depth + 1) for _ in range(count))
     if element in SCALARS:
         reader.skip(count * smallest)

@@ -63,11 +63,14 @@ def locate(model: str) -> Path:
 
 def local_path(entry: ModelEntry, registry: Registry) -> Path | None:
     """The model's file, or the first of its set, where it is here and was checked; cheap, as no weights are read."""
-    pin = _pin(entry, registry)
     if isinstance(entry.source, FileSource):
         files = model_files(entry.source.path)
-        here = all(file.is_file() for file in files) and pin.sha256 in (None, remembered_model_sha256(files[0]))
+        here = all(map(Path.is_file, files)) and entry.sha256 in (None, remembered_model_sha256(files[0]))
         return files[0] if here else None
+    try:
+        pin = _pin(entry, registry)
+    except (ModelError, OSError):  # the next fetch says why
+        return None
     if pin.sha256 is None:
         return None
     path = cached_path(entry, pin.sha256)
@@ -75,10 +78,13 @@ def local_path(entry: ModelEntry, registry: Registry) -> Path | None:
 
 
 def pin_state(entry: ModelEntry, registry: Registry) -> PinState:
-    """Whether the registry pins the bytes, an earlier fetch did, or nothing does yet."""
+    """Whether the registry pins the bytes, an earlier fetch did, or nothing does yet that can be read."""
     if entry.sha256 is not None:
         return "pinned"
-    return "locked" if read_pin(entry, registry) is not None else "unpinned"
+    try:
+        return "locked" if read_pin(entry, registry) is not None else "unpinned"
+    except (ModelError, OSError):
+        return "unpinned"
 
 
 def fetch(

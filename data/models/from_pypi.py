@@ -138,7 +138,7 @@ class _Joined:
         try:
             sizes = json.loads(self._notes.read_text())
             there = self.path.stat().st_size
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             sizes, there = [], 0
         whole = isinstance(sizes, list) and all(type(size) is int and size >= 0 for size in sizes)
         self.sizes = sizes if whole and sum(sizes) <= there else []

@@ -5,6 +5,7 @@ fetches of one entry give the same bytes.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
@@ -15,8 +16,10 @@ from data.errors import ModelError
 from data.files import sha256_of, write_atomically
 from data.models.entries import DerivedSource, ModelEntry, Registry
 from data.paths import cache_dir
+from data.records import build, read_json, shown
 
 SCHEMA_VERSION = 1
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +49,17 @@ def read_pin(entry: ModelEntry, registry: Registry) -> Pin | None:
         ModelError: The lock file is broken.
     """
     record = _read_all().get(_key(entry, registry))
-    if record is None:
-        return None
+    return None if record is None else _pin(record)
+
+
+def lock_problem() -> str | None:
+    """What is wrong with the lock file, in one line; None where nothing is."""
     try:
-        values = {field.name: record[field.name] for field in fields(Pin) if field.name != "parts"}
-        return Pin(**values, parts=tuple(record.get("parts", ())))
-    except (KeyError, TypeError):
-        raise _broken("a record lacks a key") from None
+        for record in _read_all().values():
+            _pin(record)
+    except ModelError as error:
+        return str(error)
+    return None
 
 
 def write_pin(entry: ModelEntry, registry: Registry, pin: Pin) -> None:
@@ -65,9 +72,13 @@ def forget_pins(model_id: str) -> None:
     """The next fetch of this id decides anew."""
     with _exclusive():
         records = _read_all()
-        kept = {key: record for key, record in records.items() if record.get("id") != model_id}
+        kept = {key: record for key, record in records.items() if not _is_of(record, model_id)}
         if kept != records:
             _write_all(kept)
+
+
+def _is_of(record: object, model_id: str) -> bool:
+    return isinstance(record, dict) and record.get("id") == model_id
 
 
 def _key(entry: ModelEntry, registry: Registry) -> str:
@@ -81,17 +92,25 @@ def _key(entry: ModelEntry, registry: Registry) -> str:
     return key
 
 
-def _read_all() -> Mapping[str, dict[str, Any]]:
-    try:
-        content = json.loads(lock_path().read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+def _pin(record: object) -> Pin:
+    if not isinstance(record, dict) or any(name not in record for name in ("sha256", "revision", "file_size_bytes")):
+        raise _broken("a record lacks a key")
+    pin = build(Pin, {field.name: record[field.name] for field in fields(Pin) if field.name in record}, _broken)
+    for sum_ in (pin.sha256, *pin.parts):
+        if sum_ is not None and not _SHA256.fullmatch(sum_):
+            raise _broken(f"{shown(sum_)} is no sha256")
+    return pin
+
+
+def _read_all() -> Mapping[str, Any]:
+    """Its records, each still to be checked: one that is broken costs its own model alone."""
+    if not lock_path().exists():
         return {}
-    except ValueError:
-        raise _broken("not valid JSON") from None
-    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
+    content = read_json(lock_path(), lambda text: _broken(text.removeprefix(f"{lock_path()}: ")))
+    if content.get("schema_version") != SCHEMA_VERSION:
         raise _broken(f"not schema version {SCHEMA_VERSION}")
     records = content.get("models")
-    if not isinstance(records, dict) or not all(isinstance(record, dict) for record in records.values()):
+    if not isinstance(records, dict):
         raise _broken("its models are not a table")
     return records
 

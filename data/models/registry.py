@@ -26,11 +26,12 @@ from data.models.entries import (
 )
 from data.models.pypi import why_no_package
 from data.paths import added_models_path, registry_path
-from data.records import check_keys, did_you_mean, fits, parse_toml, read_toml, toml_lines
+from data.records import check_keys, did_you_mean, fits, parse_toml, read_toml, shown, toml_lines
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PLACES = {"source", "mirrors"}
+MOST_DERIVATIONS = 16
 
 
 def load_registry() -> dict[str, ModelEntry]:
@@ -72,7 +73,9 @@ def parse_registry(text: str, path: Path) -> dict[str, ModelEntry]:
 def _registry(tables: Mapping[str, Any], path: Path) -> dict[str, ModelEntry]:
     for key in tables:
         if key != "model":
-            raise RegistryError(f"{path.name}: unknown key {key!r}; known: model (each entry stands under [[model]])")
+            raise RegistryError(
+                f"{path.name}: unknown key {shown(key)}; known: model (each entry stands under [[model]])"
+            )
     registry: dict[str, ModelEntry] = {}
     for number, table in enumerate(_tables(path, tables.get("model", [])), start=1):
         entry = _entry(path, number, table)
@@ -164,7 +167,7 @@ def _source(path: Path, where: str, table: Any) -> ModelSource:
     kind = values.pop("kind")
     if not isinstance(kind, str) or kind not in SOURCES:
         raise RegistryError(
-            f"{where}: unknown kind {kind!r}; known kinds: {kinds}{did_you_mean(str(kind), SOURCES, most=3)}"
+            f"{where}: unknown kind {shown(kind)}; known kinds: {kinds}{did_you_mean(str(kind), SOURCES, most=3)}"
         )
     _check_keys(where, values, SOURCES[kind], given=())
     for key, value in values.items():
@@ -229,7 +232,7 @@ def _check_keys(where: str, values: Mapping[str, Any], record: type, given: Iter
 def _check_value(where: str, key: str, value: object, expected: type) -> None:
     if not fits(value, expected) or value == "":
         kind = "a whole number" if expected is int else "a text that is not empty"
-        raise RegistryError(f"{where}: {key} is {value!r}; it must be {kind}")
+        raise RegistryError(f"{where}: {key} is {shown(value)}; it must be {kind}")
     if isinstance(value, int) and value <= 0:
         raise RegistryError(f"{where}: {key} is {value}; it must be positive")
 
@@ -241,13 +244,13 @@ def _check_sha256(where: str, key: str, values: Mapping[str, Any]) -> None:
 
 def _check_layers(where: str, value: object) -> None:
     if not isinstance(value, list) or not value or not all(fits(layer, int) and layer >= 0 for layer in value):
-        raise RegistryError(f"{where}: drop_layers is {value!r}; it must be a list of layer numbers, from 0")
+        raise RegistryError(f"{where}: drop_layers is {shown(value)}; it must be a list of layer numbers, from 0")
     if twice := [layer for layer in value if value.count(layer) > 1]:
         raise RegistryError(f"{where}: drop_layers has {twice[0]} twice")
 
 
 def _check_derivation(path: Path, entry: ModelEntry, registry: Registry) -> None:
-    """Follow an entry to what it is derived from; the way must end."""
+    """Follow an entry to what it is derived from; the way must end, and soon."""
     chain = [entry.id]
     while isinstance(source := registry[chain[-1]].source, DerivedSource):
         where = f"{path.name}: [{chain[-1]}] source"
@@ -263,3 +266,7 @@ def _check_derivation(path: Path, entry: ModelEntry, registry: Registry) -> None
         if source.base in chain:
             raise RegistryError(f"{where}: derived from itself: {' -> '.join([*chain, source.base])}")
         chain.append(source.base)
+        if len(chain) > MOST_DERIVATIONS:
+            raise RegistryError(
+                f"{path.name}: [{entry.id}] is derived in {MOST_DERIVATIONS} steps or more; use a nearer base"
+            )

@@ -8,6 +8,7 @@ needed for these suites only.
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from data.errors import SuiteError
 from data.hub.network import check_access
 
 _DATASETS = "datasets==4.8.5"
+_NOT_A_ROW = (LookupError, ValueError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,8 @@ def _gsm8k(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
     """Grade-school word problems; the answer follows the last "####" (Cobbe et al. 2021, arXiv:2110.14168)."""
     rationale, _, result = str(row["answer"]).rpartition("####")
     value = float(result.replace(",", "").strip())
+    if not math.isfinite(value):
+        raise ValueError(f"the answer is {value}")
     return {
         "id": f"gsm8k-{number}",
         "kind": "gsm8k",
@@ -81,7 +85,7 @@ def fetch_rows(name: str) -> list[dict[str, Any]]:
     rows = _load(name, suite)
     try:
         return [suite.fields(number, row) for number, row in enumerate(rows, start=1)]
-    except (KeyError, ValueError, TypeError) as error:
+    except _NOT_A_ROW as error:
         reason = f"{type(error).__name__}: {error}"
         raise SuiteError(f"suite {name}: the rows of {suite.repo} are not as expected ({reason})") from None
 
@@ -102,7 +106,7 @@ def rows_of(name: str, lines: Iterable[tuple[int, str]], where: str) -> list[dic
     for number, line in lines:
         try:
             found.append(HUB_SUITES[name].fields(number, json.loads(line)))
-        except (KeyError, ValueError, TypeError) as error:
+        except _NOT_A_ROW as error:
             raise SuiteError(f"{where}, line {number}: not a row of {name} ({type(error).__name__}: {error})") from None
     return found
 

@@ -93,7 +93,7 @@ def shipped_suites() -> list[str]:
 def load_suite(name_or_path: str | Path) -> Suite:
     """Read a shipped suite or one of the Hub's by its name, or a JSONL or CSV file by its path.
 
-    A file of rows as the Hub has them is read under its suite's name: "gsm8k:my-half.jsonl".
+    A file of rows as the Hub has them is named after its suite: "gsm8k:my-half.jsonl"; the suite has the file's name.
 
     Raises:
         SuiteError: No such suite, or a line that is not a prompt; one line with the file and the line number.

@@ -35,6 +35,11 @@ def captions(app: AppTest) -> str:
     return "\n".join(caption.value for caption in app.caption)
 
 
+def replies(app: AppTest) -> list[str]:
+    """What Markdown is given of the replies; the rest of it are the models' names."""
+    return [each.value for each in app.markdown if not each.value.startswith(":small[")]
+
+
 def idle(app: AppTest) -> bool:
     return app.button(key="stop_all").disabled
 
@@ -51,8 +56,8 @@ def test_one_click_asks_both_models_and_shows_their_statistics(scripted_app: Scr
     app = open_app()
     app.button(key=f"example_{REPORT_PROMPTS[0]}").click().run()
     wait_for(app, idle)
-    shown = [text.value for text in app.text]
-    assert shown == [REPORT_PROMPTS[0], "13, 21, 34", "I do not know"]
+    assert [text.value for text in app.text] == [REPORT_PROMPTS[0]]
+    assert replies(app) == ["13, 21, 34", "I do not know"]
     assert "40.0 tok/s" in captions(app)
     assert "3 tokens" in captions(app)
     assert "finished" in captions(app)
@@ -65,7 +70,8 @@ def test_a_chat_goes_on_and_clear_empties_it(scripted_app: Script) -> None:
     for prompt in ("first", "second"):
         app.chat_input(key="prompt").set_value(prompt).run()
         wait_for(app, idle)
-    assert [text.value for text in app.text] == ["first", "alpha", "beta", "second", "again alpha", "again beta"]
+    assert [text.value for text in app.text] == ["first", "second"]
+    assert replies(app) == ["alpha", "beta", "again alpha", "again beta"]
     app.button(key="clear").click().run()
     assert not app.text
 
@@ -75,11 +81,11 @@ def test_stop_keeps_what_was_written(scripted_app: Script) -> None:
     scripted_app("beta", pace_s=0.01)
     app = open_app()
     app.chat_input(key="prompt").set_value("go").run()
-    wait_for(app, lambda app: len(app.text) == 3)
+    wait_for(app, lambda app: len(replies(app)) == 2)
     app.button(key="stop_all").click().run()
     wait_for(app, idle)
     assert captions(app).count("stopped") == 2
-    assert all(text.value for text in app.text)
+    assert all(replies(app))
 
 
 def test_an_empty_prompt_and_a_model_that_fails_are_one_line_each(scripted_app: Script) -> None:
@@ -101,8 +107,26 @@ def test_markup_in_prompts_and_replies_stays_text(scripted_app: Script) -> None:
     app = open_app()
     app.chat_input(key="prompt").set_value(hostile).run()
     wait_for(app, idle)
-    assert [text.value for text in app.text][:2] == [hostile, hostile]
-    assert not any("example.org" in markdown.value for markdown in app.markdown)
+    assert [text.value for text in app.text] == [hostile]
+    assert replies(app)[0] == (
+        "&#60;script&#62;alert(1)&#60;/script&#62; $$x$$ Image&#58; i (`http://example.org/x.png`)"
+    )
+    app.toggle(key="plain_text").set_value(True).run()
+    assert [text.value for text in app.text] == [hostile, hostile, "fine"]
+    assert replies(app) == []
+
+
+def test_thinking_is_folded_with_its_tokens_and_the_statistics_tell_it_from_the_answer(scripted_app: Script) -> None:
+    scripted_app("alpha", reply="<think> one two </think> The answer", decode_tok_per_s=10, prefill_tok_per_s=10)
+    scripted_app("beta", reply="fine")
+    app = open_app()
+    app.chat_input(key="prompt").set_value("hello").run()
+    wait_for(app, idle)
+    assert replies(app) == ["The answer", "fine"]
+    (folded,) = [each for each in app.expander if "Thought" in each.label]
+    assert folded.label == "Thought · 4 tokens · 7 characters · 0.4 s"
+    assert not any("one two" in text.value for text in app.text)
+    assert "6 tokens (2 answer, 4 thinking)" in captions(app)
 
 
 def test_a_broken_registry_is_one_line(scripted_app: Script, monkeypatch) -> None:  # type: ignore[no-untyped-def]
@@ -131,7 +155,7 @@ def test_a_third_and_fourth_model_answer_too(scripted_app: Script) -> None:
     app.button(key="add_lane").click().run()
     assert app.button(key="add_lane").disabled
     ask(app, "hello")
-    assert [text.value for text in app.text][1:] == ["from alpha", "from beta"] * 2
+    assert replies(app) == ["from alpha", "from beta"] * 2
     app.button(key="remove_lane").click().run()
     assert len(app.selectbox) == 3
 

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
+
+REPLY = "[class*='st-key-reply_']"
 
 
 def send(page: Page, prompt: str) -> None:
@@ -17,8 +19,12 @@ def finish(page: Page, prompt: str) -> None:
 
 
 def texts(page: Page) -> list[str]:
-    """The plain texts on the page: prompts and replies."""
-    return [text.inner_text() for text in page.get_by_test_id("stText").all()]
+    return [text.inner_text() for text in said(page).all()]
+
+
+def said(page: Page) -> Locator:
+    """Prompts and replies, in their order on the page, with other plain texts."""
+    return page.locator(f"[data-testid=stText]:not({REPLY} *), {REPLY}")
 
 
 def become_operator(page: Page, token: str) -> None:

@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.actions import send
+from tests.e2e.actions import said, send
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -18,7 +18,7 @@ STATISTICS = re.compile(r"[\d.]+ tok/s decode · TTFT [\d.]+ s · [\d,]+ tokens 
 
 def replies(page: Page) -> list[str]:
     """Text of each lane's reply; the prompt above them is the first text."""
-    return [text.inner_text() for text in page.get_by_test_id("stText").all()][1:]
+    return [text.inner_text() for text in said(page).all()][1:]
 
 
 def wait_for_growth(page: Page, seconds: float = 90) -> None:
@@ -55,6 +55,6 @@ def test_changing_the_page_does_not_disturb_what_is_being_written(page: Page, ap
     page.get_by_role("link", name="Results").click()
     expect(page.get_by_text("The dashed line is the Pareto frontier")).to_be_visible(timeout=60_000)
     page.get_by_role("link", name="Compare").click()
-    expect(page.get_by_test_id("stText")).to_have_count(3, timeout=30_000)
+    expect(said(page)).to_have_count(3, timeout=30_000)
     after = replies(page)
     assert all(new.startswith(old) and len(new) > len(old) for new, old in zip(after, before, strict=True))

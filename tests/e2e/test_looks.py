@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.e2e.actions import become_operator, finish, settled
+from tests.e2e.actions import become_operator, finish, said, settled
 from tests.e2e.conftest import OPERATOR_TOKEN
 
 pytestmark = pytest.mark.slow
@@ -59,7 +59,7 @@ def test_a_phone_needs_no_sideways_scrolling(visit: Visit, path: str) -> None:
 def test_a_comparison_on_a_phone_stacks_the_replies(visit: Visit) -> None:
     page = visit(width=390)
     finish(page, "hello")
-    boxes = [text.bounding_box() for text in page.get_by_test_id("stText").all()[1:]]
+    boxes = [text.bounding_box() for text in said(page).all()[1:]]
     assert all(box and box["x"] + box["width"] <= 390 for box in boxes)
     assert boxes[0] and boxes[1] and boxes[1]["y"] > boxes[0]["y"]
 

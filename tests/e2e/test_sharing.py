@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.actions import download, finish, send, texts
+from tests.e2e.actions import download, finish, said, send, texts
 from tests.e2e.conftest import ScriptedApp
 
 pytestmark = pytest.mark.slow
@@ -50,11 +50,11 @@ def test_a_comparison_is_exported_as_a_file(visit: Visit, tmp_path: Path) -> Non
 def test_a_reloaded_tab_finds_its_running_comparison_again_and_it_goes_on(visit: Visit) -> None:
     page = visit(LONG)
     send(page, "a slow one")
-    expect(page.get_by_test_id("stText")).to_have_count(3, timeout=15_000)
+    expect(said(page)).to_have_count(3, timeout=15_000)
     before = texts(page)
     expect(page).to_have_url(re.compile("chat="))
     page.reload()
-    expect(page.get_by_test_id("stText")).to_have_count(3, timeout=15_000)
+    expect(said(page)).to_have_count(3, timeout=15_000)
     after = texts(page)
     assert all(new.startswith(old) for new, old in zip(after, before, strict=True))
     page.get_by_role("button", name="Stop A", exact=True).click()
@@ -68,7 +68,7 @@ def test_two_tabs_of_one_conversation_do_not_write_over_each_other(visit: Visit,
     send(first, "a slow one")
     expect(first).to_have_url(re.compile("chat="))
     second = visit(first.url.removeprefix(scripted.url))
-    expect(second.get_by_test_id("stText")).to_have_count(3, timeout=15_000)
+    expect(said(second)).to_have_count(3, timeout=15_000)
     second.get_by_role("button", name="Stop all").click()
     expect(first.get_by_text("stopped")).to_have_count(2, timeout=10_000)
     expect(second.get_by_text("stopped")).to_have_count(2, timeout=10_000)
@@ -77,7 +77,7 @@ def test_two_tabs_of_one_conversation_do_not_write_over_each_other(visit: Visit,
 def test_a_closed_tab_frees_its_lanes_within_ten_seconds(visit: Visit, scripted: ScriptedApp) -> None:
     leaver = visit(LONG)
     send(leaver, "a slow one")
-    expect(leaver.get_by_test_id("stText")).to_have_count(3, timeout=15_000)
+    expect(said(leaver)).to_have_count(3, timeout=15_000)
     address = leaver.url.removeprefix(scripted.url)
     leaver.close()
     watcher = visit()
@@ -94,7 +94,7 @@ def test_a_hidden_tab_whose_timers_sleep_goes_on(visit: Visit, scripted: Scripte
     )
     page.goto(scripted.url + LONG)
     send(page, "a slow one")
-    expect(page.get_by_test_id("stText")).to_have_count(3, timeout=15_000)
+    expect(said(page)).to_have_count(3, timeout=15_000)
     page.evaluate("window.asleep = true")
     page.wait_for_timeout(10_000)
     page.evaluate("window.asleep = false")

@@ -26,6 +26,13 @@ def test_both_replies_are_played_at_one_pace_whatever_the_models_speed() -> None
     assert played.stage(111.0) == "voting"
 
 
+def test_the_replay_begins_with_the_answer_not_with_the_thinking() -> None:
+    played = battle("<think>" + "x" * 5000 + "</think>" + "a" * 900, "b" * 900)
+    left, right = played.shown_texts(101.0)
+    assert left.count("a") == len(right) == CHARACTERS_PER_S
+    assert battle("<think>" + "x" * 5000, "b").stage(101.0) == "voting"
+
+
 def test_nothing_is_shown_before_both_are_done() -> None:
     waiting = Battle(prompt="hi", model_ids=("x", "y"), comparison_id="c")
     assert waiting.stage(1e9) == "writing" and waiting.shown_texts(1e9) == ()

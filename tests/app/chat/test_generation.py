@@ -278,3 +278,53 @@ def test_a_lane_keeps_its_pace_its_memory_and_its_seed(bench: Bench) -> None:
     assert lane.characters_per_s == pytest.approx(50 * len(lane.text) / lane.completion_tokens)
     assert lane.memory_bytes is not None and lane.memory_bytes > 1_000_000
     assert lane.seed == Sampling().seed
+
+
+def crash(bench: Bench, *models: str, by: signal.Signals = signal.SIGSEGV) -> str:
+    """Ask these models, and have the worker die while they write; what the first one says then."""
+    comparison = bench.compare("me", *models)
+    bench.wait(comparison, lambda snapshot: all(lane.text for lane in snapshot.lanes))
+    os.kill(bench.workers[-1].pid, by)
+    return bench.finish(comparison)[0].error or ""
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[Bench, str, str]]:
+    bench = Bench(tmp_path)
+    slow = {"reply": "word " * 4000, "pace_s": 0.02}
+    yield bench, bench.model("bad", **slow), bench.model("good", **slow, replies={"short": "fine"})
+    bench.service.close()
+
+
+def is_answered(bench: Bench, model: str) -> bool:
+    request = Request(messages=(Message(role="user", content="short"),), sampling=Sampling(max_tokens=100))
+    (lane,) = bench.finish(bench.service.compare("you", [LaneRequest(model_id=model, request=request)]))
+    return (lane.text, lane.error) == ("fine", None)
+
+
+def test_a_model_that_killed_its_worker_twice_is_set_aside_with_the_reason_and_others_go_on(
+    pair: tuple[Bench, str, str],
+) -> None:
+    bench, bad, good = pair
+    assert all("SIGSEGV" in crash(bench, bad) for _ in range(2))
+    (lane,) = bench.finish(bench.compare("me", bad))
+    assert (lane.error or "").startswith("the model is set aside for 10 more minutes, since it has cost 2 workers: the")
+    assert "SIGSEGV" in (lane.error or "") and len(bench.workers) == 3
+    assert is_answered(bench, good)
+    bench.clock.now += 601
+    assert "SIGSEGV" in crash(bench, bad)  # it is tried again
+
+
+def test_a_model_that_answers_is_not_blamed_for_the_one_beside_it(pair: tuple[Bench, str, str]) -> None:
+    bench, bad, good = pair
+    for _ in range(2):
+        crash(bench, bad, good)
+        assert is_answered(bench, good)
+    (lane,) = bench.finish(bench.compare("me", bad))
+    assert "set aside" in (lane.error or "")
+
+
+def test_nobody_is_blamed_for_a_worker_that_somebody_killed(pair: tuple[Bench, str, str]) -> None:
+    bench, bad, _ = pair
+    for by in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+        assert by.name in crash(bench, bad, by=by)

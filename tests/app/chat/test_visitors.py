@@ -30,22 +30,58 @@ def test_who_is_the_operator(
     assert is_operator(environment, address, given) is operator
 
 
+HERE = {"Host": "localhost:8501", "Origin": "http://localhost:8501"}
+
+
 @pytest.mark.parametrize(
     ("client", "headers", "operator"),
     [
-        (None, ["Host", "Origin"], True),
-        ("127.0.0.1", [], True),
-        ("192.0.2.7", [], False),
-        (None, ["X-Forwarded-For"], False),
-        (None, ["forwarded"], False),
-        (None, ["X-Real-IP"], False),
+        (None, HERE, True),
+        ("127.0.0.1", {"host": "127.0.0.1:9000", "origin": "http://localhost:9000"}, True),  # through a tunnel
+        ("::1", {"Host": "[::1]:8501"}, True),
+        (None, {"Host": "localhost", "Origin": "http://localhost"}, True),
+        (None, {}, True),
+        ("192.0.2.7", HERE, False),
+        (None, {**HERE, "X-Forwarded-For": "192.0.2.7"}, False),
+        (None, {**HERE, "forwarded": ""}, False),
+        (None, {**HERE, "X-Real-IP": "192.0.2.7"}, False),
     ],
 )
 def test_who_comes_through_a_proxy_or_from_elsewhere_is_a_visitor(
-    client: str | None, headers: list[str], operator: bool
+    client: str | None, headers: dict[str, str], operator: bool
 ) -> None:
     assert is_operator({}, "localhost", None, client=client, headers=headers) is operator
     assert is_operator({OPERATOR_TOKEN.name: TOKEN}, "localhost", TOKEN, client=client, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("evil.example:8501", "http://evil.example:8501"),  # a name that was made to lead to 127.0.0.1
+        ("evil.example:8501", None),
+        ("evil.example", "http://localhost:8501"),
+        ("localhost.evil.example:8501", "http://localhost.evil.example:8501"),
+        ("localhost@evil.example:8501", None),
+        ("evil.example@localhost:8501", None),
+        ("192.0.2.7:8501", "http://192.0.2.7:8501"),
+        ("0.0.0.0:8501", "http://0.0.0.0:8501"),
+        ("", None),
+        (None, "http://localhost:8501"),
+        (None, None),
+        ("localhost:99999", None),
+        ("[::1", None),
+        ("localhost:8501", "http://localhost:3000"),  # another program's page on this machine
+        ("localhost:8501", "http://localhost"),
+        ("localhost:8501", "https://evil.example"),
+        ("localhost:8501", "https://evil.example:8501"),
+        ("localhost:8501", "null"),
+        ("localhost:8501", ""),
+    ],
+)
+def test_another_sites_page_makes_nobody_the_operator(host: str | None, origin: str | None) -> None:
+    sent = {"Host": host, "Origin": origin, "Upgrade": "websocket"}
+    headers = {name: value for name, value in sent.items() if value is not None}
+    assert not is_operator({}, "localhost", None, headers=headers)
 
 
 def test_a_token_that_could_be_guessed_is_named_and_never_used() -> None:

@@ -115,8 +115,8 @@ def test_nothing_is_claimed_where_cut_answers_could_turn_it_round_and_the_senten
     found = verdict(run, "good", "bad")
     assert found.quality.differs and found.quality.cut_decides and not found.quality.separable
     assert found.sentence.startswith("Which of GOOD and BAD answers better is not decided: as they stand the answers")
-    assert "none of GOOD's, 90% are and 20 of BAD's 40 answers were cut by their token limit" in found.sentence
-    assert "50% to 100% may be right" in found.sentence and "give them more room" in found.sentence
+    assert "but 20 of BAD's 40 answers were cut by their token limit, so 50% to 100% may be right" in found.sentence
+    assert "and none of GOOD's, of which 90% are; give them more room" in found.sentence
     turned = verdict(run, "bad", "good")
     assert "not decided" in turned.sentence and turned.quality.bounds_b == (0.9, 0.9)
 

@@ -16,10 +16,9 @@ from benchmarks.analysis.within import (
     answers_in,
     answers_of,
     curve,
-    pair_text,
     stretches,
-    within_lines,
 )
+from benchmarks.analysis.within_text import pair_text, within_lines
 from benchmarks.charts.within import within_chart
 from benchmarks.runs.read import Row, Run, RunError
 from tests.benchmarks.made_runs import graded_rows, made_run, timed_rows
@@ -87,6 +86,18 @@ def test_a_reply_that_ran_into_a_loop_is_not_finished() -> None:
     assert curve(answers(made, "small")).share[-1] == 0.0
 
 
+@pytest.mark.parametrize(("only_small", "told"), [(1, False), (5, False), (6, True)])
+def test_a_few_prompts_are_no_evidence_within_a_time_either(only_small: int, told: bool) -> None:
+    made = run(rows("small", "1" * only_small + "0" * 40, 20), rows("large", "0" * (only_small + 40), 20))
+    assert any(each.better for each in stretches(answers(made, "small"), answers(made, "large"))) is told
+
+
+def test_rates_may_come_from_a_run_that_was_graded_too() -> None:
+    made = run(rows("small", BOTH, 20), rows("large", BOTH, 20))
+    assert len(answers_in(made, "small", [made]).keys) == 40
+    assert len(within_lines(made, "small", [made])) == 1
+
+
 def test_models_that_cannot_be_told_apart_are_called_so() -> None:
     made = run(rows("small", "10" * 20, 20), rows("large", "01" * 20, 20), slow=100.0)
     assert pair_text(answers(made, "small"), answers(made, "large")).startswith("From 0.5 s to 120 s SMALL and LARGE")
@@ -116,7 +127,7 @@ def test_answers_that_were_timed_themselves_need_no_rates() -> None:
 
 
 def test_one_prompt_gives_no_curve() -> None:
-    with pytest.raises(RunError, match="SMALL: 1 graded prompts; a curve needs at least 2"):
+    with pytest.raises(RunError, match=r"SMALL: 1 graded prompts of 1 templates; .* needs 2 that do not share one"):
         curve(answers(run(rows("small", "1", 20)), "small"))
 
 

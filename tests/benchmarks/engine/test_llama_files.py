@@ -1,16 +1,22 @@
 """Files that llama.cpp gets: sets of parts, and those that it cannot load, with its own reason."""
 
+import queue
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import gguf
 import pytest
 
 from benchmarks.engine.contract import Engine, EngineError, Finished, LoadOptions, Request, Sampling
+from benchmarks.engine.worker import Worker
 from data.files import model_files
 from data.gguf.header import read_header
 from data.gguf.quantize import quantize
 from data.gguf.types import PRE_TOKENIZERS, TOKENIZERS
+from data.gguf.write import copied_metadata, copied_tensor, text, write_gguf
+from data.message import Message
 from tests.data.gguf_models import write_model
 from tests.gguf_bytes import gguf_bytes, word_tokenizer
 
@@ -127,3 +133,35 @@ def test_llama_cpp_knows_every_tokenizer_of_the_tables_and_no_others(tmp_path: P
     assert [name for name in sorted(PRE_TOKENIZERS) if not loads(pre=name)] == []
     assert [name for name in sorted(TOKENIZERS - {"plamo2"}) if not loads(model=name, pre="llama-bpe")] == []
     assert not loads(pre="next-year") and not loads(model="next-year")
+
+
+HOSTILE = {
+    "power": "{{ 9**(9**9) }}",
+    "parentheses": "{{ " + "(" * 3_000 + "1" + ")" * 3_000 + " }}",
+    "growth": "{% set n = namespace(x='x' * 999) %}{% for i in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+    "width": "{{ 'x'|center(10**10) }}",
+    "loop": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+}
+
+
+def test_hostile_templates_cost_a_line_each_and_the_model_beside_them_answers_on(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """In one real worker, as the app has it."""
+    header, ends = read_header(tiny_model), queue.SimpleQueue[Finished]()
+    ask = Request(messages=(Message(role="user", content="hello"),), sampling=Sampling(max_tokens=4))
+    with closing(Worker()) as worker:
+        worker.load("good", tiny_model, OPTIONS)
+        for name, template in HOSTILE.items():
+            path = tmp_path / f"{name}.gguf"
+            metadata = copied_metadata(tiny_model, header) | {"tokenizer.chat_template": text(template)}
+            write_gguf(path, metadata, [copied_tensor(tiny_model, each) for each in header.tensors])
+            started = time.monotonic()
+            with pytest.raises(EngineError) as caught:
+                worker.load(name, path, OPTIONS)
+                worker.submit(name, ask, lambda event: None)
+            assert "\n" not in str(caught.value) and "template" in str(caught.value), name
+            assert time.monotonic() - started < 15 and worker.alive, name
+        worker.submit("good", REQUEST, lambda event: ends.put(event) if isinstance(event, Finished) else None)
+        assert ends.get(timeout=20).error is None
+        assert worker.memory().rss_bytes < 2**30

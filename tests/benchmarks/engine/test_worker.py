@@ -1,6 +1,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from benchmarks.engine.worker import Worker
 from benchmarks.engine.worker_engine import WorkerEngine
 from data.llama_library import VARIANTS, builds_dir, cpu_flags
 from data.message import Message
+from data.paths import ROOT
 
 FOREVER = Sampling(max_tokens=100_000, ignore_eos=True)
 
@@ -211,3 +214,37 @@ def test_every_library_that_this_cpu_runs_computes_the_same_model(
     for name, other in found.items():  # sums in another order, activations rounded to eight bits in other groups
         divergence = (np.exp(plain) * (plain - other)).sum(axis=1)
         assert divergence.mean() < 0.02, name
+
+
+def test_a_worker_dies_with_its_parent_even_where_it_hangs_and_not_with_the_thread_that_asked_for_it(
+    tmp_path: Path,
+) -> None:
+    code = f"""
+import os, signal, threading, time
+from pathlib import Path
+from benchmarks.engine.contract import LoadOptions
+from benchmarks.engine.worker import Worker
+made = []
+asker = threading.Thread(target=lambda: made.append(Worker()))
+asker.start(); asker.join()
+time.sleep(0.5)
+path = Path({str(script(tmp_path / "a.json", reply="x"))!r})
+print(made[0].load("a", path, LoadOptions(), engine="scripted").threads)
+os.kill(made[0].pid, signal.SIGSTOP)
+print(made[0].pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    pid = int(done.stdout.split()[-1])
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{pid}").exists() and _state(pid) != "Z":
+        assert time.monotonic() < deadline, "it lives on"
+        time.sleep(0.05)
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"

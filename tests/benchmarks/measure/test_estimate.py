@@ -1,6 +1,7 @@
 """What a run will cost: from its own answers where there are some, else from others', else from the limits."""
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,17 @@ def test_its_own_answers_and_rates_of_this_machine_come_first(tmp_path: Path) ->
     assert found["timed-cold"].seconds == pytest.approx(200 / 500 + 84 / 100)
     assert found["batched"].seconds == pytest.approx(2.0)
     assert "at most" not in cost_table(list(found.values())) and "measured in r" in cost_table(list(found.values()))
+
+
+def test_a_pause_between_two_sessions_is_no_work(tmp_path: Path) -> None:
+    later = [
+        replace(row, started_at="2026-01-02T00:00:00+00:00", prompt_id=f"q{row.prompt_id}") for row in batched("m")
+    ]
+    alone = [made_row("m", place, condition="timed-cold") for place in range(4)]
+    rates = told(tmp_path, made_run(batched("m"), later, alone))["batched"].rates
+    assert rates and rates.batched == pytest.approx(8 * 71 / 4)
+    broken = [replace(row, started_at="yesterday") for row in batched("m")]
+    assert told(tmp_path, made_run(broken, alone))["batched"].rates
 
 
 def test_other_models_answers_stand_in_and_rates_of_another_machine_do_not(tmp_path: Path) -> None:

@@ -81,15 +81,41 @@ def test_a_128k_vocabulary_with_its_merges_takes_under_0_3_seconds(tmp_path: Pat
     assert min(seconds) < 0.3
 
 
+def short_arrays(count: int, elements: int) -> bytes:
+    """One array of so many arrays of bytes, each in an array of its own key."""
+    inner = struct.pack("<IQ", 0, elements) + bytes(elements)
+    pairs = b"".join(struct.pack("<Q6sIIQ", 6, b"%06d" % number, 9, 9, 1000) + inner * 1000 for number in range(count))
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, count) + pairs
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (short_arrays(2_000, 50), "more than 200,000 values"),
+        (short_arrays(2_000, 0), "more than 200,000 values"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 0, 5_000_000) + bytes(65_000_000), "more than 200,000 values"),
         (
-            b"<!DOCTYPE html><html>",
-            "not a GGUF file: it starts with b'<!DO', not b'GGUF' .a web page; download the file",
+            b"GGUF" + struct.pack("<IQQQ1sIIQ", 3, 0, 1, 1, b"k", 9, 8, 12_000_000) + bytes(8 * 12_000_000),
+            "more than 4,000,000 texts",
         ),
-        (b"version https://git-lfs.github.com/spec/v1\n", "not b'GGUF' .a pointer of Git LFS; `git lfs pull` gets"),
-        (b"", "not a GGUF file: it starts with b''"),
+    ],
+    ids=["short arrays", "empty arrays", "pairs", "empty texts"],
+)
+def test_a_header_of_a_hundred_megabytes_is_refused_soon(tmp_path: Path, content: bytes, message: str) -> None:
+    path = write(tmp_path, content)
+    started = time.process_time()
+    with pytest.raises(GGUFError, match=message):
+        read_header(path)
+    assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<!DOCTYPE html><html>", "not a GGUF file .a web page; download the file"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "not a GGUF file .a pointer of Git LFS; `git lfs pull` gets"),
+        (b"", "^not a GGUF file$"),
+        (b"root:x:0:0:root", "^not a GGUF file$"),
         (gguf_bytes(LLAMA, version=1), "version 1 is not supported"),
         (b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "big-endian"),
         (gguf_bytes(LLAMA, {"w": ((1000,), 0, 0)}, data=bytes(3999)), "truncated: its header promises"),
@@ -143,7 +169,7 @@ def test_flipped_bytes_raise_nothing_else_and_allocate_little(tmp_path: Path) ->
 
 def test_a_header_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("data.gguf.cursor.MAX_HEADER_BYTES", 2**20)
-    path = write(tmp_path, b"GGUF" + struct.pack("<IQQQ1sIIQ", 3, 0, 1, 1, b"k", 9, 8, 2**24))
+    path = write(tmp_path, b"GGUF" + struct.pack("<IQQQ1sIIQ", 3, 0, 1, 1, b"k", 9, 8, 3_000_000))
     with path.open("ab") as file:
         file.truncate(2**30)  # sparse: takes no disk
     with pytest.raises(GGUFError, match="larger than 1,048,576 bytes"):

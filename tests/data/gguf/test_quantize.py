@@ -25,10 +25,7 @@ def test_an_unknown_quantization_lists_the_known_ones(tmp_path: Path) -> None:
 def test_the_command_reports_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in.gguf").write_bytes(b"no model")
     assert main([str(tmp_path / "in.gguf"), str(tmp_path / "out.gguf"), "q8_0"]) == 1
-    assert (
-        capsys.readouterr().err
-        == f"error: {tmp_path / 'in.gguf'}: not a GGUF file: it starts with b'no m', not b'GGUF'\n"
-    )
+    assert capsys.readouterr().err == f"error: {tmp_path / 'in.gguf'}: not a GGUF file\n"
 
 
 def test_a_source_that_is_not_there_is_one_line(tmp_path: Path) -> None:

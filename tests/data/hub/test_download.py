@@ -444,7 +444,8 @@ def test_a_disk_that_fills_up_midway_is_said_and_the_bytes_kept(
 def test_a_broken_lock_file_says_what_to_do(full: Hub) -> None:
     lock_path().parent.mkdir(parents=True, exist_ok=True)
     lock_path().write_text("{")
-    assert "models.lock.json: not valid JSON; remove it" in message_of_failure()
+    message = message_of_failure()
+    assert "models.lock.json: not JSON" in message and "; remove it, and unpinned models" in message
 
 
 def test_removing_frees_the_bytes(full: Hub, cache: Path) -> None:

@@ -93,7 +93,16 @@ def test_rows_of_the_hub_may_lie_in_a_file(tmp_path: Path) -> None:
     assert prompt.grader == {"name": "numeric", "value": 4.0}
 
 
-@pytest.mark.parametrize("line", ['{"question": "How many?"}', "[1]", "{", '{"question": "How?", "answer": "many"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"question": "How many?"}',
+        "[1]",
+        "{",
+        '{"question": "Q", "answer": "many"}',
+        '{"question": "Q", "answer": "#### nan"}',
+    ],
+)
 def test_a_row_that_the_hub_does_not_have_is_named_by_its_line(tmp_path: Path, line: str) -> None:
     path = tmp_path / "half.jsonl"
     path.write_text(json.dumps({"question": "How many?", "answer": "#### 4"}) + f"\n{line}\n")
