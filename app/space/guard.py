@@ -1,7 +1,7 @@
 """What the server answers around the pages: rules for the browser with every answer, and doors that are closed.
 
-Streamlit takes uploads from whoever has a session, and tells its figures to whoever asks. The pages have no uploader,
-and the figures are the operator's. This ASGI middleware stands in front of it.
+Streamlit takes uploads of any size from whoever has a session, and tells its figures to whoever asks. The pages want a
+list of prompts and no more, and the figures are the operator's. This ASGI middleware stands in front of it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 UPLOADS, FIGURES = "_stcore/upload_file", "_stcore/metrics"
+MOST_UPLOADED = 2**20
 HUGGING_FACE = ("https://huggingface.co", "https://*.huggingface.co")
 """Shows a Space in a frame of its own page."""
 
@@ -68,11 +69,16 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         path = "/".join(part for part in scope["path"].split("/") if part)
-        if _is_at(path, UPLOADS):
-            return PlainTextResponse("nothing is uploaded here", status_code=403)
+        if _is_at(path, UPLOADS) and not _is_small(Headers(scope=scope)):
+            return PlainTextResponse(f"at most {MOST_UPLOADED:,} bytes, announced by Content-Length", status_code=413)
         if _is_at(path, FIGURES) and not self._is_operator(_client(scope), Headers(scope=scope)):
             return PlainTextResponse("for the operator: Authorization: Bearer TOKEN", status_code=403)
         return None
+
+
+def _is_small(headers: Headers) -> bool:
+    size = headers.get("content-length", "0" if "transfer-encoding" not in headers else "")
+    return size.isdecimal() and len(size) < 10 and int(size) <= MOST_UPLOADED
 
 
 def _is_at(path: str, door: str) -> bool:

@@ -88,7 +88,7 @@ def test_the_html_is_one_file_that_asks_nobody_for_anything_and_escapes_what_mod
     body = page.split("<body>")[1].rpartition('<script type="module">')[0]
     assert not re.search(r"src=|href=|http", body.replace("https://vega.github.io/schema", ""))
     assert "<script>alert" not in body and "&lt;script&gt;alert(1)&lt;/script&gt;" in body
-    assert body.count("<figure") == body.count("</figure>") == 5
+    assert body.count("<figure") == body.count("</figure>") == 6
     specs = re.findall(r'<script type="application/json">(.*?)</script>', body, re.DOTALL)
     assert all(json.loads(spec)["background"] == "transparent" for spec in specs)
     assert re.search(r'<figure[^>]+aria-label="Decode speed \(tokens/s\) against graded quality', body)

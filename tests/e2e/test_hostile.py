@@ -70,12 +70,12 @@ def test_a_page_of_another_name_that_leads_here_shows_what_visitors_see(app_url:
         assert b"Add a model" not in models_page(app_url, host, origin), (host, origin)
 
 
-def test_figures_are_told_to_the_operator_and_uploads_to_nobody(scripted: ScriptedApp) -> None:
+def test_figures_are_told_to_the_operator_and_large_uploads_are_refused(scripted: ScriptedApp) -> None:
     figures, upload = f"{scripted.url}/_stcore/metrics", f"{scripted.url}/_stcore/upload_file/a/b"
     assert httpx.get(figures).status_code == 403
     assert httpx.get(figures, headers={"Authorization": f"Bearer {OPERATOR_TOKEN}x"}).status_code == 403
     assert httpx.get(figures, headers={"Authorization": f"Bearer {OPERATOR_TOKEN}"}).status_code == 200
-    assert httpx.put(upload, content=b"x" * 1_000_000).text == "nothing is uploaded here"
+    assert httpx.put(upload, content=b"x" * 2_000_000).status_code == 413
 
 
 def test_the_pages_need_nothing_that_their_rules_forbid(visit: Visit, scripted: ScriptedApp) -> None:

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from app.space.guard import Guard, rules
+from app.space.guard import MOST_UPLOADED, Guard, rules
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS")
 
@@ -19,14 +19,19 @@ async def anything(request: object) -> PlainTextResponse:
 
 
 def asked(
-    path: str, method: str = "GET", *, operator: bool = False, environment: Mapping[str, str] | None = None
+    path: str,
+    method: str = "GET",
+    *,
+    operator: bool = False,
+    environment: Mapping[str, str] | None = None,
+    content: bytes = b"",
 ) -> httpx.Response:
     streamlit = Starlette(routes=[Route("/{path:path}", anything, methods=list(METHODS))])
     guard = Guard(streamlit, rules(environment or {}), lambda client, headers: operator)
 
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://app") as client:
-            return await client.request(method, f"http://app{path}", content=b"x" * 1000)
+            return await client.request(method, f"http://app{path}", content=content)
 
     return asyncio.run(ask())
 
@@ -42,9 +47,12 @@ def asked(
         "/_stcore/upload%5Ffile/session/file",
     ],
 )
-def test_nothing_is_uploaded(path: str, method: str, operator: bool) -> None:
-    answer = asked(path, method, operator=operator)
-    assert answer.status_code == 403 and "reached" not in answer.text
+def test_a_list_of_prompts_may_be_uploaded_and_nothing_that_fills_the_memory(
+    path: str, method: str, operator: bool
+) -> None:
+    assert asked(path, method, operator=operator, content=b"x" * MOST_UPLOADED).text in ("reached", "")
+    refused = asked(path, method, operator=operator, content=b"x" * (MOST_UPLOADED + 1))
+    assert refused.status_code == 413 and "reached" not in refused.text
 
 
 @pytest.mark.parametrize("path", ["/_stcore/metrics", "/_stcore/metrics/", "//_stcore/metrics", "/_stcore/%6detrics"])
