@@ -135,7 +135,7 @@ def merge_adapter(
     header, lora = _read_header(base), read_adapter(adapter)
     if header.architecture != "llama":
         raise AdapterError(f"{base}: its architecture is {header.architecture!r}; only llama models can be merged")
-    _check_fit(adapter, lora, header)
+    check_fit(adapter, lora, header)
     # quantization_version stays, as llama.cpp's own converter writes it into F16 files too.
     metadata = copied_metadata(base, header) | {"general.file_type": write.uint32(_F16_FILE_TYPE)}
     alignment = header.metadata.get("general.alignment", 32)
@@ -203,7 +203,12 @@ def _check(path: Path, alpha: object, tensors: "Mapping[str, tuple[Matrix, Matri
     return next(iter(ranks))
 
 
-def _check_fit(path: Path, lora: Adapter, base: GGUFHeader) -> None:
+def check_fit(path: Path, lora: Adapter, base: GGUFHeader) -> None:
+    """Refuse an adapter whose tensors are not the base's.
+
+    Raises:
+        AdapterError: A tensor that the base lacks, or has in another shape.
+    """
     shapes = {tensor.name: tensor.dimensions[::-1] for tensor in base.tensors}
     for name, (a, b) in lora.tensors.items():
         if name not in shapes:
