@@ -102,6 +102,7 @@ class _Writer:
         length = config.training.max_length
         slots = _GPU_SLOTS if gpu else _CPU_SLOTS
         self.decoder: Decoder = Decoder(model.to("cuda" if gpu else "cpu").eval(), slots=slots, length=length)
+        self._controls = {id_ for id_, token in self.tokenizer.added_tokens_decoder.items() if token.special}
         self.opening, self.closing = (tuple(self._ids(text)) for text in around_user_turn(self.tokenizer))
 
     def pairs(self, questions: Sequence[str], own: int, *, seed: int) -> Iterator[tuple[str, str] | None]:
@@ -136,7 +137,12 @@ class _Writer:
         return ids
 
     def _text(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+        """Empty where the model wrote a control token that does not end the turn."""
+        return (
+            ""
+            if self._controls.intersection(ids)
+            else str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+        )
 
 
 def _base(source: RowSource, config: Config) -> Base:

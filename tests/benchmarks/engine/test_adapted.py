@@ -30,7 +30,7 @@ def adapter_of(base: Path, out: Path, *, seed: int) -> Path:
         )
         for each in matrices
     }
-    write_adapter(out, pairs, alpha=8, name=out.stem, base="tiny")
+    write_adapter(out, pairs, alpha=8, name=out.stem, base="tiny", architecture="llama")
     return out
 
 

@@ -22,7 +22,7 @@ Family = dict[str, ModelEntry]
 
 @pytest.fixture
 def family(cache: Path, tmp_path: Path) -> Family:
-    write_adapter(tmp_path / "adapter.gguf", adapter_pairs(), alpha=8, name="tiny", base="Tiny")
+    write_adapter(tmp_path / "adapter.gguf", adapter_pairs(), alpha=8, name="tiny", base="Tiny", architecture="llama")
     base = entry(FileSource(path=write_model(tmp_path / "base.gguf")), "base")
     return {"base": base, "tiny": entry(AdaptedSource(base="base", adapter=tmp_path / "adapter.gguf"))}
 
@@ -45,7 +45,9 @@ def test_the_file_is_as_small_as_the_adapter_and_is_read_as_the_model_that_both_
 
 
 def test_its_sha256_stands_for_base_adapter_and_scale(family: Family, tmp_path: Path) -> None:
-    write_adapter(tmp_path / "second.gguf", adapter_pairs(seed=2), alpha=8, name="tiny", base="Tiny")
+    write_adapter(
+        tmp_path / "second.gguf", adapter_pairs(seed=2), alpha=8, name="tiny", base="Tiny", architecture="llama"
+    )
     write_model(tmp_path / "base2.gguf", seed=5)
     another_base = {**family, "base": entry(FileSource(path=tmp_path / "base2.gguf"), "base")}
     digests = [model_sha256(fetch(family["tiny"], family))]
@@ -78,7 +80,9 @@ def test_a_base_that_moved_is_found_again_by_the_next_fetch(family: Family, tmp_
 
 
 def test_an_adapter_of_another_model_is_refused(family: Family, tmp_path: Path) -> None:
-    write_adapter(tmp_path / "wide.gguf", adapter_pairs(layers=4), alpha=8, name="tiny", base="Tiny")
+    write_adapter(
+        tmp_path / "wide.gguf", adapter_pairs(layers=4), alpha=8, name="tiny", base="Tiny", architecture="llama"
+    )
     other = changed(family, adapter=tmp_path / "wide.gguf")
     with pytest.raises(ModelError, match="the adapter is of another model"):
         fetch(other["other"], other)

@@ -12,7 +12,7 @@ from data.files import sha256_of
 from data.suites.prompts import load_suite
 from tests.training.conftest import Tiny
 from tests.training.templates import NO_SYSTEM, THINKING
-from tests.training.tiny_llama import write_rows
+from tests.training.tiny_models import write_rows
 from training.config import CONFIGS_DIR, Config, TrainingError, load_config
 from training.parity.forgetting import held_out
 from training.prepare import main
