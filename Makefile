@@ -1,6 +1,8 @@
-# Everything is made by scripts/setup.py, which keeps what is there. PORT=8600 make app serves elsewhere.
+# Everything is made by scripts/setup.py, which keeps what is there. PORT=8600 make app serves elsewhere,
+# MODELS=tiny make app does without the real models.
 PYTHON ?= python3
 PORT ?= 8501
+MODELS ?= $(TRADEOFF_MODELS)
 TEST = .venv-test/bin/python -m
 # Compiled modules are kept, whatever the surroundings say: hundreds of child processes start sooner.
 export PYTHONDONTWRITEBYTECODE =
@@ -8,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE =
 .PHONY: app screenshots setup setup-train setup-test llama-bench peers test lint check format
 
 app: setup
-	@.venv/bin/python -m app.serve --port $(PORT)
+	@TRADEOFF_MODELS=$(MODELS) .venv/bin/python -m app.serve --port $(PORT)
 
 setup:
 	@$(PYTHON) scripts/setup.py app

@@ -24,6 +24,7 @@ def make_ready() -> None:
     with contextlib.suppress(RegistryError, ValueError):  # no registry, or an empty one: the page says so
         runtime.service()
         runtime.headline()
+        runtime.first_pair().start()
 
 
 @contextlib.asynccontextmanager

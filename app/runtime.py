@@ -18,6 +18,7 @@ from app.chat.once import once
 from app.chat.shares import Shares
 from app.chat.visitors import Chats, OpenTabs, is_operator
 from app.library.downloads import Downloads
+from app.library.first_pair import FirstPair
 from app.library.offered import Catalogue
 from app.results.headline import Headline
 from app.results.jobs import BenchmarkJobs
@@ -29,9 +30,7 @@ from data.models.entries import ModelEntry, RegistryError
 from data.models.fetch import fetch, local_path
 from data.models.registry import load_registry, project_registry
 from data.paths import results_directories, state_dir
-from data.settings import ENGINE, VOTES_REPO
-
-DEFAULT_PAIR = ("smollm2-small-r8", "smollm2-135m-r16")
+from data.settings import ENGINE, MODELS, VOTES_REPO
 
 
 def registry() -> dict[str, ModelEntry]:
@@ -100,12 +99,18 @@ def open_tabs() -> OpenTabs:
     return OpenTabs(lambda session: exists() and get_instance().is_active_session(session))
 
 
-@once
 def headline() -> Headline:
     """The verdict on the default pair, worked out in the background."""
-    made = Headline(default_pair())
-    made.start()
-    return made
+    pair, known = default_pair(), _headlines()
+    if pair not in known:
+        known[pair] = Headline(pair)
+        known[pair].start()
+    return known[pair]
+
+
+@once
+def _headlines() -> dict[tuple[str, str], Headline]:
+    return {}
 
 
 def _import_charts() -> None:
@@ -115,11 +120,14 @@ def _import_charts() -> None:
 
 
 def default_pair() -> tuple[str, str]:
-    """Model ids of the pair that a first visitor sees."""
-    if all(model_id in registry() for model_id in DEFAULT_PAIR):
-        return DEFAULT_PAIR
-    first, *rest = registry()
-    return first, (rest or [first])[0]
+    """Model ids of the pair that who begins now sees, the small one first."""
+    return first_pair().now
+
+
+@once
+def first_pair() -> FirstPair:
+    wanted = engine_name() != "scripted" and MODELS.read() != "tiny"
+    return FirstPair(registry(), downloads(), wanted=wanted)
 
 
 @once

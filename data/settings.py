@@ -58,6 +58,11 @@ LLAMA_VARIANT = Variable(
     meaning="which build of llama.cpp runs: avx2, avx512 or amx",
     default="the best that the CPU's flags allow",
 )
+MODELS = Variable(
+    name="TRADEOFF_MODELS",
+    meaning='"tiny" keeps the app to the embedded models; else it fetches a pair of real ones while it serves',
+    default="real ones, 1.6 GB",
+)
 OPERATOR_TOKEN = Variable(
     name="TRADEOFF_OPERATOR_TOKEN",
     meaning="16 characters or more; who gives it on the Models page is the operator of a public app",
@@ -75,5 +80,5 @@ VOTES_REPO = Variable(
 )
 VARIABLES = (
     *(CACHE, CACHE_QUOTA_GB, STATE, REGISTRY, RESULTS),
-    *(ENGINE, LLAMA_VARIANT, OPERATOR_TOKEN, HUB_NAMESPACE, VOTES_REPO),
+    *(ENGINE, LLAMA_VARIANT, MODELS, OPERATOR_TOKEN, HUB_NAMESPACE, VOTES_REPO),
 )

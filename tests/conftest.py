@@ -14,6 +14,8 @@ HF_HOME = Path(tempfile.mkdtemp(prefix="tradeoff-hf-home-"))
 os.environ |= {"HF_HOME": str(HF_HOME), "HF_HUB_DISABLE_XET": "1"}
 # Workers of several tests share two cores: with OpenMP's usual long spinning they fall to a thirtieth.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# No test of a page fetches 1.6 GB beside it.
+os.environ.setdefault("TRADEOFF_MODELS", "tiny")
 
 from tests.hub import Hub, serve_hub  # noqa: E402
 

@@ -8,6 +8,7 @@ from app import runtime
 from app.chat.conversation import MIN_LANES, REPORT_PROMPTS, Turn, lane_requests
 from app.chat.links import read_link
 from app.chat.suite_prompts import SuitePrompt
+from app.views.first_pair import show_first_pair
 from app.views.prompts import show_library, show_list, show_list_form
 from app.views.replies import show_difference, show_turn
 from app.views.reply import plain_switch
@@ -188,6 +189,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     )
 
 if not turns:
+    show_first_pair()
     show_headline()
     st.caption(
         "One prompt, all models. They share the processor in equal time, and each rate counts its own time only. "

@@ -142,7 +142,7 @@ def _show_sampling(end: str) -> None:
 
 
 def _defaults(count: int) -> list[str]:
-    pair = list(runtime.default_pair())
+    pair = list(st.session_state.setdefault("first_pair", runtime.default_pair()))  # a tab keeps its models
     others = [model for model in runtime.registry() if model not in pair]
     return (pair + others + pair * MAX_LANES)[:count]
 
