@@ -4,7 +4,7 @@
     python3 scripts/setup.py train   the same, and .venv-train
     python3 scripts/setup.py test    the same as app, and .venv-test and Chromium
 
-or one step of it, as the Dockerfile does: `libraries`, `environment` (.venv) or `models`.
+or one step of it, as the Dockerfile does: `libraries`, `environment` (.venv), `models` or `real-models` (1.6 GB).
 
 Standard library only. As root on Debian it installs missing system packages; otherwise it names the command and stops.
 """
@@ -26,6 +26,8 @@ from data.llama_library import UnsupportedCPU, builds_dir, choose_variant, cpu_f
 from data.paths import ROOT
 
 EMBEDDED_MODELS = ("smollm2-135m", "smollm2-small-r8", "smollm2-135m-r16")
+REAL_MODELS = ("qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b")
+"""What the app fetches by itself while it serves; an image has them from the start."""
 
 
 def main() -> int:
@@ -109,10 +111,21 @@ def fetch_models(environment: Path) -> None:
     )
 
 
+def fetch_real_models() -> None:
+    """They may be missing: the app serves without them, and tries again."""
+    try:
+        run(
+            [ROOT / ".venv" / "bin" / "python", "-m", "data.models", "fetch", *REAL_MODELS], "no real models, see above"
+        )
+    except SystemExit as error:
+        say(f"{error}; the app goes on trying")
+
+
 STEPS: dict[str, Callable[[], None]] = {
     "libraries": build_llama,
     "environment": lambda: make_environment(ROOT / ".venv", ["requirements.txt"]),
     "models": lambda: fetch_models(ROOT / ".venv"),
+    "real-models": fetch_real_models,
 }
 
 

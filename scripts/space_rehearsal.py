@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 from urllib.request import urlopen
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -117,8 +118,12 @@ def begin(base: Path, work: Path, rest: str, stages: dict[str, Stage]) -> Stage:
 
 def follow(current: Stage, name: str, rest: str, context: Path, stages: dict[str, Stage]) -> None:
     match name:
+        case "ARG":
+            argument, _, default = rest.partition("=")
+            current.environment.setdefault(argument, os.environ.get(argument, default))
         case "ENV":
-            current.environment |= dict(pair.split("=", 1) for pair in shlex.split(rest))
+            pairs = (pair.split("=", 1) for pair in shlex.split(rest))
+            current.environment |= {key: Template(value).safe_substitute(current.environment) for key, value in pairs}
         case "WORKDIR":
             current.directory = rest
             (current.root / rest.lstrip("/")).mkdir(parents=True, exist_ok=True)

@@ -75,7 +75,8 @@ def test_without_a_network_the_tiny_pair_stays_and_one_line_says_what_is_missing
     assert pair.now == TINY
     assert pair.says == (
         "Qwen2.5-Coder-0.5B and Qwen2.5-Coder-1.5B could not be fetched (qwen2.5-coder-0.5b: the Hub failed (no "
-        "network), the package index failed (no network)); the small models are here, and the Models page fetches others."
+        "network), the package index failed (no network)); the small models are here, and the Models page fetches "
+        "others."
     )
 
 
