@@ -14,6 +14,7 @@ Options = dict[str, Any]
 Share = Literal["train", "held out"]
 
 _MOST_DEMANDS = 3
+_TRIES = 20
 
 _REQUESTS = (
     "Write a short letter to a friend about {}.",
@@ -218,18 +219,23 @@ _ONE_OF_EACH = (
 def demand_rows(*, count: int, seed: int, share: Share) -> Iterator[dict[str, Any]]:
     """`count` rows as IFEval has them (`key`, `prompt`, `instruction_id_list`, `kwargs`), no request twice.
 
-    Each kind of demand comes first equally often; one to three stand in a prompt.
+    Each kind of demand comes first equally often, as long as it has prompts; one to three stand in a prompt.
     """
     rng = random.Random(f"{share} {seed}")
     subjects = [each for place, each in enumerate(_SUBJECTS) if (place % 3 == 0) == (share == "held out")]
     seen: set[str] = set()
+    order, tries = list(_DEMANDS), 0
     while len(seen) < count:
-        names = _compatible(list(_DEMANDS)[len(seen) % len(_DEMANDS)], rng)
+        tries += 1
+        # Those that stand alone have few prompts, and then others take their turns.
+        first = order[len(seen) % len(order)] if tries < _TRIES else rng.choice(sorted(_DEMANDS.keys() - _ALONE))
+        names = _compatible(first, rng)
         drawn = [_DEMANDS[name](rng) for name in names]
         request = rng.choice(_REQUESTS).format(rng.choice(subjects))
         prompt = " ".join([request, *(words for words, _ in drawn)])
         if prompt not in seen:
             seen.add(prompt)
+            tries = 0
             options = [its_options for _, its_options in drawn]
             yield {"key": len(seen), "prompt": prompt, "instruction_id_list": names, "kwargs": options}
 
