@@ -129,7 +129,7 @@ def test_perplexity_is_torchs_on_the_answers(exported: RunDirectory) -> None:
 
 
 def test_a_wrong_end_of_turn_fails(exported: RunDirectory) -> None:
-    rewrite(exported.gguf("f16"), {"tokenizer.ggml.eos_token_id": uint32(1)})
+    rewrite(exported.gguf("f16"), {"tokenizer.ggml.eos_token_id": uint32(2)})
     assert judge(exported) == {"end-of-turn token"}
 
 
