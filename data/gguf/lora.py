@@ -144,7 +144,7 @@ def merge_adapter(
     _check_known(base, header)
     if header.architecture != lora.architecture:
         raise AdapterError(f"{adapter}: is for {lora.architecture}; {base.name} is a {header.architecture}")
-    _check_fit(adapter, lora, header)
+    check_fit(adapter, lora, header)
     # quantization_version stays, as llama.cpp's own converter writes it into F16 files too.
     metadata = copied_metadata(base, header) | {"general.file_type": write.uint32(_F16_FILE_TYPE)}
     alignment = header.metadata.get("general.alignment", 32)
@@ -218,7 +218,12 @@ def _check_known(path: Path, header: GGUFHeader) -> None:
         raise AdapterError(f"{path}: architecture {header.architecture!r} cannot be merged; known: {known}")
 
 
-def _check_fit(path: Path, lora: Adapter, base: GGUFHeader) -> None:
+def check_fit(path: Path, lora: Adapter, base: GGUFHeader) -> None:
+    """Refuse an adapter whose tensors are not the base's.
+
+    Raises:
+        AdapterError: A tensor that the base lacks, or has in another shape.
+    """
     shapes = {tensor.name: tensor.dimensions[::-1] for tensor in base.tensors}
     for name, (a, b) in lora.tensors.items():
         if name not in shapes:

@@ -139,7 +139,10 @@ def test_the_real_pairs_configurations_differ_in_base_adapter_and_whose_replay_i
         ("data.sources.rows.prompt_column=q", "data.sources.rows: prompt_column and answer_column go together"),
         ("data.sources.rows.weight=-1", "data.sources: give every source a weight above 0, or none of them"),
         ("data.sources.more.kind=hub", "data.sources.more: kind 'hub' needs 'name'"),
-        ("data.sources.more.kind=replay", "data.sources.more: kind 'replay' needs 'prompts' or 'self_prompts'"),
+        (
+            "data.sources.more.kind=replay",
+            "data.sources.more: kind 'replay' needs 'prompts', 'self_prompts' or 'demands'",
+        ),
         ("data.sources.more.path=x", "missing data.sources.more.kind"),
         ("lora.rank", "--set 'lora.rank': write key=value, such as training.learning_rate=1e-4"),
         ("=1", "--set '=1': write key=value"),

@@ -141,6 +141,15 @@ def test_weights_share_out_the_tokens(tiny: Tiny) -> None:
     assert all(source["counts"]["validation"] == 1 for source in (rows, other))
 
 
+def test_a_budget_of_tokens_is_shared_out_and_one_that_no_source_has_is_refused(tiny: Tiny) -> None:
+    changes = ["data.sources.rows.weight=1", "data.sources.other.weight=3", "data.validation_rows=2"]
+    most = prepare(two_sources(tiny, *changes), runs=tiny.runs).card["counts"]["train_tokens"]
+    half = prepare(two_sources(tiny, *changes, f"data.tokens={most // 2}"), runs=tiny.runs).card["counts"]
+    assert 0.2 * most < half["train_tokens"] < 0.7 * most
+    with pytest.raises(TrainingError, match=r"data.tokens is 9,999,999; \w+ has enough for"):
+        prepare(two_sources(tiny, *changes, "data.tokens=9999999"), runs=tiny.runs)
+
+
 def test_without_weights_every_row_is_used_and_duplicates_fall_across_sources(tiny: Tiny) -> None:
     config = two_sources(tiny, f"data.sources.more.path={tiny.rows}", "data.sources.more.kind=file")
     prepared = prepare(config, runs=tiny.runs)
