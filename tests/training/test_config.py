@@ -98,6 +98,7 @@ def test_the_real_pairs_configurations_differ_in_base_adapter_and_whose_replay_i
         "lora.rank",
         "lora.alpha",
         "data.sources.replay.name",
+        "data.sources.demands.name",
         "training.learning_rate",
     }
     config = load_config(path)

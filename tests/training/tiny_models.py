@@ -46,9 +46,9 @@ _LLAMA3_ROPE = {
 _PLAIN_ROPE = {"rope_type": "default", "rope_theta": 1_000_000.0}
 TINY_ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {
     "llama": {"head_dim": 64, "rope_parameters": _LLAMA3_ROPE, "bos_token_id": 0, "eos_token_id": 5},
-    "qwen2": {"rope_parameters": _PLAIN_ROPE, "bos_token_id": 0, "eos_token_id": 2},
+    "qwen2": {"rope_parameters": _PLAIN_ROPE, "bos_token_id": 0, "eos_token_id": 1},
     # Heads that are wider than a share of the width, as in the real ones.
-    "qwen3": {"head_dim": 128, "rope_parameters": _PLAIN_ROPE, "bos_token_id": 0, "eos_token_id": 2},
+    "qwen3": {"head_dim": 128, "rope_parameters": _PLAIN_ROPE, "bos_token_id": 0, "eos_token_id": 1},
 }
 
 
@@ -112,7 +112,7 @@ def write_tokenizer(directory: Path, architecture: str = "llama") -> int:
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=special[0],
-        eos_token=special[-1],
+        eos_token="<|eot_id|>" if architecture == "llama" else "<|im_end|>",
         pad_token=special[2] if architecture == "llama" else special[0],
         clean_up_tokenization_spaces=False,
     )

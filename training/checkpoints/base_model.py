@@ -132,6 +132,7 @@ def write_checkpoint(gguf: Path, out: Path) -> None:
         GGUFError: The file cannot be read.
     """
     import numpy as np
+    import transformers
 
     header = read_header(gguf, keep=_ARRAYS)
     architecture(header.architecture)
@@ -143,6 +144,7 @@ def write_checkpoint(gguf: Path, out: Path) -> None:
         name: (tensor.dimensions[::-1], np.dtype(np.float32 if _is_wide(tensor) else np.float16))
         for name, tensor in sources.items()
     }
+    config["transformers_version"] = transformers.__version__  # without it, it warns of other tokenizers' mistakes
     config["tie_word_embeddings"] = "lm_head.weight" not in layout
     config["dtype"] = layout["model.embed_tokens.weight"][1].name
     tokenizer = tokenizer_from_gguf(header.metadata)

@@ -22,8 +22,9 @@ from training.config import Config, TrainingError, to_dict
 from training.rows.conversations import Messages, UnusableRow, conversation_of
 from training.rows.data_card import card_text
 from training.rows.examples import Example, load_tokenizer, make_examples
+from training.rows.files import Placed
 from training.rows.overlap import Overlap, overlap_with, repetition_key, suite_prompts
-from training.rows.sources import Placed, Rows, read_source
+from training.rows.sources import Rows, read_source
 from training.rows.tally import DUPLICATE, OVERLAP, TOO_LONG, Tally
 from training.run_directory import RUNS, fingerprint
 

@@ -19,7 +19,7 @@ from training.config import Base, Config, RowSource, TrainingError, to_dict
 from training.rows.conversations import UnusableRow, form_of
 from training.rows.demands import demand_rows, follows
 from training.rows.examples import chat_template, load_tokenizer, prompt_ids
-from training.rows.jsonl import json_rows
+from training.rows.files import rows_in
 from training.run_directory import RUNS, fingerprint
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def prompts_of(name: str, source: RowSource) -> Iterator[str]:
     for text in source.prompts:
         if not Path(text).is_file():
             raise TrainingError(f"{where}: {text!r}: no such file")
-        for place, row in json_rows(where, Path(text)):
+        for place, row in rows_in(where, Path(text)):
             try:
                 if isinstance(row, UnusableRow):
                     raise row

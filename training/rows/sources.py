@@ -1,6 +1,6 @@
 """Rows of one source of a configuration, from wherever they come."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import islice
@@ -11,14 +11,10 @@ from data.files import sha256_of
 from data.hub.address import host
 from data.hub.network import check_access
 from training.config import Config, RowSource, TrainingError
-from training.rows.conversations import UnusableRow
-from training.rows.jsonl import Row, json_rows
+from training.rows.files import Placed, placed, rows_in
 from training.rows.reasoning_tasks import generate, read_tasks
 from training.rows.replay import replay_file
 from training.run_directory import RUNS
-
-Placed = tuple[str, Row]
-"""A row's place, such as "line 3", and the row, or why it cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,46 +82,14 @@ def _from_hub(where: str, source: RowSource) -> tuple[Iterator[Placed], dict[str
         raise TrainingError(f"{where}: {source.name} cannot be loaded ({reason}); see {page}") from None
     licence = info.card_data.get("license") if info.card_data else None
     provenance = {"from": source.name, "split": source.split, "revision": info.sha, "licence": licence or "not stated"}
-    return _placed(rows.data.to_batches()), provenance
+    return placed(rows.data.to_batches()), provenance
 
 
 def _from_file(where: str, path: Path) -> tuple[Iterator[Placed], dict[str, Any]]:
     if not path.is_file():
         raise TrainingError(f"{where}.path is {str(path)!r}: no such file")
     provenance = {"from": path.name, "sha256": sha256_of(path), "licence": "not stated"}
-    if path.suffix.lower() in (".csv", ".tsv"):
-        raise TrainingError(f"{where}: {path}: rows are read from JSON Lines and Parquet; write one JSON object a row")
-    if path.suffix.lower() == ".parquet":
-        return _parquet_rows(where, path), provenance
-    return json_rows(where, path), provenance
-
-
-def _parquet_rows(where: str, path: Path) -> Iterator[Placed]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            yield from _placed(file.iter_batches(batch_size=1000))
-    except (pa.ArrowException, OSError) as error:
-        raise TrainingError(f"{where}: {path}: not Parquet ({' '.join(str(error).split())[:200]})") from None
-
-
-def _placed(batches: Iterable[Any]) -> Iterator[Placed]:
-    """Rows of Arrow's record batches."""
-    rows = (row for batch in batches for row in _listed(batch))
-    return ((f"row {number}", row) for number, row in enumerate(rows, start=1))
-
-
-def _listed(batch: Any) -> list[Row]:
-    try:
-        rows: list[Row] = batch.to_pylist()
-    except ValueError as error:  # Arrow does not look into its texts before they are asked for
-        if batch.num_rows == 1:
-            reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "a value that cannot be read"
-            return [UnusableRow(reason, f"{reason} ({' '.join(str(error).split())[:200]})")]
-        return [row for place in range(batch.num_rows) for row in _listed(batch.slice(place, 1))]
-    return rows
+    return rows_in(where, path), provenance
 
 
 def _from_reasoning_gym(where: str, source: RowSource) -> tuple[Iterator[Placed], dict[str, Any]]:

@@ -33,6 +33,12 @@ def exported(any_exported: RunDirectory) -> RunDirectory:
     return any_exported
 
 
+@pytest.fixture
+def llama(tiny_run: Trained, tmp_path: Path) -> RunDirectory:
+    """Of one, for what does not depend on it."""
+    return copy_of(tiny_run, tmp_path)
+
+
 def failed(checks: Sequence[Check]) -> set[str]:
     return {check.name for check in checks if not check.passed}
 
@@ -129,7 +135,7 @@ def test_perplexity_is_torchs_on_the_answers(exported: RunDirectory) -> None:
 
 
 def test_a_wrong_end_of_turn_fails(exported: RunDirectory) -> None:
-    rewrite(exported.gguf("f16"), {"tokenizer.ggml.eos_token_id": uint32(1)})
+    rewrite(exported.gguf("f16"), {"tokenizer.ggml.eos_token_id": uint32(2)})
     assert judge(exported) == {"end-of-turn token"}
 
 
@@ -207,14 +213,13 @@ def test_another_splitting_rule_fails(exported: RunDirectory) -> None:
     assert judge(exported) == {"tokenizer.ggml.pre"}
 
 
-def test_missing_rotary_factors_fail(tiny_run: Trained, tmp_path: Path) -> None:
-    exported = copy_of(tiny_run, tmp_path)
-    path = exported.gguf("f16")
+def test_missing_rotary_factors_fail(llama: RunDirectory) -> None:
+    path = llama.gguf("f16")
     header = read_header(path)
     kept = [copied_tensor(path, tensor) for tensor in header.tensors if tensor.name != "rope_freqs.weight"]
     write_gguf(path.with_name("without.gguf"), copied_metadata(path, header), kept)
     path.with_name("without.gguf").replace(path)
-    assert "rope_freqs.weight is there" in judge(exported)
+    assert "rope_freqs.weight is there" in judge(llama)
 
 
 def test_a_missing_chat_template_fails(exported: RunDirectory) -> None:
@@ -239,32 +244,32 @@ def test_a_quantized_file_has_limits_of_its_own(exported: RunDirectory) -> None:
     assert judge(exported, kinds=["adapter", "q8_0"]) == {"mean KL, nats"}
 
 
-def test_a_file_that_changed_since_the_export_fails_by_its_sum(exported: RunDirectory) -> None:
-    rewrite(exported.gguf("f16"), {"general.name": text("another")})
-    assert failed(verify(exported, replies=0)) == {"sha256"}
+def test_a_file_that_changed_since_the_export_fails_by_its_sum(llama: RunDirectory) -> None:
+    rewrite(llama.gguf("f16"), {"general.name": text("another")})
+    assert failed(verify(llama, replies=0)) == {"sha256"}
 
 
-def test_what_cannot_be_judged_says_what_to_do(exported: RunDirectory) -> None:
+def test_what_cannot_be_judged_says_what_to_do(llama: RunDirectory) -> None:
     def refusal() -> str:
         with pytest.raises(TrainingError) as caught:
-            verify(exported)
+            verify(llama)
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
-    exported.gguf("f16").write_bytes(b"GGUF, not")
-    sums = {name: sha256_of(exported.export / name) for name in read_manifest(exported.manifest).files}
-    write_manifest(exported.manifest, replace(read_manifest(exported.manifest), files=sums))
+    llama.gguf("f16").write_bytes(b"GGUF, not")
+    sums = {name: sha256_of(llama.export / name) for name in read_manifest(llama.manifest).files}
+    write_manifest(llama.manifest, replace(read_manifest(llama.manifest), files=sums))
     assert refusal().startswith("tiny.f16.gguf")
-    exported.gguf("f16").unlink()
-    assert f"tiny.f16.gguf: missing; run python -m training.export {exported.path}" in refusal()
-    write_record(exported, replace(read_record(exported), data_path="/none"))
-    exported.gguf("f16").touch()
+    llama.gguf("f16").unlink()
+    assert f"tiny.f16.gguf: missing; run python -m training.export {llama.path}" in refusal()
+    write_record(llama, replace(read_record(llama), data_path="/none"))
+    llama.gguf("f16").touch()
     assert "the run's data are gone" in refusal()
-    exported.manifest.unlink()
+    llama.manifest.unlink()
     assert "nothing is exported; run python -m training.export" in refusal()
 
 
-def test_a_full_gpu_says_how_to_go_on(exported: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_gpu_says_how_to_go_on(llama: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     def full(*arguments: Any) -> None:
@@ -272,20 +277,20 @@ def test_a_full_gpu_says_how_to_go_on(exported: RunDirectory, monkeypatch: pytes
 
     monkeypatch.setattr("training.parity.reference.ReferenceModel.distributions", full)
     with pytest.raises(TrainingError, match="out of GPU memory for the reference in float32; end what else uses"):
-        verify(exported)
+        verify(llama)
 
 
 def test_the_command_prints_the_table_and_its_exit_code_is_the_verdict(
-    exported: RunDirectory, capsys: pytest.CaptureFixture[str]
+    llama: RunDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(exported.path), "--replies", "0"]) == 0
+    assert main([str(llama.path), "--replies", "0"]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[0].split() == ["file", "check", "value", "limit"]
-    assert err.splitlines()[-1].endswith(f"next: python -m training.publish {exported.path} --repo NAMESPACE/NAME")
-    record = read_record(exported)
+    assert err.splitlines()[-1].endswith(f"next: python -m training.publish {llama.path} --repo NAMESPACE/NAME")
+    record = read_record(llama)
     strict = json.loads(json.dumps(record.config)) | {"export": {"max_f16_kl": 1e-12, "quantizations": ["q8_0"]}}
-    write_record(exported, replace(record, config=strict))
-    assert main([str(exported.path), "--replies", "0"]) == 1
+    write_record(llama, replace(record, config=strict))
+    assert main([str(llama.path), "--replies", "0"]) == 1
     out, err = capsys.readouterr()
     assert sum(line.endswith("FAILED") for line in out.splitlines()) == 1
     assert "error: 1 of " in err

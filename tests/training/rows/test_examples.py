@@ -235,5 +235,5 @@ def test_a_tokenizer_that_llama_cpp_does_not_know_is_refused_before_training(
     tokenizer.save_pretrained(tmp_path)
     path = tmp_path / "tokenizer.json"
     path.write_text(path.read_text().replace("{1,3}", "{1,2}"))
-    with pytest.raises(TrainingError, match="splitting rule is not known; known: llama-bpe, smollm"):
+    with pytest.raises(TrainingError, match="splitting rule is not known; known: llama-bpe, qwen2, smollm"):
         load_tokenizer(tmp_path, "base")

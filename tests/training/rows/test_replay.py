@@ -2,7 +2,9 @@ import dataclasses
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from pytest import MonkeyPatch
 
 from tests.training.tiny_models import write_tiny
@@ -78,8 +80,10 @@ def test_an_answer_that_begins_with_an_apology_is_a_refusal() -> None:
 def test_prompts_are_read_from_any_common_column(tmp_path: Path) -> None:
     path = tmp_path / "prompts.jsonl"
     path.write_text('{"instruction": " Name a city. "}\n\n{"question": "Why?", "answer": "So."}\n')
-    source = dataclasses.replace(REPLAY, prompts=(str(path),))
-    assert list(prompts_of("replay", source)) == ["Name a city.", "Why?"]
+    table = tmp_path / "prompts.parquet"
+    parquet.write_table(pa.table({"question": ["Who?"], "answer": ["I."]}), table)
+    source = dataclasses.replace(REPLAY, prompts=(str(path), str(table)))
+    assert list(prompts_of("replay", source)) == ["Name a city.", "Why?", "Who?"]
 
 
 @pytest.mark.parametrize(
