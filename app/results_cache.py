@@ -48,13 +48,13 @@ def _runs_as_of(state: State, where: tuple[str, ...]) -> ReadRuns:
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def points_of(
-    state: State, choice: Filters, axis: str, _runs: Sequence[Run], beside: str | None = None
+    state: State, choice: Filters, axis: str, _runs: Sequence[Run], asked: tuple[str, ...] = ()
 ) -> "pd.DataFrame":
     """Args:
-    beside: A model; only the prompts that it has answered count then.
+    asked: Models; only the prompts that all of them have answered count then.
     """
     runs = narrowed(_runs, choice)
-    kept = runs if beside is None else on_the_prompts_of(runs, beside)
+    kept = on_the_prompts_of(runs, *asked) if asked else runs
     return joined_points(kept, machine=choice.machine, axis=axis)
 
 

@@ -169,7 +169,7 @@ def chart_beside_others(job: Job) -> Any:
     run = next((each for each in found.runs if each.directory == job.directory), None)
     if run is None or not run.by_model:
         return "no sample yet"
-    points = points_of(results, Filters(machine=run.machine), AXIS, found.runs, next(iter(run.by_model)))
+    points = points_of(results, Filters(machine=run.machine), AXIS, found.runs, tuple(run.by_model))
     try:
         return scatter(points[points["alike"]], colour_of(points["model"], order=list(registry)), axis=AXIS)
     except ValueError as error:

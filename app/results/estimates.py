@@ -18,6 +18,9 @@ from data.paths import results_directories
 from data.records import build
 from data.suites.prompts import load_suite
 
+START_S = 5.0
+"""Of each model: a worker is started, reads the file and warms up, and the run writes down what it found."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -86,7 +89,7 @@ def told(costs: Sequence[Cost | str]) -> str:
     known = [each for each in costs if isinstance(each, Cost)]
     if not known:
         return f"How long it takes is not known: {costs[0]}."
-    seconds = sum(each.seconds or 0.0 for each in known)
+    seconds = sum((each.seconds or 0.0) + START_S for each in known)
     length = f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
     memory = max((each.memory_bytes or 0 for each in known), default=0)
     parts = [

@@ -59,7 +59,7 @@ def show_overview(state: State, runs: tuple[Run, ...]) -> None:
     show_depth(runs)
 
 
-def show_asked(runs: tuple[Run, ...]) -> str | None:
+def show_asked(runs: tuple[Run, ...]) -> tuple[str, ...]:
     """Whose prompts count: a model that was asked few can be drawn beside those that were asked many."""
     names = {model: run.label(model) for run in reversed(runs) for model in run.by_model if not model.endswith(AGAIN)}
     options = [ALL, *names]
@@ -72,7 +72,7 @@ def show_asked(runs: tuple[Run, ...]) -> str | None:
         key="results_asked",
         width=360,
     )
-    return None if chosen == ALL else str(chosen)
+    return () if chosen == ALL else (str(chosen),)
 
 
 def show_filters(runs: tuple[Run, ...]) -> Filters:

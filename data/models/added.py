@@ -165,7 +165,7 @@ def save_added(entries: Iterable[ModelEntry]) -> None:
 
 def _from_metadata(path: Path, header: GGUFHeader, known: Mapping[str, ModelEntry]) -> ModelEntry:
     facts, stem = facts_of(header), model_stem(path.name)
-    label = f"{facts.name} {facts.quantization.upper()}".strip() if facts.name else stem
+    label = " · ".join(filter(None, (facts.name, facts.quantization.upper()))) if facts.name else stem
     if any(entry.label == label for entry in known.values()):
         label = f"{label} ({stem})"
     return ModelEntry(

@@ -52,5 +52,5 @@ def test_from_a_file_to_its_point_beside_the_shipped_ones_in_four_clicks(
         clicks[3]()
         expect(page.get_by_text("finished · 6 of 6 samples")).to_be_visible(timeout=120_000)
         chart = page.get_by_test_id("stVegaLiteChart").first
-        for label in ("tiny", "SmolLM2 99M · LoRA r8 · Q8_0", "SmolLM2 135M · LoRA r16 · Q8_0"):
+        for label in ("Llama-3.2 tiny shape", "SmolLM2 99M · LoRA r8 · Q8_0", "SmolLM2 135M · LoRA r16 · Q8_0"):
             expect(chart.locator(f"[aria-label*='Model: {label}']").first).to_be_visible(timeout=30_000)

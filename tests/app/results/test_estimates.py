@@ -58,4 +58,4 @@ def test_the_sentence_adds_up_times_and_has_the_largest_memory() -> None:
     assert told([cost("a"), cost("b")]) == (
         "Takes about 10 min: 32 answers, 2,000 tokens to read and 6,000 to write, 2.0 GB of memory."
     )
-    assert told([cost("a", written=500)]).startswith("Takes about 60 s: ")
+    assert told([cost("a", written=500)]).startswith("Takes about 65 s: ")

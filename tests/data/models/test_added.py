@@ -54,11 +54,11 @@ def test_the_metadata_go_before_the_files_name(tmp_path: Path) -> None:
     path = tmp_path / "something-Q8_0.GGUF"
     path.write_bytes(gguf_bytes({**LLAMA, **said}, {"w": ((4,), 0, 0)}, data=b"\0" * 16))
     entry = file_entry(str(path), {})
-    assert (entry.id, entry.label) == ("something-q8_0", "My Model Q4_K_M")
+    assert (entry.id, entry.label) == ("something-q8_0", "My Model · Q4_K_M")
     assert (entry.size, entry.quantization, entry.licence) == ("0.5B", "q4_k_m", "mit")
     other = tmp_path / "other.gguf"
     other.write_bytes(path.read_bytes() + b"\0")
-    assert file_entry(str(other), {entry.id: entry}).label == "My Model Q4_K_M (other)"
+    assert file_entry(str(other), {entry.id: entry}).label == "My Model · Q4_K_M (other)"
 
 
 def test_what_was_guessed_of_a_hubs_file_is_replaced_by_what_it_says(tmp_path: Path) -> None:
