@@ -24,7 +24,7 @@ llama-bench: setup
 
 peers:
 	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
-	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-peers.txt
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-peers.txt
 	@.venv-peers/bin/python scripts/ifeval_reference.py
 	@git diff --stat --exit-code tests/benchmarks/graders/ifeval_pairs.json
 

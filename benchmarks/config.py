@@ -50,6 +50,8 @@ class Config:
         max_tokens: Upper bound of every reply besides the prompt's own; 0 sets none.
         end_loops: End replies that repeat themselves word for word, and count them apart; see
             `benchmarks.engine.reply_text.in_a_loop`.
+        end_when_decided: In "batched": ask a model no more of a suite in which it is told apart from every other one
+            (`benchmarks.statistics.sequential`). A/A arms are asked everything, as they are never told apart.
         fixed_prefill_tokens, fixed_decode_tokens, fixed_repetitions: Fixed-shape timing besides the prompts, as
             llama-bench's pp and tg; 0 repetitions leave it out.
         depths: Tokens of context after which decoding is timed too, at each of the fixed repetitions: [0, 512, 2048].
@@ -76,6 +78,7 @@ class Config:
     threads: int = 0
     max_tokens: int = 0
     end_loops: bool = True
+    end_when_decided: bool = False
     fixed_prefill_tokens: int = 512
     fixed_decode_tokens: int = 128
     fixed_repetitions: int = 0

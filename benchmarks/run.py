@@ -109,6 +109,7 @@ def _report(run: "Run", *, as_json: bool) -> int:
     from benchmarks.analysis.summary import as_json as flat
     from benchmarks.analysis.summary import summarise, table
     from benchmarks.statistics.consistency import batch_effect_text, batch_effects
+    from benchmarks.statistics.sequential import early_texts
 
     summaries = summarise(run)
     print(table(summaries))
@@ -116,6 +117,7 @@ def _report(run: "Run", *, as_json: bool) -> int:
     print("intervals: 95%; noisy: others used the CPU, too")
     if effects := batch_effects(run):
         print(batch_effect_text(effects))
+    print("".join(f"{text}\n" for text in early_texts(run)), end="")
     print(f"rows: {run.directory}/samples.jsonl; charts: the Results page of the app (`make app`)")
     failed = {model: facts["error"] for model, facts in run.models.items() if facts.get("error")}
     failed |= {row.model: row.error for row in run.rows if row.error and row.model not in failed}

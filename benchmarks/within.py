@@ -36,8 +36,10 @@ def _run(options: argparse.Namespace) -> int:
 
     run = read_run(options.run)
     config = config_of(run)
-    answers = answers_in(run, options.model, [read_run(directory) for directory in options.speeds])
-    here = dataclasses.replace(run, manifest={**new_manifest("", config, ()), "config": run.manifest["config"]}).machine
+    speeds = [read_run(directory) for directory in options.speeds]
+    answers = answers_in(run, options.model, speeds)
+    timed = config_of(next(each for each in (*speeds, run) if each.machine == answers.machine))
+    here = dataclasses.replace(run, manifest=new_manifest("", timed, ())).machine
     if answers.machine != here:
         raise RunError(f"{options.model} was timed on {answers.machine}, this is {here}: time it here, then --speeds")
     suites = [load_suite(name) for name in config.suites]
@@ -53,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
     path = locate(options.model)
     if model_sha256(path) != run.by_model[options.model][0].model_sha256:
         raise RunError(f"{options.model}: its file here is another than the run's")
-    load = LoadOptions(context_tokens=config.context_tokens, threads=config.threads or None)
+    load = LoadOptions(context_tokens=config.context_tokens, threads=timed.threads or None)
     engine = WorkerEngine(path, load, engine=config.engine)
     try:
         found = ask_in_time(engine, told, sorted(options.seconds), config, report=say)

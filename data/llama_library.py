@@ -55,6 +55,9 @@ VARIANTS: dict[str, tuple[dict[str, str], frozenset[str]]] = {
     "avx2": (_COMMON_FLAGS, _AVX2),
 }
 
+CUDA_FLAGS = VARIANTS["avx512"][0] | {"GGML_CUDA": "ON", "GGML_CUDA_NCCL": "OFF", "CMAKE_CUDA_ARCHITECTURES": "native"}
+"""For many answers on a GPU, where only their quality counts; never chosen by itself."""
+
 
 class UnsupportedCPU(TradeoffError):
     """The CPU is below AVX2, or no library was built for it."""

@@ -1,10 +1,11 @@
 """Build llama.cpp's shared libraries for AVX2, AVX-512 and AMX, and a wheel of the bindings without any.
 
-    python scripts/build_llama.py [--variants avx2,avx512,amx] [--llama-bench]
+    python scripts/build_llama.py [--variants avx2,avx512,amx] [--llama-bench] [--cuda] [--source DIR]
 
 The variants share every library but libggml-cpu, the only one compiled for the CPU's features, so that each after the
 first costs half a minute. The wheel holds no libraries: which one runs is chosen at start (data/llama_library.py).
 `--llama-bench` also builds the reference benchmark against the very same libraries.
+`--cuda` builds a fourth for one machine's GPU, which needs nvcc and is only used when LLAMA_CPP_LIB_PATH names it.
 Of the source, the chat templates and the converters are kept beside the libraries.
 Standard library only; needs cmake, a C++ compiler and make. What is already built is kept.
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data.llama_library import LLAMA_CPP_PYTHON_VERSION, VARIANTS, builds_dir, source_dir
+from data.llama_library import CUDA_FLAGS, LLAMA_CPP_PYTHON_VERSION, VARIANTS, builds_dir, source_dir
 
 TOOLS = ("llama-bench", "llama-batched-bench")
 KEPT = ("LICENSE", "models/templates", "convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "conversion", "gguf-py")
@@ -32,7 +33,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variants", default=",".join(VARIANTS), help="comma-separated; default: all")
     parser.add_argument("--llama-bench", action="store_true", help="also build llama-bench and llama-batched-bench")
+    parser.add_argument("--cuda", action="store_true", help="only the libraries for this machine's GPU")
+    parser.add_argument("--source", type=Path, metavar="DIR", help="llama.cpp's source of this version, unpacked")
     arguments = parser.parse_args()
+    if arguments.cuda:
+        return build_cuda(arguments.source)
     variants = arguments.variants.split(",")
     if unknown := set(variants) - set(VARIANTS):
         parser.error(f"unknown variant {sorted(unknown)[0]!r}; known: {', '.join(VARIANTS)}")
@@ -54,8 +59,22 @@ def main() -> int:
         if not have_wheel:
             build_wheel(source, root / "wheels")
         for name in sorted({*todo, *tools_todo}):  # in any order: they share one build tree
-            build_variant(source / "vendor" / "llama.cpp", Path(scratch) / "build", name, tools=name in tools_todo)
+            flags = VARIANTS[name][0]
+            build_variant(
+                source / "vendor" / "llama.cpp", Path(scratch) / "build", name, flags, tools=name in tools_todo
+            )
     say(f"llama.cpp ready in {time.monotonic() - started:.0f} s: {root}")
+    return 0
+
+
+def build_cuda(source: Path | None) -> int:
+    if shutil.which("nvcc") is None:
+        print("build_llama: nvcc not found; --cuda needs NVIDIA's CUDA toolkit", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="tradeoff-llama-") as scratch:
+        source = source or download_source(Path(scratch)) / "vendor" / "llama.cpp"
+        build_variant(source, Path(scratch) / "build", "cuda", CUDA_FLAGS)
+    say(f"set LLAMA_CPP_LIB_PATH={builds_dir() / 'cuda'} to use it")
     return 0
 
 
@@ -115,19 +134,18 @@ def build_wheel(source: Path, wheels: Path) -> None:
     run([*pip, str(source), "-w", str(wheels)], source.parent / "log", env)
 
 
-def build_variant(source: Path, build: Path, name: str, *, tools: bool) -> None:
+def build_variant(source: Path, build: Path, name: str, flags: dict[str, str], *, tools: bool = False) -> None:
     jobs = str(len(os.sched_getaffinity(0)))
-    flags = VARIANTS[name][0]
     every_flag = {flag for variant_flags, _ in VARIANTS.values() for flag in variant_flags}
-    definitions = [f"-D{flag}={flags.get(flag, 'OFF')}" for flag in sorted(every_flag)]
+    definitions = [f"-D{flag}={flags.get(flag, 'OFF')}" for flag in sorted(every_flag | flags.keys())]
     definitions += [f"-DLLAMA_BUILD_{part}={'ON' if tools else 'OFF'}" for part in ("COMMON", "TOOLS")]
     say(f"compiling the {name} libraries with {jobs} jobs" + (" and llama-bench" if tools else ""))
     # With SOURCE_DATE_EPOCH set and native builds off, llama.cpp's CMake drops even AVX2.
     env = {key: value for key, value in os.environ.items() if key != "SOURCE_DATE_EPOCH"}
     env["CPATH"] = str(Path(__file__).resolve().parent)  # where tile_config.h is
-    log = source.parent.parent.parent / "log"
+    log = build.with_name("log")
     run(["cmake", "-S", str(source), "-B", str(build), *definitions], log, env)
-    targets = ["llama", "ggml-cpu", *(TOOLS if tools else ())]
+    targets = ["llama", "ggml-cpu", *(["ggml-cuda"] if "GGML_CUDA" in flags else ()), *(TOOLS if tools else ())]
     command = ["cmake", "--build", str(build), "-j", jobs, "--target", *targets]
     compile_with_progress(command, log, env)
     install(build / "bin", builds_dir() / name, flags, tools=tools)

@@ -90,8 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _reference() -> dict[str, Any]:
-    """The reference's table of instructions."""
+def sentence_model() -> None:
+    """NLTK's sentence model from a pinned package, where the reference would download it; language detection seeded."""
     import langdetect
     import nltk
     from nltk.tokenize.punkt import PunktParameters, save_punkt_params
@@ -108,6 +108,11 @@ def _reference() -> dict[str, Any]:
     parameters.ortho_context.update(english.ORTHO_CONTEXT)
     nltk.data.path.insert(0, str(data))
     save_punkt_params(parameters, dir=str(model))
+
+
+def _reference() -> dict[str, Any]:
+    """The reference's table of instructions."""
+    sentence_model()
     found = importlib.util.find_spec("lm_eval")
     if found is None or not found.submodule_search_locations:
         raise SystemExit("ifeval_reference: lm-eval is not installed here: make peers")

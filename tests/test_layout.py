@@ -62,7 +62,7 @@ ALLOWED: Mapping[str, set[str]] = {
 }
 HEAVY = {"numpy", "scipy", "pandas", "altair", "llama_cpp", "torch", "transformers", "datasets", "huggingface_hub"}
 CONFINED = {
-    "llama_cpp": {"benchmarks/engine/llama_binding.py", "data/gguf/quantize.py"},
+    "llama_cpp": {"benchmarks/engine/llama_weights.py", "data/gguf/quantize.py"},
     "unsloth": {"training/fit/unsloth.py"},
 }
 STREAMLIT = (

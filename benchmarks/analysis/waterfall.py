@@ -13,7 +13,7 @@ from benchmarks.analysis.speed_ratio import SpeedRatio, speed_ratio
 from benchmarks.runs.on_disk import newest_first
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.pairs import PairComparison, compare_pair
-from data.models.entries import DerivedSource, ModelEntry, Registry
+from data.models.entries import AdaptedSource, DerivedSource, ModelEntry, Registry
 from data.models.registry import get
 
 
@@ -138,12 +138,13 @@ def _ancestry(entry: ModelEntry, registry: Registry) -> list[ModelEntry]:
 def _finer(entry: ModelEntry, registry: Registry) -> ModelEntry | None:
     """The registry's finest quantization of the same derived weights, where that is not this entry itself."""
     source = entry.source
-    if not isinstance(source, DerivedSource) or source.adapter is None:
-        return None
+    if not isinstance(source, DerivedSource) or source.adapter is None or isinstance(source, AdaptedSource):
+        return None  # an adapter that is applied to its base was never quantized
     siblings = [
         other
         for other in registry.values()
         if isinstance(other.source, DerivedSource)
+        and not isinstance(other.source, AdaptedSource)
         and (other.source.base, other.source.adapter, other.source.drop_layers)
         == (source.base, source.adapter, source.drop_layers)
     ]

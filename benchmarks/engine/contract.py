@@ -8,6 +8,7 @@ They are timed apart, and neither figure ever contains the other.
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -244,6 +245,11 @@ class Engine(Protocol):
     def peak_rss_bytes(self) -> int | None:
         """Its process's highest resident memory so far; None within this one, which holds more than the model."""
         return None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What it reads from as it runs, besides the file that it was given."""
+        return ()
 
     def submit(self, request: Request) -> int:
         """Admit a request and return its id. Nothing is computed yet.

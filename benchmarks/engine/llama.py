@@ -25,8 +25,7 @@ from benchmarks.engine.contract import (
     Request,
 )
 from benchmarks.engine.llama_binding import NativeModel, system_info
-from benchmarks.engine.load_memory import refuse_if_too_large
-from benchmarks.engine.machine import usable_threads
+from benchmarks.engine.machine import refuse_if_too_large, usable_threads
 from benchmarks.engine.prompt_tokens import PromptReader
 from benchmarks.engine.reply_text import LOOK_EVERY, ReplyText, in_a_loop
 from benchmarks.engine.slots import GrowingReply, Slot, choose_slot, shareable
@@ -62,7 +61,9 @@ class LlamaEngine(Engine):
             raise EngineError(f"{path.name}: {problem}")
         refuse_if_too_large(path, header, options)
         threads = options.threads or usable_threads()
-        self._model = NativeModel(path, options, threads=threads)
+        adapter = path if header.weights else None
+        self._model = NativeModel(header.weights or path, options, threads=threads, adapter=adapter)
+        self._weights = header.weights
         self._prompts = PromptReader(self._model, header.metadata)
         template = self._prompts.template
         self._slots = [Slot(index=i) for i in range(options.sequences)]
@@ -92,6 +93,10 @@ class LlamaEngine(Engine):
     @property
     def busy(self) -> bool:
         return bool(self._queue) or any(slot.reply for slot in self._slots)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self._weights,) if self._weights else ()
 
     def submit(self, request: Request) -> int:
         rendered, prompt = self._prompts.read(request)

@@ -17,12 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.engine.contract import EngineError, LoadOptions, Sampling
+from benchmarks.engine.llama_weights import Weights, c, forget_errors, why
 from benchmarks.engine.typed_text import ControlTokens
-from data.llama_library import use_library
-
-use_library()
-
-from llama_cpp import llama_cpp as c  # noqa: E402 (the library must be chosen before the import)
 
 PENALTY_WINDOW = 64
 
@@ -35,33 +31,18 @@ _MARKER = re.compile(r"<\|\S+\|>|<｜\S+｜>")
 # `data` is not zero: it needs no Python, so a compute thread never waits for the interpreter's lock.
 _abort_when_nonzero = ctypes.cast(ctypes.CDLL(None).strlen, c.ggml_abort_callback)
 
-_errors: list[str] = []
-_SAYS_ONLY_THAT = re.compile(r"failed to (load model|initialize the context)\W*$")
-_WHERE = re.compile(r"^(\w+_\w+: |error loading model( vocabulary)?: )+")
-
-
-def _remember_error(level: int, text: bytes, _: object) -> None:
-    if level == 4 and (line := text.decode(errors="replace").strip()):  # GGML_LOG_LEVEL_ERROR
-        _errors.append(line)
-        del _errors[:-20]
-
-
-_log_callback = c.llama_log_callback(_remember_error)  # kept alive here: C holds a bare pointer
-c.llama_log_set(_log_callback, ctypes.c_void_p())
-c.llama_backend_init()
-
 
 class NativeModel:
     """A model and its context; `close` frees both. One thread only, but for `request_abort`."""
 
-    def __init__(self, path: Path, options: LoadOptions, *, threads: int) -> None:
-        _errors.clear()
+    def __init__(self, path: Path, options: LoadOptions, *, threads: int, adapter: Path | None = None) -> None:
+        forget_errors()
         started = time.perf_counter()
         self._ctx: Any = None
         self._batch: Any = None
-        self._model = c.llama_model_load_from_file(os.fsencode(path), c.llama_model_default_params())
-        if not self._model:
-            raise EngineError(f"{path.name}: llama.cpp cannot load this file: {_why()}")
+        self._lora: Any = None
+        self._weights = Weights.of(path)
+        self._model = self._weights.model
         self._vocab = c.llama_model_get_vocab(self._model)
         trained = c.llama_model_n_ctx_train(self._model)
         self.context_tokens = min(options.context_tokens, trained) if trained > 0 else options.context_tokens
@@ -71,7 +52,9 @@ class NativeModel:
         self._ctx = self._open_context(options, threads)
         if not self._ctx:
             self.close()
-            raise EngineError(f"{path.name}: llama.cpp cannot make a context: {_why()}")
+            raise EngineError(f"{path.name}: llama.cpp cannot make a context: {why()}")
+        if adapter:
+            self._apply(adapter)
         self._memory = c.llama_get_memory(self._ctx)
         self._batch = c.llama_batch_init(self.batch_tokens, 0, 1)
         self._pieces: dict[int, bytes] = {}
@@ -90,6 +73,15 @@ class NativeModel:
         params.abort_callback = _abort_when_nonzero
         params.abort_callback_data = ctypes.cast(self._abort, ctypes.c_void_p)
         return c.llama_init_from_model(self._model, params)
+
+    def _apply(self, adapter: Path) -> None:
+        self._lora = c.llama_adapter_lora_init(self._model, os.fsencode(adapter))
+        set_ = self._lora and c.llama_set_adapters_lora(
+            self._ctx, (c.llama_adapter_lora_p_ctypes * 1)(self._lora), 1, (ctypes.c_float * 1)(1.0)
+        )
+        if set_ != 0:
+            self.close()
+            raise EngineError(f"{adapter.name}: llama.cpp cannot apply this adapter: {why()}")
 
     def _warm_up(self) -> None:
         """One token, so that page faults and the first graph are not in anybody's figure."""
@@ -115,7 +107,7 @@ class NativeModel:
         self._abort[0] = b"\0"
         code = c.llama_decode(self._ctx, batch)
         if code not in (0, 2):
-            raise EngineError(f"llama.cpp failed to decode (code {code}): {_why()}")
+            raise EngineError(f"llama.cpp failed to decode (code {code}): {why()}")
         return bool(code == 0)
 
     def request_abort(self) -> None:
@@ -227,9 +219,11 @@ class NativeModel:
             c.llama_batch_free(self._batch)
         if self._ctx:
             c.llama_free(self._ctx)
+        if self._lora:
+            c.llama_adapter_lora_free(self._lora)
         if self._model:
-            c.llama_model_free(self._model)
-        self._batch = self._ctx = self._model = None
+            self._weights.release()
+        self._batch = self._ctx = self._lora = self._model = None
 
     def sampler(self, sampling: Sampling, recent: Sequence[int]) -> "NativeSampler":
         """A sampler of its own for one reply; `recent` are the prompt's tokens, for the repeat penalty."""
@@ -284,9 +278,3 @@ def _links(sampling: Sampling, vocabulary_size: int) -> list[object]:
     if sampling.min_p:
         links.append(c.llama_sampler_init_min_p(sampling.min_p, 1))
     return [*links, c.llama_sampler_init_temp(sampling.temperature), c.llama_sampler_init_dist(sampling.seed)]
-
-
-def _why() -> str:
-    """The last line of llama.cpp's log that gives a reason: after it come others which only say that it failed."""
-    reasons = [line for line in _errors if not _SAYS_ONLY_THAT.search(line)]
-    return _WHERE.sub("", (reasons or _errors or ["no reason given"])[-1])

@@ -44,10 +44,10 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(kw_only=True)
 class _Model:
-    """A loaded model; `held` keeps its file in the cache."""
+    """A loaded model; `held` keeps its files in the cache."""
 
     engine: Engine
-    held: IO[bytes]
+    held: tuple[IO[bytes], ...]
     spent_s: float = 0.0
     unfinished: set[int] = field(default_factory=set)
     pending: dict[int, Delta] = field(default_factory=dict)
@@ -112,7 +112,9 @@ class WorkerProcess:
         if isinstance(command, Load):
             if command.model not in self._models:
                 engine = ENGINES[command.engine](command.path, command.options)
-                self._models[command.model] = _Model(engine=engine, held=hold(command.path))
+                self._models[command.model] = _Model(
+                    engine=engine, held=tuple(map(hold, (command.path, *engine.files)))
+                )
             return self._models[command.model].engine.info
         if isinstance(command, Unload):
             return self._unload(command.model)
@@ -138,7 +140,8 @@ class WorkerProcess:
                     self._note(name, model, event)
             del self._models[name]
             model.engine.close()
-            model.held.close()
+            for file in model.held:
+                file.close()
 
     def _spent_by_busy(self) -> list[float]:
         return sorted(model.spent_s for model in self._models.values() if model.engine.busy)[:1]

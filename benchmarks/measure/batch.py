@@ -6,7 +6,7 @@ are of shared steps, stand under the condition "batched", and never meet those o
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -33,7 +33,12 @@ class _Pending:
 
 
 def measure_batched(
-    trials: Sequence[Trial], model: ModelUnderTest, config: Config, *, stop: threading.Event | None = None
+    trials: Sequence[Trial],
+    model: ModelUnderTest,
+    config: Config,
+    *,
+    stop: threading.Event | None = None,
+    needless: Callable[[Trial], bool] = lambda trial: False,
 ) -> Iterator[Row]:
     """Make a model's samples, at most `config.batch_sequences` at a time; rows come in the order of their ends.
 
@@ -41,6 +46,7 @@ def measure_batched(
     in flight killed it: each is asked again alone, and only the one that kills it again goes without an answer.
 
     Args:
+        needless: Asked before each trial begins; True leaves it out.
         stop: Once it is set, no further row comes; looked at every half second.
     """
     waiting, suspects = deque(trials), deque[Trial]()
@@ -53,6 +59,9 @@ def measure_batched(
         if not pending:
             model.revive()
         while waiting and len(pending) < config.batch_sequences and not suspects:
+            if needless(waiting[0]):
+                waiting.popleft()
+                continue
             one = _Pending(trial=waiting.popleft(), before=read_counters(model.pid), started_at=datetime.now(UTC))
             if model.engine is None:
                 yield _row(one, model, Reply(error=model.error or "the model is not loaded"))

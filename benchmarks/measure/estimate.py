@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.config import Config
 from benchmarks.engine.contract import LoadOptions
-from benchmarks.engine.load_memory import required_memory_bytes
+from benchmarks.engine.machine import required_memory_bytes
 from benchmarks.measure.manifest import new_manifest
 from benchmarks.measure.models import ModelUnderTest
 from benchmarks.measure.sample import COLD, measure

@@ -21,6 +21,7 @@ from benchmarks.measure.sample import measure, request_for
 from benchmarks.measure.schedule import Trial, schedule
 from benchmarks.runs.read import AGAIN, DEPTH, FIXED_SHAPE, Key, Row, RunError, read_run, sample_key
 from benchmarks.runs.write import RunWriter, write_manifest
+from benchmarks.statistics.sequential import Contests
 from data.suites.prompts import Suite
 
 
@@ -61,6 +62,8 @@ def execute(
         trials = [trial for key, trial in asked.items() if key not in done]
         progress = RunProgress(total=len(done) + len(trials), done=len(done), stream=progress_to)
         record = _Record(writer=writer, progress=progress, manifest=manifest)
+        if config.end_when_decided:
+            record.contests = _contests(config, asked.values(), read_run(directory).rows if earlier else ())
         try:
             _make_all(trials, by_id, config, record)
         finally:
@@ -117,6 +120,7 @@ class _Record:
     writer: RunWriter
     progress: RunProgress
     manifest: dict[str, Any]
+    contests: Contests | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -125,6 +129,31 @@ class _Record:
             if not self.stop.is_set():
                 self.writer.write(row)
                 self.progress.advance(row)
+                if self.contests and row.condition == "batched":
+                    self.contests.note(row)
+
+    def needless(self, trial: Trial) -> bool:
+        """Whether it is decided already what the trial would help to decide; counted, where it is."""
+        with self.lock:
+            if not self.contests or not self.contests.over(trial.suite, trial.model):
+                return False
+            left_out = self.manifest.setdefault("decided_early", {}).setdefault(trial.suite, {})
+            left_out[trial.model] = left_out.get(trial.model, 0) + 1
+            self.progress.leave_out()
+            return True
+
+
+def _contests(config: Config, trials: Iterable[Trial], rows: Iterable[Row]) -> Contests:
+    """Of the models as they are told apart, with what an earlier session has answered."""
+    order: dict[str, dict[str, None]] = {}
+    for trial in trials:
+        if trial.condition == "batched":
+            order.setdefault(trial.suite, {})[trial.prompt_id] = None
+    contests = Contests(config.models, {suite: list(prompts) for suite, prompts in order.items()})
+    for row in rows:
+        if row.condition == "batched" and not row.error:
+            contests.note(row)
+    return contests
 
 
 def _make_all(trials: Sequence[Trial], models: Mapping[str, ModelUnderTest], config: Config, record: _Record) -> None:
@@ -181,7 +210,7 @@ def _make_one_batched(trials: Sequence[Trial], model: ModelUnderTest, config: Co
     model = with_engine(model, dataclasses.replace(config, threads=threads), sequences=config.batch_sequences)
     _load(model, config, record)
     try:
-        for row in measure_batched(trials, model, config, stop=record.stop):
+        for row in measure_batched(trials, model, config, stop=record.stop, needless=record.needless):
             record.add(row)
     finally:
         info = model.described()
@@ -217,6 +246,7 @@ def _continued(
     old["resumed_git"] = [*old.get("resumed_git", []), manifest["git"]]
     old |= {"suites": manifest["suites"], "finished_at": None}
     old["config"] = {**old.get("config", {}), "limit": manifest["config"]["limit"]}
+    old.pop("decided_early", None)  # counted anew
     old["models"] = {id_: {**facts, "error": None} for id_, facts in old.get("models", {}).items()}  # tried again
     known = [row for row in run.rows if not row.model_sha256.startswith(UNKNOWN_SHA256)]
     failed = {row.key for row in known if row.error}

@@ -32,6 +32,11 @@ class RunProgress:
         line = f"{self.done}/{self.total}  {row.model}  {row.suite}/{row.prompt_id}  {_what(row)}  {self.time_left()}"
         self._line.show(line, at_once=self.done >= self.total)
 
+    def leave_out(self) -> None:
+        """One sample less to make."""
+        self.total -= 1
+        self._left.total -= 1
+
     def say(self, line: str) -> None:
         """A line of its own."""
         self._line.say(line)

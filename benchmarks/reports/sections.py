@@ -33,6 +33,7 @@ from benchmarks.statistics.consistency import batch_effects, consistencies
 from benchmarks.statistics.factorial import Factorial, factorial
 from benchmarks.statistics.flips import flip_table
 from benchmarks.statistics.pairs import PairComparison, compare_pair
+from benchmarks.statistics.sequential import early_texts
 from benchmarks.statistics.stats import holm, points_text
 from data.models.registry import load_registry
 
@@ -273,6 +274,7 @@ def sources_section(runs: Sequence[Run]) -> Section:
     )
     head = ("run", "made", "finished", "machine", "library", "suites", "rows", "commit")
     limits = (
+        *(f"{run.id}: {text}." for run in runs for text in early_texts(run)),
         "Speeds hold for this CPU, this build and these threads. Tokens/s does not compare across tokenizers.",
         "Differences smaller than the detectable one may be there and not have been seen.",
     )

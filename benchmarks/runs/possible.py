@@ -18,6 +18,7 @@ _MANIFEST: dict[str, Any] = {
     "machine": Mapping[str, Any],
     "suites": Mapping[str, Mapping[str, Any]],
     "models": Mapping[str, Mapping[str, Any]],
+    "decided_early": Mapping[str, Mapping[str, int]],
     "llama_cpp": Mapping[str, Any] | None,
     "git": Mapping[str, Any] | None,
 }

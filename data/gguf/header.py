@@ -70,6 +70,7 @@ class GGUFHeader:
         metadata: Scalars, strings and short arrays (as tuples) by key; longer arrays as `LongArray`.
         spans: First byte, and the one after the last, of each key with its value in the file.
         expected_file_size: Where the last tensor ends; a shorter file is refused.
+        weights: The file that has them, where this one is an adapter that is applied to it (`data.gguf.adapted`).
     """
 
     version: int
@@ -78,6 +79,7 @@ class GGUFHeader:
     tensors: tuple[TensorInfo, ...]
     expected_file_size: int
     file_size: int
+    weights: Path | None = None
 
     @property
     def tensor_count(self) -> int:

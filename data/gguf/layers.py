@@ -10,12 +10,11 @@ from pathlib import Path
 from data.errors import ModelError
 from data.gguf import write
 from data.gguf.header import GGUFError, GGUFHeader, TensorInfo, read_header
+from data.gguf.types import DECODERS
 from data.gguf.write import NewTensor, copied_metadata, copied_tensor, picked, write_gguf
 from data.progress import IsCancelled, never_cancelled
 
 _BLOCK = re.compile(r"blk\.(\d+)\.(.+)")
-# In others a layer's number decides what it does: every second one looks at a window, every fourth has no positions.
-UNIFORM_ARCHITECTURES = ("llama", "qwen2", "qwen3")
 
 
 def drop_layers(
@@ -58,8 +57,8 @@ def drop_layers(
 def _kept(source: Path, header: GGUFHeader, layers: Sequence[int]) -> list[int]:
     """Numbers of the layers that stay."""
     count = min(header.block_count or 0, header.tensor_count)  # a hostile file may promise billions
-    if header.architecture not in UNIFORM_ARCHITECTURES:
-        known = ", ".join(UNIFORM_ARCHITECTURES)
+    if header.architecture not in DECODERS:
+        known = ", ".join(DECODERS)
         raise ModelError(f"{source}: cannot drop layers of architecture {header.architecture!r}; known: {known}")
     if not layers:
         raise ModelError(f"{source}: no layers to drop were named")

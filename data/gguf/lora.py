@@ -1,7 +1,8 @@
 """LoRA adapters as llama.cpp's own GGUF files, and merging one into a model without torch.
 
 An adapter holds two small matrices for each adapted tensor W of the base, and stands for W + alpha / rank * B @ A.
-Names are those of GGUF (`blk.0.attn_q.weight`), and so is the order of rows: llama's q and k rows are permuted there.
+Names are those of GGUF (`blk.0.attn_q.weight`), and so is the order of rows: llama's q and k rows are permuted there,
+in the adapter as in the model, so that merging is the same sum for every architecture. Biases and norms are copied.
 
 Format: llama.cpp, src/llama-adapter.cpp and convert_lora_to_gguf.py.
 """
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from data.errors import ModelError
 from data.gguf import write
 from data.gguf.header import GGUFError, GGUFHeader, TensorInfo, read_header
-from data.gguf.write import F16, F32, NewTensor, copied_metadata, copied_tensor, value_blocks, write_gguf
+from data.gguf.types import DECODERS
+from data.gguf.write import BF16, F16, F32, NewTensor, copied_metadata, copied_tensor, value_blocks, write_gguf
 from data.progress import IsCancelled, never_cancelled
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     Matrix = npt.NDArray[np.floating[Any]]
 
 _A, _B = ".lora_a", ".lora_b"
-_BF16 = 30
 _F16_MAX = 65_504
 _MAX_NAME_BYTES = 63  # GGML_MAX_NAME less its zero
 _F16_FILE_TYPE = 1  # llama.h's LLAMA_FTYPE_MOSTLY_F16
@@ -41,12 +42,14 @@ class Adapter:
 
     Attributes:
         tensors: A of shape (rank, columns) and B of shape (rows, rank) by the name of the tensor that they change.
+        architecture: Of the model that it belongs to, one of `DECODERS`.
         name, base: What its file says it is, and of which model.
     """
 
     rank: int
     alpha: float
     tensors: "Mapping[str, tuple[Matrix, Matrix]]"
+    architecture: str
     name: str = ""
     base: str = ""
 
@@ -56,7 +59,13 @@ class Adapter:
 
 
 def write_adapter(
-    path: Path, tensors: "Mapping[str, tuple[Matrix, Matrix]]", *, alpha: float, name: str, base: str
+    path: Path,
+    tensors: "Mapping[str, tuple[Matrix, Matrix]]",
+    *,
+    alpha: float,
+    name: str,
+    base: str,
+    architecture: str,
 ) -> None:
     """Write an adapter in F16; the same input gives the same bytes.
 
@@ -74,7 +83,7 @@ def write_adapter(
         for suffix, matrix in zip((_A, _B), pair)
     }
     metadata = {
-        "general.architecture": write.text("llama"),
+        "general.architecture": write.text(architecture),
         "general.type": write.text("adapter"),
         "general.name": write.text(name),
         "general.base_model.count": write.uint32(1),
@@ -90,16 +99,14 @@ def read_adapter(path: Path) -> Adapter:
     """Read and check an adapter; its matrices are small, so all are kept.
 
     Raises:
-        AdapterError: Not readable, not a LoRA adapter for llama, or its matrices do not belong together.
+        AdapterError: Not readable, not a LoRA adapter, for an architecture that is not known, or its matrices do not
+            belong together.
     """
     header = _read_header(path)
-    for key, expected in (
-        ("general.type", "adapter"),
-        ("adapter.type", "lora"),
-        ("general.architecture", "llama"),
-    ):
+    for key, expected in (("general.type", "adapter"), ("adapter.type", "lora")):
         if (found := header.metadata.get(key)) != expected:
-            raise AdapterError(f"{path}: not a LoRA adapter for llama: {key} is {found!r}, not {expected!r}")
+            raise AdapterError(f"{path}: not a LoRA adapter: {key} is {found!r}, not {expected!r}")
+    _check_known(path, header)
     alpha = header.metadata.get("adapter.lora.alpha")
     infos = {tensor.name: tensor for tensor in header.tensors}
     tensors = {stem: (_matrix(path, infos[stem + _A]), _matrix(path, infos[stem + _B])) for stem in _stems(path, infos)}
@@ -107,6 +114,7 @@ def read_adapter(path: Path) -> Adapter:
         rank=_check(path, alpha, tensors),
         alpha=float(alpha or 0),
         tensors=tensors,
+        architecture=header.architecture,
         name=header.name,
         base=str(header.metadata.get("general.base_model.0.name", "")),
     )
@@ -133,9 +141,10 @@ def merge_adapter(
         FetchCancelled: `cancelled()` became true; nothing is left of `out`.
     """
     header, lora = _read_header(base), read_adapter(adapter)
-    if header.architecture != "llama":
-        raise AdapterError(f"{base}: its architecture is {header.architecture!r}; only llama models can be merged")
-    _check_fit(adapter, lora, header)
+    _check_known(base, header)
+    if header.architecture != lora.architecture:
+        raise AdapterError(f"{adapter}: is for {lora.architecture}; {base.name} is a {header.architecture}")
+    check_fit(adapter, lora, header)
     # quantization_version stays, as llama.cpp's own converter writes it into F16 files too.
     metadata = copied_metadata(base, header) | {"general.file_type": write.uint32(_F16_FILE_TYPE)}
     alignment = header.metadata.get("general.alignment", 32)
@@ -203,7 +212,18 @@ def _check(path: Path, alpha: object, tensors: "Mapping[str, tuple[Matrix, Matri
     return next(iter(ranks))
 
 
-def _check_fit(path: Path, lora: Adapter, base: GGUFHeader) -> None:
+def _check_known(path: Path, header: GGUFHeader) -> None:
+    if header.architecture not in DECODERS:
+        known = ", ".join(DECODERS)
+        raise AdapterError(f"{path}: architecture {header.architecture!r} cannot be merged; known: {known}")
+
+
+def check_fit(path: Path, lora: Adapter, base: GGUFHeader) -> None:
+    """Refuse an adapter whose tensors are not the base's.
+
+    Raises:
+        AdapterError: A tensor that the base lacks, or has in another shape.
+    """
     shapes = {tensor.name: tensor.dimensions[::-1] for tensor in base.tensors}
     for name, (a, b) in lora.tensors.items():
         if name not in shapes:
@@ -227,7 +247,7 @@ def _stems(path: Path, names: Mapping[str, object]) -> list[str]:
 def _matrix(path: Path, tensor: TensorInfo) -> "Matrix":
     import numpy as np
 
-    if tensor.kind not in (F32, F16, _BF16) or not tensor.size_bytes:
+    if tensor.kind not in (F32, F16, BF16) or not tensor.size_bytes:
         raise AdapterError(f"{path}: {tensor.name} is empty or of type {tensor.kind}, not F32, F16 or BF16")
     try:
         values = np.concatenate(list(value_blocks(path, tensor)))

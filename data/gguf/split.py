@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.files import model_files
+from data.gguf.adapted import base_of, with_weights
 from data.gguf.header import GGUFError, GGUFHeader, read_header
 
 _MOST_NAMED = 4
@@ -40,7 +41,8 @@ def read_parts(files: Sequence[Path]) -> GGUFHeader:
     if len(files) == 1:
         header = read_header(files[0])
         refuse_misnamed_part(header)
-        return header
+        weights = base_of(files[0], header)
+        return with_weights(header, weights, read_model(weights)) if weights else header
     headers = [_read_part(file, number, len(files)) for number, file in enumerate(files)]
     _refuse_mixed(headers)
     return replace(

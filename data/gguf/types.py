@@ -3,7 +3,7 @@
 `BLOCK_SIZES` are ggml's tensor types: weights per block and bytes per block. `QUANTIZATIONS` is what can be made here:
 llama.cpp's file type, and an upper bound of bits per weight, for K-quants fall back to larger types in tensors whose
 rows do not divide by 256. `FILE_TYPES` names all file types. A test compares the first with the gguf package's table,
-which knows all but the newest (Q2_0, 42); slow ones ask llama.cpp for the others.
+which knows all but the newest (Q2_0, 42); slow ones ask llama.cpp for the others. `DECODERS` can be cut and merged.
 """
 
 BLOCK_SIZES: dict[int, tuple[int, int]] = {
@@ -65,6 +65,10 @@ FILE_TYPES: dict[int, str] = {
 }
 GUESSED = 1024
 """Added to a file type that was guessed from the tensors."""
+
+DECODERS = ("llama", "qwen2", "qwen3")
+"""Architectures whose layers are all alike, so that some can be dropped, and each adapted by LoRA in its matrices. In
+others a layer's number decides what it does: every second one looks at a window, every fourth has no positions."""
 
 NO_VOCABULARY = ("no_vocab", "none")
 TOKENIZERS = frozenset("llama gpt2 bert t5 rwkv plamo2 gemma4 hybriddna whitespace".split())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Values = npt.NDArray[np.float32]
 
-F32, F16 = 0, 1
+F32, F16, BF16 = 0, 1, 30
 _UINT32, _FLOAT32 = 4, 6
 _CHUNK_BYTES = 4 * 2**20
 _BLOCK_ELEMENTS = 2**20

@@ -45,7 +45,7 @@ def empty(directory: Path, *, keep: Collection[Path] = (), pattern: str = "*") -
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)  # what a killed pip left, which may write on for a moment
         elif path not in keep:
-            freed += path.stat().st_size
+            freed += path.lstat().st_size
             discard(path)
     return freed
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import ModelError
-from data.files import model_files, require_space, sha256_of
+from data.files import model_files, model_sha256, require_space, sha256_of
+from data.gguf.adapted import write_adapted
 from data.gguf.layers import drop_layers
 from data.gguf.lora import merge_adapter, read_adapter
 from data.gguf.quantize import quantize_in_child, size_bound_bytes
 from data.hub.address import HubSource
-from data.models.entries import DerivedSource, FileSource, ModelEntry
+from data.models.entries import AdaptedSource, DerivedSource, FileSource, ModelEntry
 from data.progress import IsCancelled, OnProgress, Stage, reporter
 
 OnShare = Callable[[float], None]
@@ -119,7 +120,9 @@ def _steps(entry: ModelEntry, source: DerivedSource, base: Path, cancelled: IsCa
                 work=lambda old, new, show: drop_layers(old, new, layers, on_share=show, cancelled=cancelled),
             )
         )
-    if adapter := source.adapter:
+    if isinstance(source, AdaptedSource):
+        steps.append(_adapting(source, source.adapter or base))
+    elif adapter := source.adapter:
         size = size_bound_bytes(base, "f16")
         steps.append(
             _Step(
@@ -140,3 +143,11 @@ def _steps(entry: ModelEntry, source: DerivedSource, base: Path, cancelled: IsCa
             )
         )
     return steps
+
+
+def _adapting(source: AdaptedSource, adapter: Path) -> _Step:
+    def work(old: Path, new: Path, show: OnShare) -> None:
+        write_adapted(adapter, old, new, base_sha256=model_sha256(old), scale=source.scale)
+        show(1.0)
+
+    return _Step(stage="merge", size_bytes=adapter.stat().st_size, work=work)

@@ -63,11 +63,22 @@ class DerivedSource:
     drop_layers: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class AdaptedSource(DerivedSource):
+    """Another entry with an adapter that is applied as it runs (`data.gguf.adapted`); it changes nothing else.
+
+    Attributes:
+        scale: Of what the adapter adds.
+    """
+
+    scale: float = 1.0
+
+
 ModelSource = HubSource | PyPISource | FileSource | DerivedSource
 
 
 SOURCES: Mapping[str, type[ModelSource]] = MappingProxyType(
-    {"hf": HubSource, "pypi": PyPISource, "file": FileSource, "derived": DerivedSource}
+    {"hf": HubSource, "pypi": PyPISource, "file": FileSource, "adapted": AdaptedSource, "derived": DerivedSource}
 )
 
 

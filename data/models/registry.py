@@ -15,6 +15,7 @@ from data.gguf.types import QUANTIZATIONS
 from data.hub.address import HubSource
 from data.models.entries import (
     SOURCES,
+    AdaptedSource,
     DerivedSource,
     FileSource,
     ModelEntry,
@@ -174,10 +175,11 @@ def _source(path: Path, where: str, table: Any) -> ModelSource:
         if key == "drop_layers":
             _check_layers(where, value)
         else:
-            _check_value(where, key, value, int if key == "parts" else str)
+            _check_value(where, key, value, {"parts": int, "scale": float}.get(key, str))
     if kind == "file":
         return FileSource(path=_beside(path, values["path"]))
-    source = _derived(path, where, values) if kind == "derived" else SOURCES[kind](**values)
+    derive = {"derived": _derived, "adapted": _adapted}.get(kind)
+    source = derive(path, where, values) if derive else SOURCES[kind](**values)
     if isinstance(source, PyPISource) and (problem := why_no_package(source)):
         raise RegistryError(f"{where}: {problem}")
     return source
@@ -204,9 +206,22 @@ def _derived(path: Path, where: str, values: Mapping[str, Any]) -> DerivedSource
     )
 
 
+def _adapted(path: Path, where: str, values: Mapping[str, Any]) -> AdaptedSource:
+    if "adapter" not in values or {"quantization", "drop_layers"} & values.keys():
+        raise RegistryError(f"{where}: of kind adapted, which has base, adapter, adapter_sha256 and scale alone")
+    as_derived = _derived(path, where, {key: value for key, value in values.items() if key != "scale"})
+    return AdaptedSource(
+        base=as_derived.base,
+        adapter=as_derived.adapter,
+        adapter_sha256=as_derived.adapter_sha256,
+        scale=float(values.get("scale", 1.0)),
+    )
+
+
 def _complete_derived(where: str, source: DerivedSource, values: dict[str, Any]) -> None:
     """Give a derived entry the quantization that follows from its source."""
-    expected = source.quantization or ("f16" if source.adapter else None)
+    merged = source.adapter and not isinstance(source, AdaptedSource)
+    expected = source.quantization or ("f16" if merged else None)
     if expected and values.setdefault("quantization", expected) != expected:
         raise RegistryError(
             f"{where}: quantization {values['quantization']!r} differs from its source's"
@@ -231,9 +246,9 @@ def _check_keys(where: str, values: Mapping[str, Any], record: type, given: Iter
 
 def _check_value(where: str, key: str, value: object, expected: type) -> None:
     if not fits(value, expected) or value == "":
-        kind = "a whole number" if expected is int else "a text that is not empty"
+        kind = {int: "a whole number", float: "a number"}.get(expected, "a text that is not empty")
         raise RegistryError(f"{where}: {key} is {shown(value)}; it must be {kind}")
-    if isinstance(value, int) and value <= 0:
+    if isinstance(value, int | float) and value <= 0:
         raise RegistryError(f"{where}: {key} is {value}; it must be positive")
 
 
@@ -258,11 +273,15 @@ def _check_derivation(path: Path, entry: ModelEntry, registry: Registry) -> None
             hint = did_you_mean(source.base, registry, most=3)
             raise RegistryError(f"{where}: derived from unknown model {source.base!r}{hint}")
         base = registry[source.base].quantization
-        if not (source.quantization or source.adapter) and base != registry[chain[-1]].quantization:
+        kept = isinstance(source, AdaptedSource) or not (source.quantization or source.adapter)
+        if kept and base != registry[chain[-1]].quantization:
+            does = "applies an adapter" if source.adapter else "only drops layers"
             raise RegistryError(
-                f"{path.name}: [{chain[-1]}]: quantization {registry[chain[-1]].quantization!r}, but its source only "
-                f"drops layers, which keeps the {base!r} of {source.base!r}"
+                f"{path.name}: [{chain[-1]}]: quantization {registry[chain[-1]].quantization!r}, but its source "
+                f"{does}, which keeps the {base!r} of {source.base!r}"
             )
+        if isinstance(registry[source.base].source, AdaptedSource):
+            raise RegistryError(f"{where}: {source.base!r} is an adapter on its base, of which nothing can be derived")
         if source.base in chain:
             raise RegistryError(f"{where}: derived from itself: {' -> '.join([*chain, source.base])}")
         chain.append(source.base)

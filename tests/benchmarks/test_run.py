@@ -437,6 +437,19 @@ def test_batched_answers_are_those_of_single_samples_under_a_condition_of_their_
     assert {row.max_batch for row in rows if row.condition == "timed-cold" and row.answer} == {1}
 
 
+def test_what_is_decided_is_asked_no_further_and_the_run_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [json.loads(line) for line in Path("mine.jsonl").read_text().splitlines()]
+    many = [{**lines[0], "id": f"q{place}", "prompt": f"Question {place}: which city?"} for place in range(60)]
+    Path("mine.jsonl").write_text("".join(json.dumps(line) + "\n" for line in many))
+    config(conditions=["batched"], batch_sequences=2, alone_prompts=0, end_when_decided=True)
+    assert run.main(["test.toml"]) == 0
+    done = only_run()
+    asked = {name: len(rows) for name, rows in done.by_model.items()}
+    assert done.finished and sorted(asked.values())[0] < 20 and sorted(asked.values())[1] == 60
+    assert "mine: decided before all was asked" in capsys.readouterr().out
+    assert run.main(["test.toml", "--resume"]) != 0  # nothing of it lacks
+
+
 @pytest.mark.slow
 def test_one_file_can_be_measured_twice_in_one_run() -> None:
     config("fast", models=["fast.json", "fast.json@again"], conditions=["timed-cold", "batched"], warmups=0)

@@ -1,15 +1,16 @@
-"""A tiny Llama, and one run of it that is trained and exported, shared by all tests of training."""
+"""A tiny model of each architecture, and a run of it that is trained and exported, shared by all tests of training."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from data.llama_library import library_dir
-from tests.training.tiny_llama import write_rows, write_tiny_llama, write_tokenizer
+from tests.training.tiny_models import TINY_ARCHITECTURES, write_rows, write_tiny, write_tokenizer
 from training.config import CONFIGS_DIR, Config, load_config
 from training.run_directory import RunDirectory
 
@@ -38,6 +39,9 @@ class Tiny:
         return [str(CONFIGS_DIR / "tiny.toml"), *changes, "--runs", str(self.runs)]
 
 
+Trained = tuple[Tiny, RunDirectory]
+
+
 @pytest.fixture(scope="session")
 def training_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("training-cache")
@@ -61,7 +65,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     torch.set_num_threads(1)
-    return write_tiny_llama(tmp_path_factory.mktemp("tiny") / "base")
+    return write_tiny(tmp_path_factory.mktemp("tiny") / "base")
 
 
 @pytest.fixture
@@ -81,23 +85,50 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> "PreTrainedTokenizerF
 
 
 @pytest.fixture(scope="session")
-def tiny_run(
-    tiny_base: Path, training_cache: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Tiny, RunDirectory]]:
-    """The tiny configuration's run, exported as F16 and q8_0. Tests read it; those that write take `exported`."""
-    from training.checkpoints.export import export
-    from training.fit.train import train
+def run_of(tiny_base: Path, training_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained]:
+    """The tiny configuration's run on an architecture, exported as F16 and q8_0, made when it is first asked for. Tests
+    read it; those that write take a copy."""
 
-    directory = tmp_path_factory.mktemp("run")
-    tiny = Tiny(base=tiny_base, rows=write_rows(directory / "rows.jsonl"), runs=directory / "runs")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        _use(training_cache, monkeypatch)
-        run = train(tiny.config(), runs=tiny.runs)
-        export(run)
-    yield tiny, run
+    @cache
+    def made(architecture: str) -> Trained:
+        from training.checkpoints.export import export
+        from training.fit.train import train
+
+        directory = tmp_path_factory.mktemp(architecture)
+        base = tiny_base if architecture == "llama" else write_tiny(directory / "base", architecture)
+        tiny = Tiny(base=base, rows=write_rows(directory / "rows.jsonl"), runs=directory / "runs")
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            _use(training_cache, monkeypatch)
+            run = train(tiny.config(), runs=tiny.runs)
+            export(run)
+        return tiny, run
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def tiny_run(run_of: Callable[[str], Trained]) -> Trained:
+    """The Llama's."""
+    return run_of("llama")
+
+
+@pytest.fixture(scope="session", params=tuple(TINY_ARCHITECTURES))
+def any_run(run_of: Callable[[str], Trained], request: pytest.FixtureRequest) -> Trained:
+    """That of each architecture in turn."""
+    return run_of(request.param)
 
 
 @pytest.fixture
-def exported(tiny_run: tuple[Tiny, RunDirectory], tmp_path: Path) -> RunDirectory:
-    """A copy of the run, to be broken."""
-    return RunDirectory(path=Path(shutil.copytree(tiny_run[1].path, tmp_path / "copies" / "tiny")))
+def exported(tiny_run: Trained, tmp_path: Path) -> RunDirectory:
+    """A copy of the Llama's run, to be broken."""
+    return copy_of(tiny_run, tmp_path)
+
+
+@pytest.fixture
+def any_exported(any_run: Trained, tmp_path: Path) -> RunDirectory:
+    """A copy of each architecture's run in turn, to be broken."""
+    return copy_of(any_run, tmp_path)
+
+
+def copy_of(trained: Trained, tmp_path: Path) -> RunDirectory:
+    return RunDirectory(path=Path(shutil.copytree(trained[1].path, tmp_path / "copies" / "tiny")))

@@ -1,4 +1,4 @@
-"""From rows to a chat: every command in turn, on a tiny Llama, a CPU, and a Hub on loopback."""
+"""From rows to a chat: every command in turn, on a tiny model of each architecture, a CPU, and a Hub on loopback."""
 
 import json
 import tomllib
@@ -12,7 +12,7 @@ from data.message import Message
 from data.models.fetch import fetch
 from data.models.registry import read_registry
 from tests.hub import COMMIT, Account, Hub, Repo
-from tests.training.tiny_llama import write_rows
+from tests.training.tiny_models import TINY_ARCHITECTURES, write_rows, write_tiny
 from training import export, forgetting, prepare, publish, sft, verify
 from training.config import CONFIGS_DIR
 from training.rows.examples import prompt_ids
@@ -27,13 +27,18 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def at_home(datasets_hub: Hub, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    """The Hub has the base and the rows; who is signed in may write."""
+@pytest.fixture(params=tuple(TINY_ARCHITECTURES))
+def architecture(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
+
+@pytest.fixture
+def at_home(datasets_hub: Hub, architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """The Hub has the base and the rows; who is signed in may write."""
+    base = write_tiny(tmp_path / "base", architecture)
     hub = datasets_hub
     hub.accounts = {"hf_write": Account(name="me")}
-    hub.repos["me/tiny-base"] = Repo(files={file.name: file.read_bytes() for file in tiny_base.iterdir()})
+    hub.repos["me/tiny-base"] = Repo(files={file.name: file.read_bytes() for file in base.iterdir()})
     hub.repos["datasets/me/sums"] = Repo(files={"train.jsonl": write_rows(tmp_path / "sums.jsonl").read_bytes()})
     monkeypatch.setenv("HF_TOKEN", "hf_write")
     monkeypatch.chdir(tmp_path)
@@ -41,7 +46,7 @@ def at_home(datasets_hub: Hub, tiny_base: Path, tmp_path: Path, monkeypatch: pyt
 
 
 def test_rows_become_a_model_that_is_published_fetched_and_answers(
-    at_home: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    at_home: Hub, architecture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     changes = {
         "base.source": "hub",
@@ -49,7 +54,7 @@ def test_rows_become_a_model_that_is_published_fetched_and_answers(
         "data.sources.rows.kind": "hub",
         "data.sources.rows.name": "me/sums",
         "data.sources.rows.path": "",
-        "data.template": "llama-3.1",
+        "data.template": "llama-3.1" if architecture == "llama" else "base",
         "export.quantizations": '["q4_k_m", "q8_0"]',
     }
     config = [str(CONFIGS_DIR / "tiny.toml"), *(part for pair in changes.items() for part in ("--set", "=".join(pair)))]

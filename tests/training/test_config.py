@@ -88,6 +88,23 @@ def test_the_reports_four_differ_in_base_and_adapter_alone() -> None:
         assert keys <= {"name", "base.name", "lora.rank", "lora.alpha"}
 
 
+@pytest.mark.parametrize("path", sorted(CONFIGS_DIR.glob("qwen2.5-coder-*.toml")), ids=lambda path: path.stem)
+def test_the_real_pairs_configurations_differ_in_base_adapter_and_whose_replay_it_is(path: Path) -> None:
+    first, other = (to_dict(load_config(each)) for each in (CONFIGS_DIR / "qwen2.5-coder-0.5b-r8.toml", path))
+    keys = {line.partition(":")[0] for line in differences(first, other)}
+    assert keys <= {
+        "name",
+        "base.name",
+        "lora.rank",
+        "lora.alpha",
+        "data.sources.replay.name",
+        "training.learning_rate",
+    }
+    config = load_config(path)
+    assert config.base.name == config.data.sources["replay"].name == path.stem.rpartition("-")[0]
+    assert config.lora.alpha == 2 * config.lora.rank == 2 * int(path.stem.rpartition("r")[2])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -122,7 +139,10 @@ def test_the_reports_four_differ_in_base_and_adapter_alone() -> None:
         ("data.sources.rows.prompt_column=q", "data.sources.rows: prompt_column and answer_column go together"),
         ("data.sources.rows.weight=-1", "data.sources: give every source a weight above 0, or none of them"),
         ("data.sources.more.kind=hub", "data.sources.more: kind 'hub' needs 'name'"),
-        ("data.sources.more.kind=replay", "data.sources.more: kind 'replay' needs 'prompts' or 'self_prompts'"),
+        (
+            "data.sources.more.kind=replay",
+            "data.sources.more: kind 'replay' needs 'prompts', 'self_prompts' or 'demands'",
+        ),
         ("data.sources.more.path=x", "missing data.sources.more.kind"),
         ("lora.rank", "--set 'lora.rank': write key=value, such as training.learning_rate=1e-4"),
         ("=1", "--set '=1': write key=value"),

@@ -145,6 +145,8 @@ def _publisher(name: str) -> tuple[str, Terms | None]:
             return "meta-llama", _llama(version)
     if re.search(r"smollm\d?-", name, re.IGNORECASE):
         return "HuggingFaceTB", terms_of("apache-2.0")
+    if re.search(r"qwen2\.5-(coder-)?(0\.5|1\.5|7|14|32)b|qwen3-\d", name, re.IGNORECASE):  # the 3B and 72B are not
+        return "Qwen", terms_of("apache-2.0")
     return "", None
 
 

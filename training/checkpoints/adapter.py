@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.checkpoints.tensors import gguf_name, heads_of, permute
+from training.checkpoints.tensors import gguf_name, to_gguf
 from training.config import TrainingError
 
 if TYPE_CHECKING:
@@ -21,16 +21,12 @@ def gguf_adapter(directory: Path, checkpoint: Path) -> "tuple[dict[str, tuple[An
     Raises:
         TrainingError: See `read_peft_adapter`.
     """
-    shape = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
-    heads = shape["num_attention_heads"]
-    tensors, alpha = read_peft_adapter(directory)
-    for name, (a, b) in tensors.items():
-        if count := heads_of(name, heads, shape.get("num_key_value_heads", heads)):
-            tensors[name] = (a, permute(b, count))
-    return tensors, alpha
+    config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+    tensors, alpha = read_peft_adapter(directory, config["model_type"])
+    return {name: (a, to_gguf(name, b, config)) for name, (a, b) in tensors.items()}, alpha
 
 
-def read_peft_adapter(directory: Path) -> "tuple[dict[str, tuple[Any, Any]], float]":
+def read_peft_adapter(directory: Path, architecture: str) -> "tuple[dict[str, tuple[Any, Any]], float]":
     """An adapter of PEFT by GGUF's names, rows in the checkpoint's order, and its alpha.
 
     Raises:
@@ -51,7 +47,7 @@ def read_peft_adapter(directory: Path) -> "tuple[dict[str, tuple[Any, Any]], flo
             suffix = next((suffix for suffix in _SUFFIXES if name.endswith(suffix)), None)
             if suffix is None:
                 raise TrainingError(f"{directory}: tensor {name!r} is none of a LoRA adapter")
-            module = gguf_name(name.removeprefix(_PREFIX).removesuffix(suffix) + ".weight")
+            module = gguf_name(name.removeprefix(_PREFIX).removesuffix(suffix) + ".weight", architecture)
             found.setdefault(module, {})[suffix] = tensors.get_tensor(name).float().numpy()
     return {name: (pair[_SUFFIXES[0]], pair[_SUFFIXES[1]]) for name, pair in found.items()}, float(
         settings["lora_alpha"]

@@ -6,22 +6,23 @@ A registry's GGUF is turned into one: its weights dequantized, its tokenizer and
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import ModelError
 from data.files import sha256_of
-from data.gguf.header import GGUFError, read_header
-from data.gguf.rope import llama3_rope_factors
+from data.gguf.header import GGUFError, TensorInfo, read_header
+from data.gguf.write import BF16, F32, value_blocks
 from data.hub.address import host
 from data.hub.network import check_access
 from data.models.fetch import locate
 from data.paths import cache_dir
-from training.checkpoints.tensors import checkpoint_name, heads_of, unpermute
+from training.checkpoints.architectures import architecture, check_exportable, config_of
+from training.checkpoints.tensors import checkpoint_name, from_gguf
 from training.checkpoints.tokenizer import tokenizer_from_gguf
-from training.checkpoints.write_gguf import check_exportable
+from training.checkpoints.write_safetensors import write_safetensors
 from training.config import Base, TrainingError
 from training.run_directory import fingerprint
 
@@ -29,13 +30,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _ARRAYS = ("tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges", "tokenizer.ggml.scores")
-_LLAMA3_ROPE = {
-    "rope_type": "llama3",
-    "factor": 32.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 8192,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,90 +114,70 @@ def _from_gguf(gguf: Path) -> Checkpoint:
     sha256 = sha256_of(gguf)
     path = cache_dir() / "checkpoints" / f"{gguf.stem}-{sha256[:12]}"
     if not (path / "config.json").is_file():
-        write_checkpoint(gguf, path)
+        try:
+            write_checkpoint(gguf, path)
+        except TrainingError as error:
+            raise TrainingError(f"{gguf}: {error}") from None
     return Checkpoint(path=path, gguf=gguf, identity=sha256)
 
 
 def write_checkpoint(gguf: Path, out: Path) -> None:
-    """Turn a Llama GGUF into a transformers checkpoint; F16 weights stay F16, others become F32.
+    """Turn a GGUF into a transformers checkpoint, tensor by tensor.
+
+    Vectors become F32, and so do matrices of F32 or BF16; others, the quantized ones too, become F16, as they will be
+    in the file that is exported.
 
     Raises:
-        TrainingError: Not a Llama, or a tokenizer that is not known.
+        TrainingError: An architecture or a tokenizer that is not known.
         GGUFError: The file cannot be read.
     """
     import numpy as np
-    from gguf import GGUFReader
-    from gguf.quants import dequantize
 
     header = read_header(gguf, keep=_ARRAYS)
-    if header.architecture != "llama":
-        raise TrainingError(f"{gguf}: architecture {header.architecture!r}; only llama can be trained")
-    config = llama_config(header.metadata)
-    heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
-    tensors: dict[str, npt.NDArray[Any]] = {}
-    for tensor in GGUFReader(gguf).tensors:
-        if tensor.name == "rope_freqs.weight":
-            config["rope_parameters"] |= _rope_scaling(np.array(tensor.data), config)
-            continue
-        weights = dequantize(tensor.data, tensor.tensor_type)
-        shape = tuple(reversed(tensor.shape.tolist()))
-        weights = weights.reshape(shape).astype(np.float16 if tensor.data.dtype == np.float16 else np.float32)
-        if count := heads_of(tensor.name, heads, kv_heads):
-            weights = unpermute(weights, count)
-        tensors[checkpoint_name(tensor.name)] = np.ascontiguousarray(weights)
-    config["tie_word_embeddings"] = "lm_head.weight" not in tensors
-    config["dtype"] = str(tensors["model.embed_tokens.weight"].dtype)
+    architecture(header.architecture)
+    tensors = {tensor.name: tensor for tensor in header.tensors}
+    factors = tensors.pop("rope_freqs.weight", None)
+    config = config_of(header.metadata, _values(gguf, factors, np.float32) if factors else None)
+    sources = {checkpoint_name(name, header.architecture): tensor for name, tensor in tensors.items()}
+    layout = {
+        name: (tensor.dimensions[::-1], np.dtype(np.float32 if _is_wide(tensor) else np.float16))
+        for name, tensor in sources.items()
+    }
+    config["tie_word_embeddings"] = "lm_head.weight" not in layout
+    config["dtype"] = layout["model.embed_tokens.weight"][1].name
     tokenizer = tokenizer_from_gguf(header.metadata)
-    config |= {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    config["pad_token_id"] = tokenizer.pad_token_id
-    _save(out, tensors, tokenizer, config)
+    config |= {f"{role}_token_id": getattr(tokenizer, f"{role}_token_id") for role in ("bos", "eos", "pad")}
+
+    def values(name: str) -> "npt.NDArray[Any]":
+        tensor = sources[name]
+        return from_gguf(tensor.name, _values(gguf, tensor, layout[name][1]), config)
+
+    _save(out, lambda path: write_safetensors(path, layout, values), tokenizer, config)
 
 
-def _save(out: Path, tensors: "dict[str, npt.NDArray[Any]]", tokenizer: Any, config: Mapping[str, Any]) -> None:
+def _is_wide(tensor: TensorInfo) -> bool:
+    return len(tensor.dimensions) == 1 or tensor.kind in (F32, BF16)
+
+
+def _values(gguf: Path, tensor: TensorInfo, dtype: "npt.DTypeLike") -> "npt.NDArray[Any]":
+    import numpy as np
+
+    with np.errstate(over="ignore"):  # said below, with the tensor's name
+        values = np.concatenate([block.astype(dtype) for block in value_blocks(gguf, tensor)])
+    if not np.isfinite(values).all():
+        raise TrainingError(f"tensor {tensor.name!r} has a value that is not finite, or beyond F16's 65,504")
+    return values.reshape(tensor.dimensions[::-1])
+
+
+def _save(out: Path, write_weights: Callable[[Path], None], tokenizer: Any, config: Mapping[str, Any]) -> None:
     """All files of a checkpoint, or none."""
-    from safetensors.numpy import save_file
-
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         temporary.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary / "model.safetensors", metadata={"format": "pt"})
+        write_weights(temporary / "model.safetensors")
         tokenizer.save_pretrained(temporary)
         (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n")
         if not out.exists():
             temporary.rename(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def llama_config(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """transformers' config.json for a GGUF's metadata, without rope scaling and token ids."""
-    value = {key.removeprefix("llama."): item for key, item in metadata.items() if key.startswith("llama.")}
-    heads, hidden = value["attention.head_count"], value["embedding_length"]
-    tokens = metadata["tokenizer.ggml.tokens"]
-    return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "hidden_size": hidden,
-        "intermediate_size": value["feed_forward_length"],
-        "num_hidden_layers": value["block_count"],
-        "num_attention_heads": heads,
-        "num_key_value_heads": value.get("attention.head_count_kv", heads),
-        "head_dim": value.get("attention.key_length", hidden // heads),
-        "max_position_embeddings": value["context_length"],
-        "rms_norm_eps": value["attention.layer_norm_rms_epsilon"],
-        "rope_parameters": {"rope_type": "default", "rope_theta": value.get("rope.freq_base", 10_000.0)},
-        "vocab_size": len(tokens),
-        "hidden_act": "silu",
-        "attention_bias": False,
-        "mlp_bias": False,
-    }
-
-
-def _rope_scaling(factors: "npt.NDArray[Any]", config: Mapping[str, Any]) -> dict[str, Any]:
-    """Llama 3.2's scaling, where the file's factors are those."""
-    import numpy as np
-
-    expected = llama3_rope_factors(config["head_dim"], base=config["rope_parameters"]["rope_theta"])
-    if factors.shape != expected.shape or not np.allclose(factors, expected, rtol=1e-4):
-        raise TrainingError("the GGUF scales its rotary frequencies in a way that is not Llama 3.2's")
-    return dict(_LLAMA3_ROPE)

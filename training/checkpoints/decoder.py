@@ -31,14 +31,14 @@ _MIN_P = 0.05
 
 
 class Decoder:
-    """A Llama with one key-value cache of `length` tokens for each slot."""
+    """A model with one key-value cache of `length` tokens for each slot."""
 
     def __init__(self, model: Any, *, slots: int, length: int) -> None:
         import torch
 
         self.model, self.slots, self.length = model, slots, length
         config = model.config
-        self.kv_heads, self.head_dim = config.num_key_value_heads, config.head_dim
+        self.kv_heads, self.head_dim = config.num_key_value_heads, model.model.layers[0].self_attn.head_dim
         shape = (config.num_hidden_layers, slots, self.kv_heads, length, self.head_dim)
         self.keys = torch.zeros(shape, dtype=model.dtype, device=model.device)
         self.values = torch.zeros_like(self.keys)
@@ -59,10 +59,7 @@ class Decoder:
         unseen = torch.arange(reach, device=hidden.device) > positions[:, None, None, None]
         for keys, values, layer in zip(self.keys, self.values, inner.layers, strict=True):
             attention, normed = layer.self_attn, layer.input_layernorm(hidden)
-            query, key = (
-                project(normed).view(self.slots, -1, 1, self.head_dim)
-                for project in (attention.q_proj, attention.k_proj)
-            )
+            query, key = (self._heads(attention, name, normed) for name in ("q", "k"))
             query, key = apply_rotary_pos_emb(query, key, cos, sin)
             keys[self._slot, :, positions] = key[:, :, 0]
             values[self._slot, :, positions] = attention.v_proj(normed).view(self.slots, -1, self.head_dim)
@@ -73,6 +70,12 @@ class Decoder:
             hidden = hidden + attention.o_proj(mixed)
             hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
         return self.model.lm_head(inner.norm(hidden)).float()
+
+    def _heads(self, attention: Any, name: str, normed: Any) -> Any:
+        """Queries or keys, shape (slots, heads, 1, head_dim), normalized head by head where the architecture does."""
+        projected = getattr(attention, f"{name}_proj")(normed).view(self.slots, -1, 1, self.head_dim)
+        norm = getattr(attention, f"{name}_norm", None)
+        return norm(projected) if norm else projected
 
 
 def write_sequences(

@@ -1,6 +1,7 @@
 """Turn a trained adapter into the files that run on a CPU: GGUFs, and the adapter alone."""
 
 import errno
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -65,7 +66,8 @@ def _write_adapter(run: RunDirectory, config: Config, checkpoint: Checkpoint) ->
     if not any(b.any() for _, b in tensors.values()):
         raise TrainingError(f"{run.adapter}: the adapter changes nothing: every B is zero; train it first")
     path = run.gguf("adapter")
-    write_adapter(path, tensors, alpha=alpha, name=run.name, base=config.base.name)
+    architecture = json.loads((checkpoint.path / "config.json").read_text(encoding="utf-8"))["model_type"]
+    write_adapter(path, tensors, alpha=alpha, name=run.name, base=config.base.name, architecture=architecture)
     return path
 
 

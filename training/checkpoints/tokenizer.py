@@ -14,12 +14,15 @@ from training.config import TrainingError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+_NFC = {"type": "NFC"}
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
 
 _LLAMA3_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+
+_QWEN2_PATTERN = _LLAMA3_PATTERN.replace(r"\p{N}{1,3}", r"\p{N}")  # digits one by one
 
 
 def _byte_level(*, use_regex: bool) -> dict[str, Any]:
@@ -30,15 +33,15 @@ def _sequence(*parts: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "Sequence", "pretokenizers": list(parts)}
 
 
+def _split(pattern: str) -> dict[str, Any]:
+    parts = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    return _sequence(parts, _byte_level(use_regex=False))
+
+
 # By llama.cpp's name: the pre-tokenizer as tokenizer.json writes it, and whether a word of the vocabulary skips merges.
 SPLITTING: Mapping[str, tuple[dict[str, Any], bool]] = {
-    "llama-bpe": (
-        _sequence(
-            {"type": "Split", "pattern": {"Regex": _LLAMA3_PATTERN}, "behavior": "Isolated", "invert": False},
-            _byte_level(use_regex=False),
-        ),
-        True,
-    ),
+    "llama-bpe": (_split(_LLAMA3_PATTERN), True),
+    "qwen2": (_split(_QWEN2_PATTERN), False),
     "smollm": (_sequence({"type": "Digits", "individual_digits": True}, _byte_level(use_regex=True)), False),
 }
 
@@ -49,8 +52,9 @@ def splitting_name(tokenizer_json: Mapping[str, Any]) -> str:
     Raises:
         TrainingError: Not byte-level BPE, or a rule that is not known here.
     """
-    if tokenizer_json.get("model", {}).get("type") != "BPE" or tokenizer_json.get("normalizer"):
-        raise TrainingError("the tokenizer is not byte-level BPE without normalizer; only Llama-3's and SmolLM2's kind")
+    # Qwen's own composes characters first (NFC). llama.cpp does not, and so do our readers not: see `examples`.
+    if tokenizer_json.get("model", {}).get("type") != "BPE" or tokenizer_json.get("normalizer") not in (None, _NFC):
+        raise TrainingError("the tokenizer is not byte-level BPE; only Llama-3's, SmolLM2's and Qwen's kind")
     for name, (rule, _) in SPLITTING.items():
         if _plain(tokenizer_json.get("pre_tokenizer")) == _plain(rule):
             return name

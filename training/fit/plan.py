@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.progress import duration
+from training.checkpoints.architectures import architecture, head_dim, kv_heads
 from training.checkpoints.base_model import resolve
 from training.config import Config, Optimization
 from training.fit.backends import choose
@@ -96,11 +97,18 @@ def plan_text(plan: Plan) -> str:
 
 
 def count_parameters(shape: dict[str, Any]) -> int:
-    """Weights of a Llama by its config.json; a tied output is not counted twice."""
-    hidden, layers = shape["hidden_size"], shape["num_hidden_layers"]
-    embeddings = shape["vocab_size"] * hidden * (1 if shape.get("tie_word_embeddings") else 2)
-    matrices = sum(rows * columns for rows, columns in _linear(shape).values())
-    return int(embeddings + layers * (matrices + 2 * hidden) + hidden)
+    """Weights by a config.json; a tied output is not counted twice."""
+    hidden, layers, known = shape["hidden_size"], shape["num_hidden_layers"], architecture(shape["model_type"])
+    linear = _linear(shape)
+    matrices = sum(rows * columns for rows, columns in linear.values())
+    biases = sum(linear[module.rpartition(".")[2]][0] for module in known.biased)
+    norms = 2 * hidden + (2 * head_dim(shape) if known.head_norms else 0)
+    return int(_embeddings(shape) + layers * (matrices + biases + norms) + hidden)
+
+
+def _embeddings(shape: dict[str, Any]) -> int:
+    """Of the input, and of an output that is not the same; both stay in 16 bits when the rest is quantized."""
+    return int(shape["vocab_size"] * shape["hidden_size"] * (1 if shape.get("tie_word_embeddings") else 2))
 
 
 def count_adapter(shape: dict[str, Any], config: Config) -> int:
@@ -113,8 +121,7 @@ def memory_bytes(shape: dict[str, Any], config: Config, precision: str) -> float
     """Weights, adapter with gradients and optimizer, activations and logits; without the library's own."""
     settings: Optimization = config.training
     width = 4 if precision == "fp32" else 2
-    embeddings = shape["vocab_size"] * shape["hidden_size"]
-    parameters = count_parameters(shape)
+    embeddings, parameters = _embeddings(shape), count_parameters(shape)
     weights = (parameters - embeddings) * 0.56 + embeddings * 2 if config.base.load_in_4bit else parameters * width
     adapter = count_adapter(shape, config) * (8 + (2 if settings.optimizer == "adamw_8bit" else 8))
     tokens = settings.micro_batch * settings.max_length
@@ -128,9 +135,7 @@ def memory_bytes(shape: dict[str, Any], config: Config, precision: str) -> float
 
 def _linear(shape: dict[str, Any]) -> dict[str, tuple[int, int]]:
     hidden, inner = shape["hidden_size"], shape["intermediate_size"]
-    heads = shape["num_attention_heads"]
-    head_dim = shape.get("head_dim") or hidden // heads
-    queries, keys = heads * head_dim, shape.get("num_key_value_heads", heads) * head_dim
+    queries, keys = shape["num_attention_heads"] * head_dim(shape), kv_heads(shape) * head_dim(shape)
     return {
         "q_proj": (queries, hidden),
         "k_proj": (keys, hidden),

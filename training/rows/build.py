@@ -119,7 +119,7 @@ def prepare(config: Config, *, runs: Path = RUNS) -> Prepared:
     rng = random.Random(config.data.seed)
     for source in kept.values():
         rng.shuffle(source.rows)
-    _draw(kept)
+    _draw(kept, config.data.tokens)
     validation, train = _split(kept, config, rng)
     path = runs / "data" / _key(config, tokenizer)
     path.mkdir(parents=True, exist_ok=True)
@@ -211,12 +211,17 @@ def _tokens(row: Row) -> int:
     return sum(len(example.input_ids) for example in row)
 
 
-def _draw(kept: Mapping[str, Kept]) -> None:
-    """Keep of each source its share of the tokens: as many as the scarcest source allows."""
+def _draw(kept: Mapping[str, Kept], tokens: int) -> None:
+    """Keep of each source its share of the tokens: as many as wanted, or as the scarcest source allows."""
     if not any(source.weight for source in kept.values()):
         return
     total = sum(source.weight for source in kept.values())
-    budget = min(source.tokens / (source.weight / total) for source in kept.values())
+    budget, scarcest = min((source.tokens * total / source.weight, name) for name, source in kept.items())
+    if tokens > budget:
+        raise TrainingError(
+            f"data.tokens is {tokens:,}; {scarcest} has enough for {budget:,.0f}: lower it, or give that source more"
+        )
+    budget = tokens or budget
     for source in kept.values():
         wanted, drawn = budget * source.weight / total, 0
         for index, row in enumerate(source.rows):

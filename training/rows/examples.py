@@ -170,7 +170,7 @@ def _ids(rendered: Rendered, text: str, tokenizer: "PreTrainedTokenizerFast") ->
 
 @lru_cache(maxsize=4)
 def _vocabulary(tokenizer: "PreTrainedTokenizerFast") -> "tuple[ControlTokens, Tokenizer]":
-    """The control tokens, and a copy of the tokenizer that takes them for text."""
+    """The control tokens, and a copy of the tokenizer that takes them for text and, as llama.cpp, normalizes none."""
     from tokenizers import Tokenizer
 
     added = [(id_, token) for id_, token in tokenizer.added_tokens_decoder.items() if token.special]
@@ -181,6 +181,7 @@ def _vocabulary(tokenizer: "PreTrainedTokenizerFast") -> "tuple[ControlTokens, T
     )
     plain = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     plain.encode_special_tokens = True
+    plain.normalizer = None
     return controls, plain
 
 

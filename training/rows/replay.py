@@ -1,8 +1,8 @@
 """The base model's own answers, mixed into training so that it does not forget how to chat (self-distillation).
 
 Prompts come from files, and from the base itself: given its template up to where a user's turn begins, an instruct
-model writes a prompt, which it then answers (Magpie, arXiv:2406.08464). What is unfinished, loops or refuses is
-dropped. Parts that were written before an interruption are not written again.
+model writes a prompt, which it then answers (Magpie, arXiv:2406.08464). What is unfinished, loops, refuses or does not
+meet a request's demands is dropped. Parts that were written before an interruption are not written again.
 """
 
 import json
@@ -17,6 +17,7 @@ from training.checkpoints.base_model import resolve
 from training.checkpoints.decoder import Decoder, Script, Stretch, write_sequences
 from training.config import Base, Config, RowSource, TrainingError, to_dict
 from training.rows.conversations import UnusableRow, form_of
+from training.rows.demands import demand_rows, follows
 from training.rows.examples import chat_template, load_tokenizer, prompt_ids
 from training.rows.jsonl import json_rows
 from training.run_directory import RUNS, fingerprint
@@ -59,7 +60,8 @@ def write_parts(
     """
     directory = _directory(name, source, config, runs)
     directory.mkdir(parents=True, exist_ok=True)
-    asked = list(prompts_of(name, source))
+    demands = {row["prompt"]: row for row in demand_rows(count=source.demands, seed=config.data.seed, share="train")}
+    asked = [*prompts_of(name, source), *demands]
     total = len(asked) + source.self_prompts
     parts = range(index, -(-total // PROMPTS_PER_PART), of)
     paths = [directory / f"part-{part:04}.jsonl" for part in parts]
@@ -77,7 +79,7 @@ def write_parts(
         with temporary.open("w", encoding="utf-8") as file:
             for count, pair in enumerate(writer.pairs(questions, own, seed=config.data.seed + part), start=1):
                 counter.show(done * PROMPTS_PER_PART + count)
-                if pair:
+                if pair and follows(pair[1], demands.get(pair[0])):
                     row = {"question": pair[0], "answer": pair[1]}
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
         temporary.replace(path)
@@ -100,6 +102,7 @@ class _Writer:
         length = config.training.max_length
         slots = _GPU_SLOTS if gpu else _CPU_SLOTS
         self.decoder: Decoder = Decoder(model.to("cuda" if gpu else "cpu").eval(), slots=slots, length=length)
+        self._controls = {id_ for id_, token in self.tokenizer.added_tokens_decoder.items() if token.special}
         self.opening, self.closing = (tuple(self._ids(text)) for text in around_user_turn(self.tokenizer))
 
     def pairs(self, questions: Sequence[str], own: int, *, seed: int) -> Iterator[tuple[str, str] | None]:
@@ -134,7 +137,12 @@ class _Writer:
         return ids
 
     def _text(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+        """Empty where the model wrote a control token that does not end the turn."""
+        return (
+            ""
+            if self._controls.intersection(ids)
+            else str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+        )
 
 
 def _base(source: RowSource, config: Config) -> Base:
@@ -143,7 +151,13 @@ def _base(source: RowSource, config: Config) -> Base:
 
 def _directory(name: str, source: RowSource, config: Config, runs: Path) -> Path:
     """Of the parts; another base, prompts or sampling is another directory."""
-    how = (source.self_prompts, source.max_new_tokens, source.temperature, config.training.max_length)
+    how = (
+        source.self_prompts,
+        *filter(None, [source.demands]),
+        source.max_new_tokens,
+        source.temperature,
+        config.training.max_length,
+    )
     prompts = list(prompts_of(name, source))
     key = fingerprint(to_dict(_base(source, config)), prompts, *how, config.data.template, config.data.seed)
     return runs / "data" / f"replay-{key}"

@@ -214,9 +214,9 @@ def test_a_copied_cache_gives_the_very_same_logits(engine) -> None:  # type: ign
 def test_a_model_that_would_not_fit_is_refused_before_any_work(
     embedded_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from benchmarks.engine import llama, load_memory
+    from benchmarks.engine import llama, machine
 
-    monkeypatch.setattr(load_memory, "available_memory_bytes", lambda: 150_000_000)
+    monkeypatch.setattr(machine, "available_memory_bytes", lambda: 150_000_000)
     with pytest.raises(EngineError, match=r"needs 0\.\d GB of memory .*, 0\.1 GB are available"):
         llama.LlamaEngine(embedded_model, LoadOptions())
 

@@ -1,6 +1,3 @@
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +10,11 @@ from gguf import GGMLQuantizationType as Kind
 from data.errors import ModelError
 from data.gguf.header import read_header
 from data.gguf.lora import AdapterError, merge_adapter, read_adapter, write_adapter
+from data.gguf.types import DECODERS
 from data.gguf.write import copied_metadata, copied_tensor, float32, text, uint32, write_gguf
 from data.progress import FetchCancelled
 from tests.data.gguf_models import COLUMNS, GATE, ROWS, Pairs, Q, adapter_pairs, tensors, values, write_model
+from tests.data.llama_logits import logits
 
 PAIRS = adapter_pairs()
 ONE = {"w": (np.ones((2, 64)), np.ones((64, 2)))}
@@ -31,9 +30,9 @@ def adapter(tmp_path: Path) -> Path:
     return write(tmp_path)
 
 
-def write(tmp_path: Path, pairs: Pairs = PAIRS, alpha: float = 8.0) -> Path:
+def write(tmp_path: Path, pairs: Pairs = PAIRS, alpha: float = 8.0, architecture: str = "llama") -> Path:
     path = tmp_path / "adapter.gguf"
-    write_adapter(path, pairs, alpha=alpha, name="tiny r4", base="Tiny")
+    write_adapter(path, pairs, alpha=alpha, name="tiny r4", base="Tiny", architecture=architecture)
     return path
 
 
@@ -131,10 +130,10 @@ def test_a_wrong_adapter_is_not_written(tmp_path: Path, pairs: Pairs, alpha: flo
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"general.type": b""}, "not a LoRA adapter for llama: general.type is None, not 'adapter'"),
+        ({"general.type": b""}, "not a LoRA adapter: general.type is None, not 'adapter'"),
         ({"general.type": text("model")}, "general.type is 'model', not 'adapter'"),
         ({"adapter.type": text("dora")}, "adapter.type is 'dora', not 'lora'"),
-        ({"general.architecture": text("qwen2")}, "general.architecture is 'qwen2', not 'llama'"),
+        ({"general.architecture": text("gemma3")}, "'gemma3' cannot be merged; known: llama, qwen2, qwen3"),
         ({"adapter.lora.alpha": b""}, "alpha is None; it must be a positive number"),
         ({"adapter.lora.alpha": float32(-1)}, "alpha is -1.0"),
         ({"adapter.lora.alpha": text("16")}, "alpha is '16'"),
@@ -145,7 +144,7 @@ def test_what_is_not_a_lora_adapter_is_refused(adapter: Path, changes: dict[str,
 
 
 def test_a_model_is_not_taken_for_an_adapter(base: Path) -> None:
-    assert failure(lambda: read_adapter(base)).startswith(f"{base}: not a LoRA adapter for llama: general.type is None")
+    assert failure(lambda: read_adapter(base)).startswith(f"{base}: not a LoRA adapter: general.type is None")
 
 
 def test_half_a_pair_and_foreign_tensors_are_named(adapter: Path) -> None:
@@ -258,10 +257,26 @@ def test_a_merged_value_that_f16_cannot_hold_is_named_by_its_tensor(tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter.gguf", "base.gguf"]
 
 
-def test_only_llama_models_are_merged(tmp_path: Path, adapter: Path) -> None:
-    base = write_model(tmp_path / "base.gguf", arch="qwen2")
-    message = failure(lambda: merge_adapter(base, adapter, tmp_path / "out.gguf"))
-    assert message == f"{base}: its architecture is 'qwen2'; only llama models can be merged"
+def test_another_architecture_is_refused_and_so_is_an_adapter_of_another_than_the_base(
+    tmp_path: Path, adapter: Path
+) -> None:
+    for architecture, message in (
+        ("gemma3", "base.gguf: architecture 'gemma3' cannot be merged; known: llama, qwen2, qwen3"),
+        ("qwen2", "adapter.gguf: is for llama; base.gguf is a qwen2"),
+    ):
+        base = write_model(tmp_path / "base.gguf", arch=architecture)
+        assert failure(lambda base=base: merge_adapter(base, adapter, tmp_path / "out.gguf")) == f"{tmp_path}/{message}"
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_a_merge_is_the_same_sum_for_every_architecture(tmp_path: Path, architecture: str) -> None:
+    base, out = write_model(tmp_path / "base.gguf", arch=architecture), tmp_path / "out.gguf"
+    merge_adapter(base, write(tmp_path, architecture=architecture), out)
+    assert read_header(out).architecture == architecture
+    merged, before = values(out), values(base)
+    for name, (a, b) in PAIRS.items():
+        expected = before[name] + 8 / 4 * (b.astype(np.float64) @ a.astype(np.float64))
+        assert np.array_equal(merged[name], expected.astype(np.float16))
 
 
 def test_a_base_that_cannot_be_dequantized_is_one_line(tmp_path: Path, base: Path, adapter: Path) -> None:
@@ -277,36 +292,10 @@ def test_errors_about_adapters_are_model_errors() -> None:
     assert issubclass(AdapterError, ModelError)
 
 
-RUN = """
-import ctypes, json, sys
-from data.llama_library import use_library
-use_library()
-from llama_cpp import llama_cpp as llama
-model_path, adapter_path = sys.argv[1:]
-model = llama.llama_model_load_from_file(model_path.encode(), llama.llama_model_default_params())
-parameters = llama.llama_context_default_params()
-parameters.n_ctx = 64
-context = llama.llama_init_from_model(model, parameters)
-if adapter_path:
-    adapter = llama.llama_adapter_lora_init(model, adapter_path.encode())
-    adapters = (llama.llama_adapter_lora_p_ctypes * 1)(adapter)
-    assert llama.llama_set_adapters_lora(context, adapters, 1, (ctypes.c_float * 1)(1.0)) == 0
-tokens = (llama.llama_token * 8)(*range(20, 28))
-assert llama.llama_decode(context, llama.llama_batch_get_one(tokens, 8)) == 0
-print(json.dumps(llama.llama_get_logits(context)[:256]))
-"""
-
-
 @pytest.mark.slow
 def test_llama_cpp_computes_the_same_with_the_adapter_beside_the_base_and_merged(tmp_path: Path) -> None:
     from data.gguf.shapes import SHAPES, matrices, write_f16
     from tests.gguf_bytes import word_tokenizer
-
-    def logits(model: Path, adapter: Path | str = "") -> np.ndarray:
-        done = subprocess.run(
-            [sys.executable, "-c", RUN, str(model), str(adapter)], capture_output=True, text=True, check=True
-        )
-        return np.array(json.loads(done.stdout))
 
     base, merged = tmp_path / "base.gguf", tmp_path / "merged.gguf"
     write_f16(SHAPES["tiny"], base, word_tokenizer(tmp_path / "words.gguf"), name="tiny")

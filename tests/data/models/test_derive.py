@@ -26,7 +26,7 @@ Family = dict[str, ModelEntry]
 def adapter(tmp_path: Path) -> Path:
     """For the base without one of its three layers."""
     path = tmp_path / "adapter.gguf"
-    write_adapter(path, adapter_pairs(layers=2, rank=4), alpha=8, name="tiny", base="Tiny")
+    write_adapter(path, adapter_pairs(layers=2, rank=4), alpha=8, name="tiny", base="Tiny", architecture="llama")
     return path
 
 
@@ -74,7 +74,7 @@ def test_layers_go_first_then_the_adapter_then_the_quantization(
 
 
 def test_an_adapter_alone_makes_an_f16_file(base: ModelEntry, adapter: Path, tmp_path: Path) -> None:
-    write_adapter(adapter, adapter_pairs(layers=3), alpha=8, name="tiny", base="Tiny")
+    write_adapter(adapter, adapter_pairs(layers=3), alpha=8, name="tiny", base="Tiny", architecture="llama")
     models = family(base, adapter=adapter)
     merge_adapter(tmp_path / "base.gguf", adapter, tmp_path / "merged.gguf")
     path = fetch(models["tiny"], models)
@@ -116,7 +116,7 @@ def test_the_registry_must_not_say_another_rank_or_alpha_than_the_adapter(base: 
 def test_a_retrained_adapter_makes_the_model_anew(base: ModelEntry, adapter: Path) -> None:
     models = family(base, adapter=adapter, drop_layers=(1,))
     first = fetch(models["tiny"], models)
-    write_adapter(adapter, adapter_pairs(layers=2, seed=9), alpha=8, name="tiny", base="Tiny")
+    write_adapter(adapter, adapter_pairs(layers=2, seed=9), alpha=8, name="tiny", base="Tiny", architecture="llama")
     assert local_path(models["tiny"], models) is None
     assert pin_state(models["tiny"], models) == "unpinned"
     assert fetch(models["tiny"], models) != first
@@ -126,7 +126,7 @@ def test_a_model_made_from_a_derived_model_follows_its_adapter(base: ModelEntry,
     models = family(base, adapter=adapter, drop_layers=(1,))
     models["small"] = entry(DerivedSource(base="tiny", drop_layers=(0,)), "small")
     fetch(models["small"], models)
-    write_adapter(adapter, adapter_pairs(layers=2, seed=9), alpha=8, name="tiny", base="Tiny")
+    write_adapter(adapter, adapter_pairs(layers=2, seed=9), alpha=8, name="tiny", base="Tiny", architecture="llama")
     assert local_path(models["small"], models) is None
 
 
@@ -221,6 +221,7 @@ def test_the_embedded_model_loses_layers_gains_an_adapter_and_comes_out_the_same
         alpha=16,
         name="random",
         base="SmolLM2-135M-Instruct",
+        architecture="llama",
     )
     models = family(
         entry(FileSource(path=embedded_model), "base"),

@@ -173,7 +173,7 @@ def test_dropping_layers_keeps_the_bases_quantization(tmp_path: Path) -> None:
         (ENTRY + "lable = 1\n" + HF, "[one]: unknown key 'lable'; known keys: label, base,"),
         (ENTRY + "lable = 1\n" + HF, "did you mean 'label'?"),
         (ENTRY + HF.replace("repo", "repos"), "[one] source: unknown key 'repos'; known keys: repo, file, revision"),
-        (ENTRY + HF.replace('"hf"', '"hub"'), "unknown kind 'hub'; known kinds: hf, pypi, file, derived"),
+        (ENTRY + HF.replace('"hf"', '"hub"'), "unknown kind 'hub'; known kinds: hf, pypi, file, adapted, derived"),
         (ENTRY + HF.replace('"hf"', "7"), "unknown kind 7"),
         (ENTRY, "[one] source: missing"),
         (ENTRY + 'source = "hf"\n', "[one] source: missing"),

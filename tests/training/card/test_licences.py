@@ -16,6 +16,8 @@ def hub(name: str) -> Base:
         ("meta-llama/Llama-3.2-1B-Instruct", "llama3.2", "1B", "meta-llama/Llama-3.2-1B-Instruct"),
         ("unsloth/Llama-3.2-3B-Instruct", "llama3.2", "3B", "meta-llama/Llama-3.2-3B-Instruct"),
         ("meta-llama/Llama-3.1-8B-Instruct", "llama3.1", "8B", "meta-llama/Llama-3.1-8B-Instruct"),
+        ("Qwen/Qwen2.5-Coder-1.5B-Instruct", "apache-2.0", "1.5B", "Qwen/Qwen2.5-Coder-1.5B-Instruct"),
+        ("Qwen/Qwen3-0.6B", "apache-2.0", "0.6B", "Qwen/Qwen3-0.6B"),
         ("HuggingFaceTB/SmolLM2-1.7B-Instruct", "apache-2.0", "1.7B", "HuggingFaceTB/SmolLM2-1.7B-Instruct"),
     ],
 )
@@ -39,6 +41,8 @@ def test_a_checkpoint_on_disk_claims_no_repository() -> None:
 def test_an_unknown_licence_must_be_said() -> None:
     with pytest.raises(TrainingError, match="the licence of base 'own-1B' is not known here; say it with --licence"):
         origin_of(hub("me/own-1B"))
+    with pytest.raises(TrainingError, match=r"the licence of base 'Qwen2\.5-3B-Instruct' is not known here"):
+        origin_of(hub("Qwen/Qwen2.5-3B-Instruct"))
     origin = origin_of(hub("me/own-1B"), "mit")
     assert (origin.terms.id, origin.terms.needs_copy, origin.size) == ("mit", False, "1B")
     with pytest.raises(TrainingError, match="use the Hub's identifiers"):

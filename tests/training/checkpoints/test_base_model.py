@@ -7,12 +7,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from benchmarks.engine.contract import LoadOptions
+from benchmarks.engine.worker_engine import WorkerEngine
 from data.gguf.header import read_header
+from data.gguf.quantize import quantize
+from tests.data.gguf_models import values
 from tests.gguf_bytes import LLAMA, gguf_bytes
 from tests.hub import COMMIT, Hub, Repo
+from tests.training.tiny_models import TINY_ARCHITECTURES, write_tiny
 from training.checkpoints.base_model import resolve
 from training.checkpoints.write_gguf import write_gguf
 from training.config import Base, TrainingError
+from training.parity.checks import divergence
 
 IDS = [0, 3, 50, 60, 4, 70, 80, 90, 5, 100, 7]
 
@@ -49,8 +55,19 @@ def edited(base: Path, directory: Path, **changes: Any) -> Path:
 
 @pytest.fixture
 def gguf(tiny_base: Path, tmp_path: Path) -> Path:
-    write_gguf(tiny_base, tmp_path / "tiny.gguf", name="tiny", tokenizer=tiny_base)
-    return tmp_path / "tiny.gguf"
+    return written(tiny_base, tmp_path / "tiny.gguf")
+
+
+def written(base: Path, out: Path) -> Path:
+    write_gguf(base, out, name="tiny", tokenizer=base)
+    return out
+
+
+@pytest.fixture(scope="module", params=[(name, tied) for name in TINY_ARCHITECTURES for tied in (True, False)], ids=str)
+def any_base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of each architecture, with an output of its own and without."""
+    name, tied = request.param
+    return write_tiny(tmp_path_factory.mktemp(name) / "base", name, seed=1, tied=tied)
 
 
 @pytest.fixture
@@ -59,15 +76,17 @@ def on_hub(hub: Hub, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     return hub.repos["me/tiny"]
 
 
-def test_a_checkpoint_written_as_gguf_and_read_again_predicts_the_same(tiny_base: Path, gguf: Path) -> None:
+def test_a_checkpoint_written_as_gguf_and_read_again_predicts_the_same(any_base: Path, tmp_path: Path) -> None:
+    gguf = written(any_base, tmp_path / "tiny.gguf")
     checkpoint = resolve(at(gguf))
     assert checkpoint.gguf == gguf
-    expected, found = distributions(tiny_base), distributions(checkpoint.path)
+    expected, found = distributions(any_base), distributions(checkpoint.path)
     assert np.abs(np.exp(expected) - np.exp(found)).max() < 1e-3  # F16 rounds the weights
     assert (expected.argmax(axis=1) == found.argmax(axis=1)).mean() > 0.9
 
 
-def test_a_gguf_written_from_its_own_checkpoint_is_the_same_file(gguf: Path, tmp_path: Path) -> None:
+def test_a_gguf_written_from_its_own_checkpoint_is_the_same_file(any_base: Path, tmp_path: Path) -> None:
+    gguf = written(any_base, tmp_path / "tiny.gguf")
     checkpoint = resolve(at(gguf)).path
     write_gguf(checkpoint, tmp_path / "again.gguf", name="tiny", tokenizer=checkpoint)
     first, second = (read_header(path) for path in (gguf, tmp_path / "again.gguf"))
@@ -76,23 +95,34 @@ def test_a_gguf_written_from_its_own_checkpoint_is_the_same_file(gguf: Path, tmp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tied", [True, False])
-def test_llama_cpp_predicts_what_torch_does(tmp_path: Path, tied: bool) -> None:
-    from benchmarks.engine.contract import LoadOptions
-    from benchmarks.engine.worker_engine import WorkerEngine
-    from tests.training.tiny_llama import write_tiny_llama
-    from training.parity.checks import divergence
+def test_llama_cpp_predicts_what_torch_does(any_base: Path, tmp_path: Path) -> None:
+    gguf = written(any_base, tmp_path / "tiny.gguf")
+    assert divergence([(distributions(any_base), by_llama_cpp(gguf))]).mean_kl < 1e-4
+    tied = json.loads((any_base / "config.json").read_text())["tie_word_embeddings"]
+    assert ("output.weight" in {tensor.name for tensor in read_header(gguf).tensors}) == (not tied)
 
-    base = write_tiny_llama(tmp_path / "base", seed=1, tied=tied)
-    write_gguf(base, tmp_path / "tiny.gguf", name="tiny", tokenizer=base)
-    engine = WorkerEngine(tmp_path / "tiny.gguf", LoadOptions(context_tokens=64))
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantization", ["q8_0", "q4_k_m"])
+def test_a_quantized_gguf_becomes_the_checkpoint_that_llama_cpp_runs(
+    any_base: Path, tmp_path: Path, quantization: str
+) -> None:
+    """Q4_K_M is how Qwen publishes its models. llama.cpp rounds activations to 8 bits there, so against F16."""
+    quantized = tmp_path / f"{quantization}.gguf"
+    quantize(written(any_base, tmp_path / "tiny.gguf"), quantized, quantization)
+    checkpoint = resolve(at(quantized)).path
+    again = written(checkpoint, tmp_path / "again.gguf")
+    assert divergence([(distributions(checkpoint), by_llama_cpp(again))]).mean_kl < 1e-4
+    for name, found in values(again).items():
+        np.testing.assert_array_equal(found, values(quantized)[name].astype(np.float16 if found.ndim == 2 else float))
+
+
+def by_llama_cpp(gguf: Path) -> npt.NDArray[np.float32]:
+    engine = WorkerEngine(gguf, LoadOptions(context_tokens=64))
     try:
-        found = divergence([(distributions(base), engine.distributions(IDS))])
+        return engine.distributions(IDS)
     finally:
         engine.close()
-    assert found.mean_kl < 1e-4
-    tensors = {tensor.name for tensor in read_header(tmp_path / "tiny.gguf").tensors}
-    assert ("output.weight" in tensors) == (not tied)
 
 
 def test_a_gguf_is_converted_once(gguf: Path) -> None:
@@ -127,18 +157,23 @@ def test_what_is_no_model_is_one_line(tmp_path: Path) -> None:
     assert refusal(at(tmp_path / "none")).endswith("neither a GGUF nor a directory with config.json")
     (tmp_path / "text.gguf").write_text("not a GGUF")
     assert refusal(at(tmp_path / "text.gguf")).startswith(f"base '{tmp_path}/text.gguf': ")
-    (tmp_path / "qwen.gguf").write_bytes(gguf_bytes({**LLAMA, "general.architecture": "qwen2"}))
-    assert "architecture 'qwen2'; only llama can be trained" in refusal(at(tmp_path / "qwen.gguf"))
+    (tmp_path / "gemma.gguf").write_bytes(gguf_bytes({**LLAMA, "general.architecture": "gemma3"}))
+    assert refusal(at(tmp_path / "gemma.gguf")) == (
+        f"{tmp_path}/gemma.gguf: architecture 'gemma3' cannot be trained and exported; known: llama, qwen2, qwen3"
+    )
     assert "none-such" in refusal(Base(source="registry", name="none-such"))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "qwen2"}, "model_type is 'qwen2'; only llama can be trained and exported"),
-        ({"attention_bias": True}, "attention_bias is set; a Llama with biases cannot be exported"),
+        ({"model_type": "gemma3"}, "architecture 'gemma3' cannot be trained and exported; known: llama, qwen2, qwen3"),
+        ({"model_type": None}, "architecture None cannot be trained and exported; known: llama, qwen2, qwen3"),
+        ({"attention_bias": True}, "attention_bias is set in config.json, which a GGUF of architecture 'llama' cannot"),
+        ({"model_type": "qwen2", "use_sliding_window": True}, "use_sliding_window is set in config.json"),
+        ({"model_type": "qwen3"}, "rope_type is 'llama3'; known for qwen3: default"),
         ({"quantization_config": {"bits": 4}}, "the checkpoint is quantized; take the 16-bit one"),
-        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope_type is 'yarn'; known: default, llama3"),
+        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope_type is 'yarn'; known for llama: "),
     ],
 )
 def test_a_base_that_could_not_be_exported_is_refused_before_training(
@@ -189,4 +224,4 @@ def test_a_revision_that_is_not_there_is_named(on_hub: Repo) -> None:
 
 def test_a_repository_of_another_architecture_is_refused(on_hub: Repo) -> None:
     on_hub.files["config.json"] = json.dumps({"model_type": "gemma3"}).encode()
-    assert "base 'me/tiny': model_type is 'gemma3'" in refusal(Base(source="hub", name="me/tiny"))
+    assert "base 'me/tiny': architecture 'gemma3' cannot be trained" in refusal(Base(source="hub", name="me/tiny"))

@@ -3,17 +3,17 @@ from typing import Any
 
 import pytest
 
-from tests.training.tiny_llama import write_tiny_llama
+from tests.training.tiny_models import TINY_ARCHITECTURES, write_tiny
 from training.checkpoints.decoder import Decoder, Stretch, write_sequences
 
 END = 5
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
+@pytest.fixture(scope="module", params=tuple(TINY_ARCHITECTURES))
+def model(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Any:
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(write_tiny_llama(tmp_path_factory.mktemp("base"))).eval()
+    return AutoModelForCausalLM.from_pretrained(write_tiny(tmp_path_factory.mktemp("base"), request.param)).eval()
 
 
 def greedy(model: Any, prompt: list[int], count: int) -> list[int]:

@@ -16,10 +16,11 @@ from data.gguf.header import read_header
 from data.gguf.lora import read_adapter
 from data.manifest import read_manifest
 from tests.data.gguf_models import values
-from tests.training.conftest import Tiny
+from tests.data.llama_logits import logits
+from tests.training.conftest import Tiny, Trained
 from training.checkpoints.adapter import read_peft_adapter
 from training.checkpoints.export import export
-from training.checkpoints.tensors import checkpoint_name, heads_of, unpermute
+from training.checkpoints.tensors import checkpoint_name, from_gguf
 from training.export import main
 from training.run_directory import RunDirectory, read_record, write_record
 
@@ -51,24 +52,31 @@ def test_an_export_is_an_adapter_an_f16_file_and_the_quantizations_with_their_su
     assert manifest.extra["backend"] == "trl"
 
 
-def test_the_adapter_holds_what_peft_trained_in_llama_cpps_order(tiny_run: tuple[Tiny, RunDirectory]) -> None:
-    run = tiny_run[1]
-    written, (trained, alpha) = read_adapter(run.gguf("adapter")), read_peft_adapter(run.adapter)
+def config_of(tiny: Tiny) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((tiny.base / "config.json").read_text())
+    return config
+
+
+def test_the_adapter_holds_what_peft_trained_in_llama_cpps_order(any_run: Trained) -> None:
+    tiny, run = any_run
+    config = config_of(tiny)
+    written, (trained, alpha) = read_adapter(run.gguf("adapter")), read_peft_adapter(run.adapter, config["model_type"])
+    assert written.architecture == config["model_type"]
     assert (written.rank, written.alpha, alpha) == (4, 8, 8)
     assert set(written.tensors) == set(trained)
     for name, (a, b) in trained.items():
         found_a, found_b = written.tensors[name]
-        heads = heads_of(name, 4, 2)
         np.testing.assert_array_equal(found_a, a.astype(np.float16))
-        np.testing.assert_array_equal(unpermute(found_b, heads) if heads else found_b, b.astype(np.float16))
+        np.testing.assert_array_equal(from_gguf(name, found_b, config), b.astype(np.float16))
 
 
-def test_the_merge_without_torch_equals_pefts_to_rounding(tiny_run: tuple[Tiny, RunDirectory]) -> None:
+def test_the_merge_without_torch_equals_pefts_to_rounding(any_run: Trained) -> None:
     """Ours adds in float64 to the base in F16, peft's in float32 to the base in float32."""
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    tiny, run = tiny_run
+    tiny, run = any_run
+    config = config_of(tiny)
     base = AutoModelForCausalLM.from_pretrained(tiny.base)
     merged = PeftModel.from_pretrained(base, run.adapter).merge_and_unload().state_dict()
     untouched = load_file(tiny.base / "model.safetensors")
@@ -77,22 +85,34 @@ def test_the_merge_without_torch_equals_pefts_to_rounding(tiny_run: tuple[Tiny, 
     for name, found in ours.items():
         if name == "rope_freqs.weight":
             continue
-        theirs = merged[checkpoint_name(name)].numpy()
-        heads = heads_of(name, 4, 2)
-        difference = np.abs((unpermute(found, heads) if heads else found) - theirs).max()
+        module = checkpoint_name(name, config["model_type"])
+        theirs = merged[module].numpy()
+        difference = np.abs(from_gguf(name, found, config) - theirs).max()
         # Two roundings to F16: of the base, and of A and B; 2^-11 of a weight each.
         assert difference <= 2**-10 * np.abs(theirs).max()
-        change = np.abs(theirs - untouched[checkpoint_name(name)]).max()
+        change = np.abs(theirs - untouched[module]).max()
         assert change == 0 or difference < change / 10
         adapted += change > 0
     assert adapted == 14
 
 
-def test_the_file_names_itself_its_tokens_and_its_template(tiny_run: tuple[Tiny, RunDirectory]) -> None:
+def test_llama_cpp_computes_the_same_with_the_adapter_beside_the_base_and_merged(
+    any_run: Trained, tmp_path: Path
+) -> None:
+    from training.checkpoints.write_gguf import write_gguf
+
+    tiny, run = any_run
+    base = tmp_path / "base.gguf"
+    write_gguf(tiny.base, base, name="tiny", tokenizer=tiny.base)
+    beside, inside, without = logits(base, run.gguf("adapter")), logits(run.gguf("f16")), logits(base)
+    assert np.abs(inside - beside).max() < 0.01 * np.abs(beside - without).max()
+
+
+def test_the_file_names_itself_its_tokens_and_its_template(any_run: Trained) -> None:
     from training.checkpoints.tokenizer import gguf_tokenizer
 
-    run = tiny_run[1]
-    expected = gguf_tokenizer(Path(read_record(run).data_path) / "tokenizer", 311)
+    tiny, run = any_run
+    expected = gguf_tokenizer(Path(read_record(run).data_path) / "tokenizer", config_of(tiny)["vocab_size"])
     for kind in ("f16", "q8_0"):
         metadata = read_header(run.gguf(kind), keep=tuple(expected)).metadata
         assert metadata["general.name"] == "tiny"
@@ -109,26 +129,28 @@ def test_an_export_of_another_quantization_replaces_the_manifest_and_the_verdict
     assert read_header(exported.gguf("q4_k_m")).metadata["general.file_type"] == 15
 
 
-def test_exporting_twice_gives_the_same_bytes(exported: RunDirectory) -> None:
-    before = dict(read_manifest(exported.manifest).files)
-    export(exported)
-    assert dict(read_manifest(exported.manifest).files) == before
+def test_exporting_twice_gives_the_same_bytes(any_exported: RunDirectory) -> None:
+    export(any_exported, ["q4_k_m", "q8_0"])
+    before = dict(read_manifest(any_exported.manifest).files)
+    export(any_exported, ["q4_k_m", "q8_0"])
+    assert dict(read_manifest(any_exported.manifest).files) == before
+    assert len(before) == 4
 
 
 def test_a_run_from_a_registrys_gguf_merges_into_that_file(
-    tiny_run: tuple[Tiny, RunDirectory], exported: RunDirectory, tmp_path: Path
+    any_run: Trained, any_exported: RunDirectory, tmp_path: Path
 ) -> None:
     """The base in the file's own precision is what was trained on, so its metadata and vectors stay byte for byte."""
     from training.checkpoints.write_gguf import write_gguf
 
-    tiny = tiny_run[0]
+    tiny, exported = any_run[0], any_exported
     write_gguf(tiny.base, tmp_path / "base.gguf", name="base", tokenizer=tiny.base)
     record = read_record(exported)
     config = {**record.config, "base": {**record.config["base"], "name": str(tmp_path / "base.gguf")}}
     write_record(exported, replace(record, config=config, base_sha256=sha256_of(tmp_path / "base.gguf")))
     export(exported, ["f16"])
     assert read_header(exported.gguf("f16")).metadata["general.name"] == "base"
-    expected = values(tiny_run[1].gguf("f16"))
+    expected = values(any_run[1].gguf("f16"))
     for name, found in values(exported.gguf("f16")).items():
         np.testing.assert_array_equal(found, expected[name])
 

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from training.checkpoints.tensors import checkpoint_name, gguf_name, heads_of, permute, unpermute
+from data.gguf.types import DECODERS
+from training.checkpoints.architectures import ARCHITECTURES
+from training.checkpoints.tensors import checkpoint_name, gguf_name, permute, permuted_heads, unpermute
 from training.config import TrainingError
 
 NAMES = {
@@ -16,34 +18,50 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize(("theirs", "ours"), NAMES.items())
-def test_names_are_translated_both_ways(theirs: str, ours: str) -> None:
-    assert gguf_name(theirs) == ours
-    assert checkpoint_name(ours) == theirs
+OF_ONE: dict[str, dict[str, str]] = {
+    "llama": {},
+    "qwen2": {f"model.layers.9.self_attn.{each}_proj.bias": f"blk.9.attn_{each}.bias" for each in "qkv"},
+    "qwen3": {f"model.layers.9.self_attn.{each}_norm.weight": f"blk.9.attn_{each}_norm.weight" for each in "qk"},
+}
 
 
-def test_the_gguf_package_names_every_tensor_the_same() -> None:
+def test_what_can_be_trained_is_what_can_be_merged() -> None:
+    assert tuple(ARCHITECTURES) == DECODERS == tuple(OF_ONE)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_names_are_translated_both_ways_and_as_the_gguf_package_does(architecture: str) -> None:
     from gguf import MODEL_ARCH, get_tensor_name_map
 
-    names = get_tensor_name_map(MODEL_ARCH.LLAMA, 30)
-    for theirs, ours in NAMES.items():
-        assert names.get_name(theirs, try_suffixes=(".weight",)) == ours
+    names = get_tensor_name_map(MODEL_ARCH[architecture.upper()], 30)
+    for theirs, ours in (NAMES | OF_ONE[architecture]).items():
+        assert gguf_name(theirs, architecture) == ours
+        assert checkpoint_name(ours, architecture) == theirs
+        assert names.get_name(theirs, try_suffixes=(".weight", ".bias")) == ours
 
 
 @pytest.mark.parametrize("name", ["model.layers.0.mlp.experts.weight", "transformer.h.0.weight", "lm_head.bias"])
-def test_a_tensor_that_no_llama_has_is_refused(name: str) -> None:
-    with pytest.raises(TrainingError, match=f"tensor '{name}' is none of a Llama"):
-        gguf_name(name)
+def test_a_tensor_that_none_has_is_refused(name: str) -> None:
+    for architecture in ARCHITECTURES:
+        with pytest.raises(TrainingError, match=f"tensor '{name}' is none of a {architecture}, and cannot be exported"):
+            gguf_name(name, architecture)
 
 
-def test_a_gguf_tensor_that_no_llama_has_is_refused() -> None:
-    with pytest.raises(TrainingError, match=r"'blk\.0\.ffn_gate_inp\.weight' is none of a Llama"):
-        checkpoint_name("blk.0.ffn_gate_inp.weight")
+def test_a_tensor_that_only_another_architecture_has_is_refused() -> None:
+    for architecture in ARCHITECTURES:
+        for theirs, ours in (pair for other in OF_ONE if other != architecture for pair in OF_ONE[other].items()):
+            with pytest.raises(TrainingError, match=f"none of a {architecture}, and cannot be exported"):
+                gguf_name(theirs, architecture)
+            with pytest.raises(TrainingError, match=f"none of a {architecture}, and cannot be trained"):
+                checkpoint_name(ours, architecture)
 
 
-def test_only_q_and_k_are_permuted_each_by_its_own_heads() -> None:
-    modules = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate")
-    assert [heads_of(f"blk.1.{module}.weight", 32, 8) for module in modules] == [32, 8, None, None, None]
+def test_only_a_llamas_q_and_k_are_permuted_each_by_its_own_heads() -> None:
+    names = [f"blk.1.{module}.weight" for module in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate")]
+    shape = {"num_attention_heads": 32, "num_key_value_heads": 8}
+    assert [permuted_heads(name, shape | {"model_type": "llama"}) for name in names] == [32, 8, None, None, None]
+    for other in ("qwen2", "qwen3"):
+        assert [permuted_heads(name, shape | {"model_type": other}) for name in names] == [None] * 5
 
 
 def test_permuting_pairs_the_halves_of_a_head() -> None:

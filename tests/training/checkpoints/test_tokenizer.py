@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from data.gguf.header import read_header
-from tests.training.tiny_llama import SPECIAL
+from tests.training.tiny_models import SPECIAL, TINY_ARCHITECTURES, write_tiny
 from training.checkpoints.tokenizer import (
     CONTROL,
     NORMAL,
@@ -29,6 +29,10 @@ TEXTS = (
     "don't DON'T it's we'LL naïve “quotes” — 你好 🙂🙂",
     "def f(x):\n    return x ** 2  # comment",
     "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>",
+    "<|im_start|>user\nHi<|im_end|><|endoftext|> <tool_call>",
+    "e\u0301 A\u030a \u1100\u1161 \u2126 decomposed, ½ ² Ⅳ ٣ \u00a0\u3000 \u200b\ufeff \x1c\x85",
+    "'LL 'S I'Ve  \u2019s\r\r\n \n\t!!\n\n  x__y--z...\r\n",
+    "🏳️‍🌈👩🏽‍🚀 \u0e20\u0e32\u0e29\u0e32 \u0939\u093f\u0928\u094d\u0926\u0940 عربي 𝒳𝟙",
     "",
 )
 
@@ -50,16 +54,25 @@ def test_the_splitting_rule_is_recognized_whatever_it_says_of_offsets(directory:
     for part in found["pre_tokenizer"]["pretokenizers"]:
         part.pop("trim_offsets", None)
     assert splitting_name(found) == "llama-bpe"
-    assert splitting_name({**found, "pre_tokenizer": SPLITTING["smollm"][0]}) == "smollm"
+    for name, (rule, _) in SPLITTING.items():
+        assert splitting_name({**found, "pre_tokenizer": rule}) == name
+
+
+def test_qwens_splitting_rule_is_transformers_own() -> None:
+    from transformers import Qwen2Tokenizer
+
+    theirs = json.loads(Qwen2Tokenizer(vocab={"a": 0}, merges=[]).backend_tokenizer.to_str())
+    assert splitting_name(theirs) == "qwen2"
+    assert theirs["normalizer"] == {"type": "NFC"}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pre_tokenizer": {"type": "Whitespace"}}, "splitting rule is not known; known: llama-bpe, smollm"),
+        ({"pre_tokenizer": {"type": "Whitespace"}}, "splitting rule is not known; known: llama-bpe, qwen2, smollm"),
         ({"pre_tokenizer": None}, "splitting rule is not known"),
         ({"model": {"type": "Unigram"}}, "not byte-level BPE"),
-        ({"normalizer": {"type": "NFC"}}, "not byte-level BPE"),
+        ({"normalizer": {"type": "NFKC"}}, "not byte-level BPE"),
     ],
 )
 def test_another_kind_of_tokenizer_is_refused(directory: Path, change: Mapping[str, Any], message: str) -> None:
@@ -120,9 +133,9 @@ def test_tokens_that_a_user_added_stay_whole(directory: Path, tokenizer: "PreTra
     assert len(tokenizer) - 1 in again("a<tool>b")["input_ids"]
 
 
-@pytest.mark.parametrize("change", [{"tokenizer.ggml.model": "llama"}, {"tokenizer.ggml.pre": "qwen2"}])
+@pytest.mark.parametrize("change", [{"tokenizer.ggml.model": "llama"}, {"tokenizer.ggml.pre": "gpt-4o"}])
 def test_metadata_of_another_tokenizer_is_refused(directory: Path, change: Mapping[str, str]) -> None:
-    with pytest.raises(TrainingError, match="cannot be read; known: llama-bpe, smollm"):
+    with pytest.raises(TrainingError, match="cannot be read; known: llama-bpe, qwen2, smollm"):
         tokenizer_from_gguf({**gguf_tokenizer(directory, 400), **change})
 
 
@@ -139,7 +152,21 @@ def test_a_vocabulary_without_a_token_for_padding_is_refused() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("architecture", TINY_ARCHITECTURES)
+def test_the_tokenizer_of_a_gguf_reads_any_text_as_llama_cpp_does(tmp_path: Path, architecture: str) -> None:
+    from training.checkpoints.write_gguf import write_gguf
+
+    base = write_tiny(tmp_path / "base", architecture)
+    write_gguf(base, tmp_path / "tiny.gguf", name="tiny", tokenizer=base)
+    _reads_the_same(tmp_path / "tiny.gguf")
+
+
+@pytest.mark.slow
 def test_the_embedded_models_tokenizer_reads_as_llama_cpp_does(embedded_model: Path) -> None:
+    _reads_the_same(embedded_model)
+
+
+def _reads_the_same(model: Path) -> None:
     from benchmarks.engine.contract import LoadOptions, Request
     from benchmarks.engine.worker_engine import WorkerEngine
     from data.message import Message
@@ -147,10 +174,10 @@ def test_the_embedded_models_tokenizer_reads_as_llama_cpp_does(embedded_model: P
     from training.rows.examples import prompt_ids
 
     arrays = ("tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges")
-    tokenizer = tokenizer_from_gguf(read_header(embedded_model, keep=arrays).metadata)
+    tokenizer = tokenizer_from_gguf(read_header(model, keep=arrays).metadata)
     asked: list[list[dict[str, str]]] = [list(turns) for turns in CONVERSATIONS]
     asked += [[{"role": "user", "content": text}] for text in TEXTS if text]
-    engine = WorkerEngine(embedded_model, LoadOptions(context_tokens=512))
+    engine = WorkerEngine(model, LoadOptions(context_tokens=512))
     try:
         for turns in asked:
             messages = tuple(Message(role=turn["role"], content=turn["content"]) for turn in turns)  # type: ignore[arg-type]

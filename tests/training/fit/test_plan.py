@@ -10,6 +10,7 @@ from training.sft import main
 
 # config.json of Llama-3.2-1B-Instruct and Llama-3.2-3B-Instruct.
 ONE_B: dict[str, Any] = {
+    "model_type": "llama",
     "hidden_size": 2048,
     "intermediate_size": 8192,
     "num_hidden_layers": 16,
@@ -29,13 +30,16 @@ def shipped(name: str, *changes: str) -> Config:
 def test_weights_are_counted_as_torch_and_peft_count_them() -> None:
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    def counted(shape: dict[str, Any]) -> Any:
+        return AutoModelForCausalLM.from_config(AutoConfig.for_model(**shape))
 
     with torch.device("meta"):
-        model = LlamaForCausalLM(LlamaConfig(**ONE_B))
+        model = counted(ONE_B)
         assert count_parameters(ONE_B) == model.num_parameters() == 1_235_814_400
-        untied = ONE_B | {"tie_word_embeddings": False}
-        assert count_parameters(untied) == LlamaForCausalLM(LlamaConfig(**untied)).num_parameters()
+        for changes in ({"tie_word_embeddings": False}, {"model_type": "qwen2"}, {"model_type": "qwen3"}):
+            assert count_parameters(ONE_B | changes) == counted(ONE_B | changes).num_parameters()
         config = shipped("llama-3.2-1b-r8")
         lora = LoraConfig(r=8, target_modules=list(config.lora.target_modules), task_type="CAUSAL_LM")
         trained = get_peft_model(model, lora).num_parameters(only_trainable=True)

@@ -11,11 +11,11 @@ import pytest
 from data.files import sha256_of
 from data.gguf.header import read_header
 from data.gguf.lora import merge_adapter, read_adapter, write_adapter
-from data.gguf.write import F16, NewTensor, copied_metadata, copied_tensor, text, uint32, write_gguf
+from data.gguf.write import F16, F32, NewTensor, copied_metadata, copied_tensor, text, uint32, write_gguf
 from data.manifest import read_manifest, write_manifest
 from tests.data.gguf_models import values
-from tests.training.conftest import Tiny
-from training.checkpoints.tensors import heads_of, unpermute
+from tests.training.conftest import Tiny, Trained, copy_of
+from training.checkpoints.tensors import unpermute
 from training.config import TrainingError
 from training.parity.checks import Check
 from training.parity.gate import verify
@@ -25,6 +25,12 @@ from training.verify import main
 pytestmark = pytest.mark.slow  # every file runs in llama.cpp
 
 Weights = npt.NDArray[np.floating[Any]]
+
+
+@pytest.fixture
+def exported(any_exported: RunDirectory) -> RunDirectory:
+    """Of every architecture: the same gate, the same deliberate breakages."""
+    return any_exported
 
 
 def failed(checks: Sequence[Check]) -> set[str]:
@@ -45,7 +51,7 @@ def rewrite(
     metadata: Mapping[str, bytes] | None = None,
     change: Callable[[str, Weights], Weights | None] = lambda name, weights: None,
 ) -> None:
-    """A GGUF with other metadata (empty bytes drop a key), or with the F16 tensors that `change` returns."""
+    """A GGUF with other metadata (empty bytes drop a key), or with the tensors that `change` returns."""
     header = read_header(path)
     new = {key: value for key, value in (copied_metadata(path, header) | (metadata or {})).items() if value}
     old = values(path)
@@ -53,15 +59,30 @@ def rewrite(
     for tensor in header.tensors:
         changed = change(tensor.name, old[tensor.name])
         kept = copied_tensor(path, tensor)
-        tensors.append(kept if changed is None else _f16(tensor.name, changed))
+        tensors.append(kept if changed is None else _new(tensor.name, changed))
     temporary = path.with_name("rewritten.gguf")
     write_gguf(temporary, new, tensors)
     temporary.replace(path)
 
 
-def _f16(name: str, weights: Weights) -> NewTensor:
-    half = weights.astype(np.float16)
-    return NewTensor(name=name, dimensions=half.shape[::-1], kind=F16, content=lambda: [half.tobytes()])
+def _new(name: str, weights: Weights) -> NewTensor:
+    kind, dtype = (F32, np.float32) if weights.ndim == 1 else (F16, np.float16)
+    return NewTensor(
+        name=name, dimensions=weights.shape[::-1], kind=kind, content=lambda: [weights.astype(dtype).tobytes()]
+    )
+
+
+def heads_of(name: str) -> int | None:
+    """How many heads the rows of a tensor would be permuted by."""
+    return {"attn_q.weight": 4, "attn_k.weight": 2}.get(name.partition(".")[2].partition(".")[2])
+
+
+def again(run: RunDirectory, change: Callable[[str, Weights], Weights], *, alpha: float = 8) -> Path:
+    """The adapter once more, with other B matrices or another alpha."""
+    path, adapter = run.gguf("adapter"), read_adapter(run.gguf("adapter"))
+    changed = {name: (a, change(name, b)) for name, (a, b) in adapter.tensors.items()}
+    write_adapter(path, changed, alpha=alpha, name="tiny", base="tiny", architecture=adapter.architecture)
+    return path
 
 
 def merge_again(run: RunDirectory, tiny: Tiny, adapter: Path) -> None:
@@ -114,9 +135,7 @@ def test_a_wrong_end_of_turn_fails(exported: RunDirectory) -> None:
 
 def test_a_doubled_beginning_fails(exported: RunDirectory) -> None:
     header = read_header(exported.gguf("f16"))
-    template = str(header.chat_template)
-    doubled = template.replace("{{- bos_token }}", "{{- bos_token }}{{- bos_token }}")
-    assert doubled != template
+    doubled = "{{- bos_token }}" + str(header.chat_template)  # Qwen's own has none, so that one is one too many
     rewrite(exported.gguf("f16"), {"tokenizer.chat_template": text(doubled)})
     assert judge(exported) == {
         "prompts without exactly one BOS",
@@ -125,39 +144,61 @@ def test_a_doubled_beginning_fails(exported: RunDirectory) -> None:
     }
 
 
-def test_rows_of_q_and_k_in_the_checkpoints_order_fail(exported: RunDirectory) -> None:
-    def forget(name: str, weights: Weights) -> Weights | None:
-        heads = heads_of(name, 4, 2)
+def test_rows_of_q_and_k_in_another_order_fail(exported: RunDirectory) -> None:
+    """A Llama's in the checkpoint's order; a Qwen's, which are in it, in any other."""
+
+    def reorder(name: str, weights: Weights) -> Weights | None:
+        heads = heads_of(name)
         return unpermute(weights, heads) if heads else None
 
-    rewrite(exported.gguf("f16"), change=forget)
+    rewrite(exported.gguf("f16"), change=reorder)
     assert "mean KL, nats" in judge(exported)
 
 
-def test_a_wrong_alpha_fails(exported: RunDirectory, tiny_run: tuple[Tiny, RunDirectory]) -> None:
-    adapter = read_adapter(exported.gguf("adapter"))
-    write_adapter(exported.gguf("adapter"), adapter.tensors, alpha=16, name="tiny", base="tiny")
-    merge_again(exported, tiny_run[0], exported.gguf("adapter"))
-    assert {"alpha", "mean KL, nats"} <= judge(exported)
+def test_an_adapter_with_rows_of_q_and_k_in_another_order_fails(exported: RunDirectory, any_run: Trained) -> None:
+    def reorder(name: str, b: Weights) -> Weights:
+        heads = heads_of(name)
+        return unpermute(b, heads) if heads else b
 
-
-def test_another_runs_adapter_fails(exported: RunDirectory, tiny_run: tuple[Tiny, RunDirectory]) -> None:
-    rng = np.random.default_rng(0)
-    adapter = read_adapter(exported.gguf("adapter"))
-    other = {
-        name: (a, (rng.standard_normal(b.shape) * b.astype(float).std()).astype(np.float16))
-        for name, (a, b) in adapter.tensors.items()
-    }
-    write_adapter(exported.gguf("adapter"), other, alpha=8, name="tiny", base="tiny")
-    merge_again(exported, tiny_run[0], exported.gguf("adapter"))
+    merge_again(exported, any_run[0], again(exported, reorder))
     assert {"largest change of a weight", "mean KL, nats"} <= judge(exported)
 
 
-def test_the_untrained_base_fails(exported: RunDirectory, tiny_run: tuple[Tiny, RunDirectory]) -> None:
+@pytest.mark.parametrize(
+    ("architecture", "part", "forgotten"),
+    [("qwen2", "attn_k.bias", 0), ("qwen2", "attn_v.bias", 0), ("qwen3", "_q_norm.weight", 1)],
+)
+def test_biases_and_norms_of_heads_that_were_forgotten_fail(
+    run_of: Callable[[str], Trained], tmp_path: Path, architecture: str, part: str, forgotten: float
+) -> None:
+    run = copy_of(run_of(architecture), tmp_path)
+    found = [name for name in values(run.gguf("f16")) if name.endswith(part)]
+    assert len(found) == 2
+
+    def forget(name: str, weights: Weights) -> Weights | None:
+        return np.full_like(weights, forgotten) if name in found else None
+
+    rewrite(run.gguf("f16"), change=forget)
+    assert "mean KL, nats" in judge(run)
+
+
+def test_a_wrong_alpha_fails(exported: RunDirectory, any_run: Trained) -> None:
+    merge_again(exported, any_run[0], again(exported, lambda name, b: b, alpha=16))
+    assert {"alpha", "mean KL, nats"} <= judge(exported)
+
+
+def test_another_runs_adapter_fails(exported: RunDirectory, any_run: Trained) -> None:
+    rng = np.random.default_rng(0)
+    other = again(exported, lambda name, b: (rng.standard_normal(b.shape) * b.astype(float).std()).astype(np.float16))
+    merge_again(exported, any_run[0], other)
+    assert {"largest change of a weight", "mean KL, nats"} <= judge(exported)
+
+
+def test_the_untrained_base_fails(exported: RunDirectory, any_run: Trained) -> None:
     from training.checkpoints.write_gguf import write_gguf as write_base
 
     tokenizer = Path(read_record(exported).data_path) / "tokenizer"
-    write_base(tiny_run[0].base, exported.gguf("f16"), name="tiny", tokenizer=tokenizer)
+    write_base(any_run[0].base, exported.gguf("f16"), name="tiny", tokenizer=tokenizer)
     assert "mean KL, nats" in judge(exported)
 
 
@@ -166,7 +207,8 @@ def test_another_splitting_rule_fails(exported: RunDirectory) -> None:
     assert judge(exported) == {"tokenizer.ggml.pre"}
 
 
-def test_missing_rotary_factors_fail(exported: RunDirectory) -> None:
+def test_missing_rotary_factors_fail(tiny_run: Trained, tmp_path: Path) -> None:
+    exported = copy_of(tiny_run, tmp_path)
     path = exported.gguf("f16")
     header = read_header(path)
     kept = [copied_tensor(path, tensor) for tensor in header.tensors if tensor.name != "rope_freqs.weight"]

@@ -12,7 +12,7 @@ from data.files import sha256_of
 from data.suites.prompts import load_suite
 from tests.training.conftest import Tiny
 from tests.training.templates import NO_SYSTEM, THINKING
-from tests.training.tiny_llama import write_rows
+from tests.training.tiny_models import write_rows
 from training.config import CONFIGS_DIR, Config, TrainingError, load_config
 from training.parity.forgetting import held_out
 from training.prepare import main
@@ -139,6 +139,15 @@ def test_weights_share_out_the_tokens(tiny: Tiny) -> None:
     assert other["counts"]["not_drawn"] == 0
     assert rows["counts"]["not_drawn"] > 20
     assert all(source["counts"]["validation"] == 1 for source in (rows, other))
+
+
+def test_a_budget_of_tokens_is_shared_out_and_one_that_no_source_has_is_refused(tiny: Tiny) -> None:
+    changes = ["data.sources.rows.weight=1", "data.sources.other.weight=3", "data.validation_rows=2"]
+    most = prepare(two_sources(tiny, *changes), runs=tiny.runs).card["counts"]["train_tokens"]
+    half = prepare(two_sources(tiny, *changes, f"data.tokens={most // 2}"), runs=tiny.runs).card["counts"]
+    assert 0.2 * most < half["train_tokens"] < 0.7 * most
+    with pytest.raises(TrainingError, match=r"data.tokens is 9,999,999; \w+ has enough for"):
+        prepare(two_sources(tiny, *changes, "data.tokens=9999999"), runs=tiny.runs)
 
 
 def test_without_weights_every_row_is_used_and_duplicates_fall_across_sources(tiny: Tiny) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from data.errors import TradeoffError
 from tests.training.templates import NO_SYSTEM, THINKING
-from tests.training.tiny_llama import TEMPLATE
+from tests.training.tiny_models import TEMPLATE
 from training.config import RowSource, TrainingError
 from training.rows.conversations import Messages, UnusableRow, conversation_of
 from training.rows.examples import IGNORED, Example, load_tokenizer, make_examples, prompt_ids

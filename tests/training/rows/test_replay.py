@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pytest import MonkeyPatch
 
-from tests.training.tiny_llama import write_tiny_llama
+from tests.training.tiny_models import write_tiny
 from training.config import CONFIGS_DIR, Base, Config, RowSource, TrainingError, load_config
 from training.fit.layer_search import search
 from training.replay import main
@@ -18,7 +18,13 @@ REPLAY = RowSource(kind="replay", self_prompts=4, max_new_tokens=8, temperature=
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_llama(tmp_path_factory.mktemp("base"))
+    return write_tiny(tmp_path_factory.mktemp("base"))
+
+
+def test_chatmls_own_system_message_stands_before_a_users_turn(tmp_path: Path) -> None:
+    before, after = around_user_turn(load_tokenizer(write_tiny(tmp_path / "base", "qwen2"), "base"))
+    assert before == "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+    assert after == "<|im_end|>\n<|im_start|>assistant\n"
 
 
 @pytest.fixture
