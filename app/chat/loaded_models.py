@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.engine.contract import EngineError, Event, LoadOptions, ModelInfo, Request
-from benchmarks.engine.load_memory import required_memory_bytes
+from benchmarks.engine.machine import required_memory_bytes
 from data.gguf.header import GGUFError
 from data.gguf.split import read_model
 

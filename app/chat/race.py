@@ -6,7 +6,7 @@ from html import escape
 from app.chat.diff import shared_share, word_diff
 from app.chat.lanes import Lane
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 480.0, 120.0, 8.0, 64.0, 10.0, 24.0
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 400.0, 116.0, 8.0, 60.0, 10.0, 24.0
 _MOST_POINTS = 60
 _GREY = "#808080"
 _ALIKE = 1.05
@@ -23,7 +23,8 @@ def race(lanes: Sequence[Lane], names: Sequence[str], colours: Sequence[str], *,
     if not longest or not most:
         return None
     parts = [f'<path d="M{_LEFT} {_HEIGHT - _BOTTOM}H{_WIDTH - _RIGHT}" stroke="{_GREY}"/>']
-    parts.append(_text(_LEFT, _HEIGHT - 7, f"tokens over the model's own seconds, {longest:.1f} s so far", ink))
+    far = "" if all(lane.done for lane in lanes) else " so far"
+    parts.append(_text(_LEFT, _HEIGHT - 7, f"tokens over each model's own seconds, {longest:.1f} s{far}", ink))
     ends = [_at(way[-1], longest, most)[1] if way else None for way in ways]
     for place, (way, name, colour, y) in enumerate(zip(ways, names, colours, _apart(ends), strict=True)):
         if way and y is not None:

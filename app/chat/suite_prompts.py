@@ -42,9 +42,9 @@ def library() -> Mapping[str, tuple[SuitePrompt, ...]]:
 
 
 EXAMPLES = (
-    ("core", "arithmetic-01", "Easy: both get it right, so the faster one is enough."),
+    ("core", "facts-10", "Easy: both get it right, so the faster one is enough."),
     ("report", "fibonacci", "Harder: the smaller one loses its way."),
-    ("core", "instructions-41", "Do as you are told: the smaller one does not stop at four."),
+    ("core", "json-09", "To the letter: the smaller one makes up a form of its own."),
 )
 """Suite, id, and what of the default pair shows in it, as `tests/app/chat/test_suite_prompts.py` finds in the runs."""
 

@@ -17,6 +17,7 @@ from app.views.say import say_error
 from app.views.settings import LETTERS
 from benchmarks.graders import Grade
 
+RACE_PX = 420
 VERDICTS = {1.0: ("Right", "green", ":material/check:"), 0.0: ("Wrong", "red", ":material/close:")}
 
 
@@ -45,7 +46,7 @@ def _show_race(turn: Turn) -> None:
     palette = runtime.colours(turn.model_ids)
     colours = [palette[lane.model_id] for lane in turn.lanes]
     if drawn := race(turn.lanes, names, colours, ink=runtime.ink()):
-        st.image(drawn, alt=race_words(turn.lanes, names), width=480)
+        st.image(drawn, alt=race_words(turn.lanes, names), width=RACE_PX)
     if turn.lanes and all(lane.done for lane in turn.lanes):
         grades = [_grade_word(turn.prompt, lane) for lane in turn.lanes]
         if line := outcome(turn.lanes, names, grades):

@@ -41,6 +41,10 @@ def replies(app: AppTest) -> list[str]:
     return [each.value for each in app.markdown if not each.value.startswith(":small[")]
 
 
+def outcomes(app: AppTest) -> list[str]:
+    return [each.proto.body for each in app.get("html")]
+
+
 def idle(app: AppTest) -> bool:
     return app.button(key="stop_all").disabled
 
@@ -252,7 +256,9 @@ def test_a_reply_to_a_suites_prompt_is_graded_on_request(scripted_app: Script) -
         app.button(key=button.key).click().run()
     badges = " ".join(markdown.value for markdown in app.markdown)
     assert "Right" in badges and "Wrong" in badges
+    assert "graded: A right, B wrong." in outcomes(app)[0]
     ask(app, "another question")
+    assert "graded" not in outcomes(app)[1]
     assert len([button for button in app.button if button.label == "Grade"]) == 0
 
 
