@@ -164,7 +164,8 @@ if turns and st.query_params.get("chat") != chat.id:
 for problem in state.get("link_problems", ()):
     say_warning(problem, ":material/link_off:")
 
-if not turns:
+first_visit = not turns and runtime.list_runs().of(visitor) is None
+if first_visit:
     show_first_page(ask_from_library)
 show_models(disabled=chat.running)
 with st.container(horizontal=True, vertical_alignment="center"):
@@ -182,7 +183,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         disabled=not chat.running,
     )
 
-if not turns:
+if first_visit:
     st.caption(
         "One prompt, all models. They share the processor in equal time, and each rate counts its own time only."
     )
@@ -201,7 +202,7 @@ if refusal := state.pop("refusal", None):
     say_error(refusal)
 
 # Below a conversation the box stays at the window's end, and then Streamlit scrolls down to it: not on a first visit.
-with st.container() if not turns else st.bottom:
+with st.container() if first_visit else st.bottom:
     st.chat_input(
         "A prompt for all models",
         key="prompt",

@@ -19,7 +19,8 @@ from app.chat.loaded_models import LoadedModels, ModelWorker, memory_bytes
 from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions
 from data.errors import ModelError, TradeoffError
 from data.files import model_size_bytes
-from data.models.entries import ModelEntry, RegistryError
+from data.models.entries import ModelEntry, Registry, RegistryError
+from data.models.fetch import local_path
 from data.models.registry import get
 from data.progress import FetchCancelled, Progress
 
@@ -57,6 +58,7 @@ class GenerationService:
         max_waiting: Comparisons in the queue before new ones are refused.
         max_loaded: Models kept in memory at once.
         is_open: Whether a visitor's tab is open; what they started goes on as long as it is.
+        is_here: Whether a model needs no fetching.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class GenerationService:
         max_waiting: int = 16,
         max_loaded: int = 4,
         is_open: Callable[[str], bool] = lambda visitor: False,
+        is_here: Callable[[ModelEntry, Registry], bool] = lambda entry, known: local_path(entry, known) is not None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._registry = registry
@@ -77,6 +80,7 @@ class GenerationService:
         self._options = options or LoadOptions(sequences=4, prefill_chunk_tokens=128)
         self._max_waiting = max_waiting
         self._is_open = is_open
+        self._is_here = is_here
         self._clock = clock
         self._lock = threading.RLock()
         self._jobs: dict[str, Comparison] = {}
@@ -207,18 +211,19 @@ class GenerationService:
                 threading.Thread(target=self._run, args=(job,), name=f"comparison-{job.id[:6]}", daemon=True).start()
 
     def _run(self, job: Comparison) -> None:
-        """Lanes whose models are in memory start together, and do not wait for one that has to be brought first."""
+        """Lanes whose models are here are loaded and start together; they do not wait for one that has to be fetched.
+
+        They do wait for each other's loads: the worker writes nothing while it loads, and times would be of that.
+        """
         started = self._clock()
         try:
             with self.models.used_by(job.models):
-                ready = [index for index, model in enumerate(job.models) if model in self.models.loaded]
-                for index in ready:
-                    self._prepare(job, index)
-                for index in ready:
-                    self._submit(job, index)
-                for index in range(len(job.lanes)):
-                    if index not in ready:
+                here = [self._is_here(self._registry[model], self._registry) for model in job.models]
+                for group in (True, False):
+                    mine = [index for index, each in enumerate(here) if each is group]
+                    for index in mine:
                         self._prepare(job, index)
+                    for index in mine:
                         self._submit(job, index)
                 job.finished.wait()
         finally:

@@ -84,7 +84,7 @@ def _against(
     factor = max(best, worst) / min(best, worst)
     values = f"{form.format(best)} against {form.format(worst)} {unit}"
     if factor < _ALIKE:
-        return f"{first} and {last} {verb} alike fast ({values})" if more else f"{first} and {last} {verb} together"
+        return f"{first} and {last} {verb.replace('was', 'were')} {'alike fast' if more else 'together'} ({values})"
     return f"{first} {verb} {factor:.1f}× as {'fast' if more else 'soon'} as {last} ({values})"
 
 

@@ -32,7 +32,9 @@ def status_line(lane: Lane, place: int | None, wait_s: float | None = None) -> s
 
 
 def _loading(lane: Lane) -> str:
-    read = f": {lane.done_bytes / 1e6:,.0f} of {lane.total_bytes / 1e6:,.0f} MB read" if lane.total_bytes else ""
+    done, total = lane.done_bytes / 1e6, (lane.total_bytes or 0) / 1e6
+    read = f": {done:,.0f} of {total:,.0f} MB read" if done < total else f": {total:,.0f} MB read, now being arranged"
+    read = read if lane.total_bytes else ""
     needs = f"; it needs {lane.needs_bytes / 1e9:.1f} GB of memory" if lane.needs_bytes else ""
     return f"Loading the model{read}{needs}"
 

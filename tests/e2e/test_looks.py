@@ -36,7 +36,7 @@ def test_axe_has_no_serious_finding_in_a_comparison_and_on_the_operators_page(vi
     page = visit()
     finish(page, "What is 17 + 26? Answer with the number only.")
     page.get_by_role("button", name="Grade").first.click()
-    expect(page.get_by_text("Right")).to_be_visible(timeout=10_000)
+    expect(page.locator(".stMarkdownBadge").filter(has_text="Right")).to_be_visible(timeout=10_000)
     page.get_by_role("button", name="Details").first.click()
     expect(page.get_by_text("Time to first token")).to_be_visible(timeout=10_000)
     assert findings(settled(page)) == []

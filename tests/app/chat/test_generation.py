@@ -3,6 +3,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ class Bench:
             options=LoadOptions(sequences=sequences),
             clock=self.clock,
             is_open=self.tabs.__contains__,
+            is_here=lambda entry, registry: entry.id != self.gated,
             **options,
         )
 
@@ -186,9 +188,8 @@ def test_who_waits_is_told_for_how_long_by_what_the_last_ones_took(bench: Bench)
     assert [bench.finish(each)[0].text for each in waiting] == ["fine", "fine"]
 
 
-def test_a_lane_whose_model_is_in_memory_does_not_wait_for_one_that_must_be_brought(bench: Bench) -> None:
+def test_a_lane_whose_model_is_here_does_not_wait_for_one_that_must_be_fetched(bench: Bench) -> None:
     here, far = bench.model("here", reply="from here"), bench.model("far", reply="from far")
-    bench.finish(bench.compare("you", here, here))
     bench.gated = far
     bench.gate.clear()
     comparison = bench.compare("me", far, here)
@@ -201,6 +202,8 @@ def test_a_lane_whose_model_is_in_memory_does_not_wait_for_one_that_must_be_brou
 def test_what_is_loaded_is_said_with_its_size_and_the_memory_that_it_needs() -> None:
     lane = Lane(model_id="a", stage="loading", done_bytes=60_400_000, total_bytes=144_811_072, needs_bytes=910_000_000)
     assert status_line(lane, None) == "Loading the model: 60 of 145 MB read; it needs 0.9 GB of memory"
+    whole = replace(lane, done_bytes=144_811_072, needs_bytes=None)
+    assert status_line(whole, None) == "Loading the model: 145 MB read, now being arranged"
     assert status_line(Lane(model_id="a", stage="loading"), None) == "Loading the model"
     assert status_line(lane, 2, 12.4) == "Waiting for a free place: number 2 in the queue, about 12 s"
 

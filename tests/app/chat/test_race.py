@@ -38,7 +38,10 @@ def test_the_line_says_who_was_faster_to_the_first_token_and_in_all_and_what_the
 
 def test_what_differs_by_little_is_called_alike() -> None:
     said = outcome([lane(50, 100.0), lane(50, 102.0)], NAMES)
-    assert said.startswith("B and A wrote alike fast (102 against 100 tokens/s); ") and "began together" in said
+    assert (
+        said.startswith("B and A wrote alike fast (102 against 100 tokens/s); ")
+        and "began together (0.20 against 0.20 s)" in said
+    )
 
 
 def test_one_reply_alone_has_no_outcome_and_what_an_engine_does_not_know_is_left_out() -> None:
