@@ -23,8 +23,7 @@ def race(lanes: Sequence[Lane], names: Sequence[str], colours: Sequence[str], *,
     if not longest or not most:
         return None
     parts = [f'<path d="M{_LEFT} {_HEIGHT - _BOTTOM}H{_WIDTH - _RIGHT}" stroke="{_GREY}"/>']
-    far = "" if all(lane.done for lane in lanes) else " so far"
-    parts.append(_text(_LEFT, _HEIGHT - 7, f"tokens over each model's own seconds, {longest:.1f} s{far}", ink))
+    parts.append(_text(_LEFT, _HEIGHT - 7, f"tokens over each model's own seconds, {longest:.1f} s so far", ink))
     ends = [_at(way[-1], longest, most)[1] if way else None for way in ways]
     for place, (way, name, colour, y) in enumerate(zip(ways, names, colours, _apart(ends), strict=True)):
         if way and y is not None:

@@ -43,14 +43,15 @@ def show_turn(
 
 def _show_race(turn: Turn) -> None:
     names = LETTERS[: len(turn.lanes)]
-    palette = runtime.colours(turn.model_ids)
-    colours = [palette[lane.model_id] for lane in turn.lanes]
-    if drawn := race(turn.lanes, names, colours, ink=runtime.ink()):
-        st.image(drawn, alt=race_words(turn.lanes, names), width=RACE_PX)
-    if turn.lanes and all(lane.done for lane in turn.lanes):
-        grades = [_grade_word(turn.prompt, lane) for lane in turn.lanes]
-        if line := outcome(turn.lanes, names, grades):
-            st.html(f"<p role='status'>{escape(line)}</p>")
+    if not all(lane.done for lane in turn.lanes):
+        palette = runtime.colours(turn.model_ids)
+        colours = [palette[lane.model_id] for lane in turn.lanes]
+        if drawn := race(turn.lanes, names, colours, ink=runtime.ink()):
+            st.image(drawn, alt=race_words(turn.lanes, names), width=RACE_PX)
+        return
+    grades = [_grade_word(turn.prompt, lane) for lane in turn.lanes]
+    if line := outcome(turn.lanes, names, grades):
+        st.html(f"<p role='status'>{escape(line)}</p>")
 
 
 def _grade_word(prompt: str, lane: Lane) -> str | None:
