@@ -13,7 +13,7 @@ from streamlit.starlette import App
 
 from app import runtime
 from app.chat.visitors import is_operator
-from app.space.first_view import FirstView
+from app.space.first_view import FirstView, Told
 from app.space.guard import Guard, rules
 from app.space.messages import PagesOnly
 from data.models.entries import RegistryError
@@ -33,10 +33,11 @@ async def while_serving(_: App) -> AsyncIterator[dict[str, Any]]:
     yield {}
 
 
-def sentence() -> str | None:
+def told() -> Told:
     with contextlib.suppress(RegistryError, ValueError):  # no registry, or an empty one: the page says so
-        return runtime.headline().sentence
-    return None
+        picture = runtime.first_picture(runtime.default_pair(), "currentColor")
+        return Told(sentence=runtime.headline().look().sentence, picture=picture[0] if picture else None)
+    return Told()
 
 
 def asks_as_operator(client: str | None, headers: Headers) -> bool:
@@ -51,7 +52,7 @@ app = App(
     lifespan=while_serving,
     middleware=[
         Middleware(Guard, headers=rules(os.environ), is_operator=asks_as_operator),
-        Middleware(FirstView, sentence=sentence),
+        Middleware(FirstView, told=told),
         Middleware(PagesOnly),
     ],
 )

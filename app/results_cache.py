@@ -1,6 +1,7 @@
 """Runs, and what is worked out from them: once per state of the files, shared by all visitors."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ from app import runtime
 from benchmarks.analysis.changes import Changes, compare_runs
 from benchmarks.analysis.claims import Claim, claims
 from benchmarks.analysis.figures import gather
-from benchmarks.analysis.filters import Filters, narrowed
+from benchmarks.analysis.filters import Filters, narrowed, on_the_prompts_of
+from benchmarks.analysis.names import renamed
 from benchmarks.analysis.points import joined_points
 from benchmarks.analysis.verdict import Verdict, verdict
 from benchmarks.analysis.waterfall import WaterfallStep, waterfall
@@ -29,20 +31,31 @@ State = tuple[Any, ...]
 
 
 def all_runs() -> tuple[State, ReadRuns]:
-    """Every run, and a key that changes with the files. What is returned is shared: nobody may change it."""
+    """Every run under its models' names of today, and a key that changes with the files and the names.
+
+    What is returned is shared: nobody may change it.
+    """
     directories = results_directories()
-    state = fingerprint(directories)
+    state = (*fingerprint(directories), *runtime.labels().items())
     return state, _runs_as_of(state, tuple(map(str, directories)))
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
 def _runs_as_of(state: State, where: tuple[str, ...]) -> ReadRuns:
-    return load_runs([Path(directory) for directory in where])
+    found = load_runs([Path(directory) for directory in where])
+    return replace(found, runs=renamed(found.runs, runtime.registry()))
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def points_of(state: State, choice: Filters, axis: str, _runs: Sequence[Run]) -> "pd.DataFrame":
-    return joined_points(narrowed(_runs, choice), machine=choice.machine, axis=axis)
+def points_of(
+    state: State, choice: Filters, axis: str, _runs: Sequence[Run], asked: tuple[str, ...] = ()
+) -> "pd.DataFrame":
+    """Args:
+    asked: Models; only the prompts that all of them have answered count then.
+    """
+    runs = narrowed(_runs, choice)
+    kept = on_the_prompts_of(runs, *asked) if asked else runs
+    return joined_points(kept, machine=choice.machine, axis=axis)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)

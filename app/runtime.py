@@ -3,6 +3,7 @@
 import os
 import threading
 import uuid
+from collections.abc import Iterable, Sequence
 
 import streamlit as st
 from streamlit.runtime import exists, get_instance
@@ -20,9 +21,12 @@ from app.chat.visitors import Chats, OpenTabs, is_operator
 from app.library.downloads import Downloads
 from app.library.first_pair import FirstPair
 from app.library.offered import Catalogue
+from app.results.estimates import Estimates
 from app.results.headline import Headline
 from app.results.jobs import BenchmarkJobs
 from benchmarks.charts.frame import colour_of
+from benchmarks.charts.picture import picture
+from benchmarks.charts.picture import words as picture_words
 from benchmarks.engine.worker import Worker, beside_others
 from data.errors import ModelError
 from data.models.added import save_added
@@ -31,6 +35,8 @@ from data.models.fetch import fetch, local_path
 from data.models.registry import load_registry, project_registry
 from data.paths import results_directories, state_dir
 from data.settings import ENGINE, MODELS, VOTES_REPO
+
+INK = {"light": "#0e1622", "dark": "#e8edf4"}
 
 
 def registry() -> dict[str, ModelEntry]:
@@ -73,6 +79,11 @@ def change_registry(added: ModelEntry | None = None, removed: str | None = None)
         models.pop(removed, None)
 
 
+def is_added(model_id: str) -> bool:
+    """Whether a person has put the model on the list: it is theirs to rename and to take off."""
+    return model_id in registry() and model_id not in project_registry() and model_id not in catalogue().offered
+
+
 def engine_name() -> str:
     return ENGINE.read() or "llama_cpp"
 
@@ -100,10 +111,10 @@ def open_tabs() -> OpenTabs:
 
 
 def headline() -> Headline:
-    """The verdict on the default pair, worked out in the background."""
+    """What was measured of the default pair, worked out in the background."""
     pair, known = default_pair(), _headlines()
     if pair not in known:
-        known[pair] = Headline(pair)
+        known[pair] = Headline(pair, registry())
         known[pair].start()
     return known[pair]
 
@@ -143,6 +154,11 @@ def downloads() -> Downloads:
 @once
 def benchmark_jobs() -> BenchmarkJobs:
     return BenchmarkJobs(state_dir() / "benchmarks", results_directories()[-1], engine_name())
+
+
+@once
+def estimates() -> Estimates:
+    return Estimates(engine_name())
 
 
 @once
@@ -223,7 +239,30 @@ def labels() -> dict[str, str]:
     return {model_id: entry.label for model_id, entry in registry().items()}
 
 
+def colours(model_ids: Iterable[str]) -> dict[str, str]:
+    """Each model's colour, the same on every page."""
+    return colour_of(model_ids, order=list(registry()))
+
+
+def ink() -> str:
+    """Colour of letters in pictures, for the theme that this visitor sees."""
+    return INK[st.context.theme.type or "light"]
+
+
+def first_picture(pair: Sequence[str], ink: str) -> tuple[str, str] | None:
+    """Speed against quality as an SVG, this pair drawn large, and in words; None before it is known or without runs.
+
+    Args:
+        ink: Colour of the letters.
+    """
+    spots = headline().look().spots
+    if not spots:
+        return None
+    drawn = picture(spots, pair, colours([spot.model for spot in spots]), ink=ink)
+    return drawn, picture_words(spots, pair)
+
+
 def named(model_id: str) -> str:
     """A model's coloured dot and name as safe HTML."""
-    colour = colour_of([model_id], order=list(registry()))[model_id]
+    colour = colours([model_id])[model_id]
     return f"<span style='color:{colour}' aria-hidden='true'>●</span> {inert_markdown(label(model_id))}"

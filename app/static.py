@@ -21,11 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from benchmarks.analysis.names import renamed
     from benchmarks.reports.site import write_site
     from benchmarks.runs.on_disk import load_runs
     from data.errors import ModelError
     from data.files import size_text
     from data.hub.account import check_repository_name, choose_transfer
+    from data.models.registry import load_registry
     from data.paths import results_directories
 
     choose_transfer()
@@ -36,7 +38,7 @@ def _run(options: argparse.Namespace) -> int:
         print(f"left out: {problem}", file=sys.stderr)
     if not found.runs:
         raise ModelError("no run to show; make one: python -m benchmarks.run benchmarks/configs/smoke.toml")
-    files = write_site(found.runs, options.out)
+    files = write_site(renamed(found.runs, load_registry()), options.out)
     size = size_text(sum(path.stat().st_size for path in files))
     print(f"{len(found.runs)} runs in {len(files)} files, {size}: {options.out / 'index.html'}", file=sys.stderr)
     if options.deploy:

@@ -5,8 +5,10 @@ import streamlit as st
 from app import runtime
 from app.views.say import say_error
 from data.models.entries import RegistryError
+from data.paths import ROOT
 
 st.set_page_config(page_title="Tradeoff", page_icon="app/static/icon.png", layout="wide")
+st.html(ROOT / "app" / "static" / "phone.css")
 
 try:
     runtime.service()

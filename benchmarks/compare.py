@@ -35,9 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    from benchmarks.analysis.names import renamed
     from benchmarks.runs.read import read_run
+    from data.models.registry import load_registry
 
-    runs = [read_run(directory) for directory in options.runs]
+    runs = renamed([read_run(directory) for directory in options.runs], load_registry())
     return _two(runs[0], runs[1], options) if len(runs) == 2 else _one(runs[0], options)
 
 

@@ -30,12 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from benchmarks.analysis.names import renamed
     from benchmarks.reports.content import collect
     from benchmarks.runs.read import read_run
+    from data.models.registry import load_registry
 
-    _write(
-        _renderers()[options.format](collect([read_run(run) for run in options.runs], base=options.base)), options.out
-    )
+    runs = renamed([read_run(run) for run in options.runs], load_registry())
+    _write(_renderers()[options.format](collect(runs, base=options.base)), options.out)
     return 0
 
 

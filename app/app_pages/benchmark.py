@@ -7,8 +7,12 @@ from typing import Any
 import streamlit as st
 
 from app import runtime
+from app.results.estimates import Plan, told
 from app.results.jobs import Job, JobError
+from app.results_cache import all_runs, points_of
 from app.views.say import say_error, say_quietly
+from benchmarks.analysis.filters import Filters
+from benchmarks.analysis.names import renamed
 from benchmarks.analysis.points import model_points
 from benchmarks.charts.frame import colour_of
 from benchmarks.charts.scatter import scatter
@@ -19,6 +23,7 @@ from data.models.registry import load_registry
 from data.suites.prompts import shipped_suites
 
 LOOK_S, REDRAW_S = 2.0, 30.0
+AXIS = "decode_tok_per_s"
 CONDITIONS = {
     "timed-cold": "Speed and quality: one answer at a time, from a cold cache",
     "batched": "Quality only: many answers at once, several times as fast",
@@ -31,14 +36,19 @@ def start() -> None:
     try:
         if not runtime.operator():
             raise JobError("only the operator can start a run")
-        jobs.start(
-            models=state.bench_models,
-            suites=state.bench_suites,
-            limit=state.bench_limit,
-            condition=state.bench_condition,
-        )
+        jobs.start(plan())
     except TradeoffError as error:
         state.bench_problem = str(error)
+
+
+def plan() -> Plan:
+    """What the form says now."""
+    return Plan(
+        models=tuple(state.get("bench_models") or ()),
+        suites=tuple(state.get("bench_suites") or ()),
+        limit=state.get("bench_limit", 16),
+        condition=state.get("bench_condition", next(iter(CONDITIONS))),
+    )
 
 
 def act(name: str, change: Callable[[str], None]) -> None:
@@ -52,18 +62,37 @@ def show_form() -> None:
     measurable = load_registry()  # what the run's own process knows: the project's models and the added ones
     here = [model_id for model_id, entry in measurable.items() if local_path(entry, measurable)]
     with st.container(border=True):
-        usual = [each for each in runtime.default_pair() if each in here]
+        wanted = state.get("bench_models", runtime.default_pair())
+        state.bench_models = [each for each in wanted if each in here]
         several: dict[str, Any] = {"selection_mode": "multi"}
-        st.pills("Models", here, default=usual, format_func=runtime.label, key="bench_models", **several)
+        st.pills("Models", here, format_func=runtime.label, key="bench_models", **several)
         st.pills("Suites", shipped_suites(), default=["core"], key="bench_suites", **several)
         left, right = st.columns(2)
         left.number_input("Prompts of each suite", 1, 1000, 16, key="bench_limit")
         right.selectbox("How", list(CONDITIONS), format_func=CONDITIONS.__getitem__, key="bench_condition")
-        st.button("Start", key="bench_start", icon=":material/play_arrow:", on_click=start)
+        show_start()
         st.caption(
             "It runs as a process of its own, also after this page is closed. Whoever chats meanwhile uses the same "
             "cores: samples during which that happened are flagged as noisy."
         )
+
+
+def show_start() -> None:
+    """The button, once it is known how long the run will take."""
+    wanted = plan()
+    costs = runtime.estimates().of(wanted) if wanted.models and wanted.suites else []
+    st.button("Start", key="bench_start", icon=":material/play_arrow:", on_click=start, disabled=costs is None)
+    if costs is None:
+        wait_for_estimate(wanted)
+    elif costs:
+        say_quietly(told(costs))
+
+
+@st.fragment(run_every=1.0)
+def wait_for_estimate(wanted: Plan) -> None:
+    if runtime.estimates().of(wanted) is not None:
+        st.rerun()
+    st.caption(":material/hourglass_empty: Working out how long it takes; a model that is new here is timed briefly …")
 
 
 def show_ended(job: Job) -> None:
@@ -75,7 +104,7 @@ def show_ended(job: Job) -> None:
                 st.text(job.last_words)
             show_button(job, "Resume", ":material/resume:", jobs.resume)
         if job.directory:
-            draw(job, chart_of(job))
+            draw(job, chart_beside_others(job))
 
 
 def show_running(job: Job) -> None:
@@ -126,11 +155,24 @@ def time_left(job: Job) -> str:
 def chart_of(job: Job) -> Any:
     """The run's points so far, or in one line why there are none."""
     try:
-        points = model_points([read_run(job.directory)]) if job.directory else None
+        points = model_points(renamed([read_run(job.directory)], registry)) if job.directory else None
         if points is None or points.empty:
             return "no sample yet"
         return scatter(points, colour_of(points["model"], order=list(registry)))
     except (RunError, ValueError) as error:  # nothing to draw yet
+        return str(error)
+
+
+def chart_beside_others(job: Job) -> Any:
+    """The points of a run that is over, beside those of all models that have answered the same prompts."""
+    results, found = all_runs()
+    run = next((each for each in found.runs if each.directory == job.directory), None)
+    if run is None or not run.by_model:
+        return "no sample yet"
+    points = points_of(results, Filters(machine=run.machine), AXIS, found.runs, tuple(run.by_model))
+    try:
+        return scatter(points[points["alike"]], colour_of(points["model"], order=list(registry)), axis=AXIS)
+    except ValueError as error:
         return str(error)
 
 

@@ -1,13 +1,15 @@
 """Compare: one prompt, two to four models, all replies at once."""
 
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
 from app import runtime
-from app.chat.conversation import MIN_LANES, REPORT_PROMPTS, Turn, lane_requests
+from app.chat.conversation import MIN_LANES, Turn, lane_requests
 from app.chat.links import read_link
 from app.chat.suite_prompts import SuitePrompt
+from app.views.first_page import show_first_page
 from app.views.first_pair import show_first_pair
 from app.views.prompts import show_library, show_list, show_list_form
 from app.views.replies import show_difference, show_turn
@@ -144,16 +146,7 @@ def show_running(turn: Turn, key: str) -> None:
         turn.lanes, turn.comparison_id = (snapshot.lanes if snapshot else turn.lanes), None
         st.rerun()
     turn.lanes = snapshot.lanes
-    show_turn(turn, key, place=snapshot.place, stop=lambda lane: service.cancel(snapshot.id, lane))
-
-
-@st.fragment(run_every=None if runtime.headline().finished.is_set() else 1.0)
-def show_headline() -> None:
-    """What was measured of the default pair; worked out while the first visitor of this server looks at the page."""
-    if sentence := runtime.headline().sentence:
-        with st.container(border=True):
-            st.text(f"Measured: {sentence}")
-            st.page_link("app_pages/results.py", label="The evidence", icon=":material/scatter_plot:")
+    show_turn(turn, key, place=snapshot.place, wait_s=snapshot.wait_s, stop=partial(service.cancel, snapshot.id))
 
 
 def show_last_actions(last: Turn) -> None:
@@ -172,6 +165,9 @@ if turns and st.query_params.get("chat") != chat.id:
 for problem in state.get("link_problems", ()):
     say_warning(problem, ":material/link_off:")
 
+first_visit = not turns and runtime.list_runs().of(visitor) is None
+if first_visit:
+    show_first_page(ask_from_library)
 show_models(disabled=chat.running)
 with st.container(horizontal=True, vertical_alignment="center"):
     show_settings()
@@ -188,15 +184,11 @@ with st.container(horizontal=True, vertical_alignment="center"):
         disabled=not chat.running,
     )
 
-if not turns:
+if first_visit:
     show_first_pair()
-    show_headline()
     st.caption(
-        "One prompt, all models. They share the processor in equal time, and each rate counts its own time only. "
-        "These two are the prompts that the project began with:"
+        "One prompt, all models. They share the processor in equal time, and each rate counts its own time only."
     )
-    for example in REPORT_PROMPTS:
-        st.button(example, key=f"example_{example}", icon=":material/play_arrow:", on_click=send, args=(example,))
 
 show_list(visitor)
 for index, turn in enumerate(turns):
@@ -211,9 +203,11 @@ if turns and not chat.running:
 if refusal := state.pop("refusal", None):
     say_error(refusal)
 
-st.chat_input(
-    "A prompt for all models",
-    key="prompt",
-    on_submit=lambda: send(state.prompt or ""),
-    disabled=chat.running,
-)
+# Below a conversation the box stays at the window's end, and then Streamlit scrolls down to it: not on a first visit.
+with st.container() if first_visit else st.bottom:
+    st.chat_input(
+        "A prompt for all models",
+        key="prompt",
+        on_submit=lambda: send(state.prompt or ""),
+        disabled=chat.running,
+    )

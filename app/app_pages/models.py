@@ -1,7 +1,6 @@
 """Models: what can be compared, what each needs, and what is recorded of its making."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -10,13 +9,13 @@ from app import runtime
 from app.chat.inert import inert_markdown
 from app.chat.visitors import problem_with_token, usable_token
 from app.library.facts import adapter_manifest, header_of, parity_rows, table, training_curve, training_name
+from app.views.adding import show_adding, show_editing, show_measure
 from app.views.say import say_quietly, say_warning
 from benchmarks.charts.training import curve_chart
 from benchmarks.engine.machine import available_memory_bytes, usable_threads
 from data.errors import ModelError
 from data.files import size_text
 from data.hub.address import HubSource
-from data.models.added import file_entry, hub_entry
 from data.models.card import CardSection
 from data.models.entries import FileSource, ModelEntry, kind_of
 from data.models.fetch import local_path, remove
@@ -49,20 +48,6 @@ def delete(entry: ModelEntry) -> None:
         state.models_problem = str(error)
 
 
-def add(kind: str) -> None:
-    try:
-        if not runtime.operator():
-            raise ModelError("only the operator can add models")
-        if kind == "hub":
-            entry = hub_entry(state.get("add_repo", ""), state.get("add_file", ""), registry)
-        else:
-            entry = file_entry(state.get("add_path", ""), registry)
-        runtime.change_registry(added=entry)
-        state.models_note = f"{entry.label} is on the list, as {entry.id}."
-    except ModelError as error:
-        state.models_problem = str(error)
-
-
 def show_state(entry: ModelEntry) -> None:
     """Whether the file is here, and the buttons that change that."""
     here, download = local_path(entry, registry), runtime.downloads().of(entry.id)
@@ -75,6 +60,10 @@ def show_state(entry: ModelEntry) -> None:
         if operator and (here is not None or isinstance(entry.source, FileSource)):
             title = "Take off the list" if isinstance(entry.source, FileSource) else "Remove the file"
             st.button(title, key="remove", icon=":material/delete:", on_click=delete, args=(entry,))
+        if operator and here is not None:
+            show_measure(entry, "measure")
+        if operator and runtime.is_added(entry.id):
+            show_editing(entry)
         st.caption("Here, checked and ready." if here else source_text(entry))
     if download is not None and download.problem:
         say_warning(download.problem)
@@ -166,18 +155,6 @@ def show_metadata(metadata: Any) -> None:
     st.dataframe(rows, hide_index=True, alt="Metadata of the GGUF file")
 
 
-def show_adding() -> None:
-    with st.expander("Add a model", icon=":material/add:", key="adding"):
-        left, right = st.columns(2)
-        with left, st.form("add_hub", border=False):
-            st.text_input("Repository on the Hub", key="add_repo", placeholder="OWNER/NAME")
-            st.text_input("File in it", key="add_file", placeholder="model-Q4_K_M.gguf")
-            st.form_submit_button("Add from the Hub", on_click=add, args=("hub",), icon=":material/cloud_download:")
-        with right, st.form("add_file", border=False):
-            st.text_input("Path of a GGUF on this machine", key="add_path", placeholder=str(Path.home() / "model.gguf"))
-            st.form_submit_button("Add the file", on_click=add, args=("file",), icon=":material/folder_open:")
-
-
 def show_operator_entry() -> None:
     if problem := problem_with_token(os.environ):
         st.caption(f":material/key_off: {problem}.")
@@ -197,6 +174,8 @@ st.caption(
 for kind, show in (("note", st.success), ("problem", st.error)):
     if text := state.pop(f"models_{kind}", None):
         show(inert_markdown(text))
+if operator:
+    show_adding()
 for broken in filter(None, (runtime.registry_problem(), lock_problem())) if operator else ():
     say_warning(f"Left out: {broken}")
 if problem := runtime.catalogue().problem:
@@ -215,6 +194,4 @@ chosen = st.selectbox(
 )
 if chosen in registry:
     show_model(registry[chosen])
-if operator:
-    show_adding()
 show_operator_entry()

@@ -5,6 +5,7 @@ serves the whole process; pages hold the id of a comparison and read snapshots o
 """
 
 import contextlib
+import statistics
 import threading
 import time
 from collections import deque
@@ -14,10 +15,12 @@ from typing import Protocol
 
 from app.chat.inert import without_folders
 from app.chat.lanes import Comparison, LaneRequest, Snapshot
-from app.chat.loaded_models import LoadedModels, ModelWorker
+from app.chat.loaded_models import LoadedModels, ModelWorker, memory_bytes
 from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions
 from data.errors import ModelError, TradeoffError
-from data.models.entries import ModelEntry, RegistryError
+from data.files import model_size_bytes
+from data.models.entries import ModelEntry, Registry, RegistryError
+from data.models.fetch import local_path
 from data.models.registry import get
 from data.progress import FetchCancelled, Progress
 
@@ -55,6 +58,7 @@ class GenerationService:
         max_waiting: Comparisons in the queue before new ones are refused.
         max_loaded: Models kept in memory at once.
         is_open: Whether a visitor's tab is open; what they started goes on as long as it is.
+        is_here: Whether a model needs no fetching.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class GenerationService:
         max_waiting: int = 16,
         max_loaded: int = 4,
         is_open: Callable[[str], bool] = lambda visitor: False,
+        is_here: Callable[[ModelEntry, Registry], bool] = lambda entry, known: local_path(entry, known) is not None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._registry = registry
@@ -75,11 +80,13 @@ class GenerationService:
         self._options = options or LoadOptions(sequences=4, prefill_chunk_tokens=128)
         self._max_waiting = max_waiting
         self._is_open = is_open
+        self._is_here = is_here
         self._clock = clock
         self._lock = threading.RLock()
         self._jobs: dict[str, Comparison] = {}
         self._waiting: deque[str] = deque()
         self._running: set[str] = set()
+        self._took_s: deque[float] = deque(maxlen=10)
         self.models = LoadedModels(
             start_worker, engine=engine, options=self._options, max_loaded=max_loaded, clock=clock
         )
@@ -140,7 +147,13 @@ class GenerationService:
             if renew:
                 job.touched_at = self._clock()
             place = self._waiting.index(job.id) + 1 if job.id in self._waiting else None
-            return Snapshot(id=job.id, lanes=tuple(job.lanes), place=place)
+            return Snapshot(id=job.id, lanes=tuple(job.lanes), place=place, wait_s=self._wait_s(place))
+
+    def _wait_s(self, place: int | None) -> float | None:
+        """Places of the queue times how long a comparison takes; so many at once end in that time."""
+        if place is None or not self._took_s:
+            return None
+        return place * statistics.fmean(self._took_s) / self._options.sequences
 
     def touch(self, visitor: str) -> None:
         """Renew the leases of a visitor who did something, on whichever page."""
@@ -198,17 +211,25 @@ class GenerationService:
                 threading.Thread(target=self._run, args=(job,), name=f"comparison-{job.id[:6]}", daemon=True).start()
 
     def _run(self, job: Comparison) -> None:
-        """Prepare all lanes first, so that they start together; then wait for their ends."""
+        """Lanes whose models are here are loaded and start together; they do not wait for one that has to be fetched.
+
+        They do wait for each other's loads: the worker writes nothing while it loads, and times would be of that.
+        """
+        started = self._clock()
         try:
             with self.models.used_by(job.models):
-                for index in range(len(job.lanes)):
-                    self._prepare(job, index)
-                for index in range(len(job.lanes)):
-                    self._submit(job, index)
+                here = [self._is_here(self._registry[model], self._registry) for model in job.models]
+                for group in (True, False):
+                    mine = [index for index, each in enumerate(here) if each is group]
+                    for index in mine:
+                        self._prepare(job, index)
+                    for index in mine:
+                        self._submit(job, index)
                 job.finished.wait()
         finally:
             with self._lock:
                 self._running.discard(job.id)
+                self._took_s.append(self._clock() - started)
             self._start_waiting()
 
     def _prepare(self, job: Comparison, index: int) -> None:
@@ -227,14 +248,24 @@ class GenerationService:
             if job.cancelled[index]:
                 job.end(index, "cancelled")
                 return
-            job.update(index, stage="loading", total_bytes=path.stat().st_size if path.is_file() else None)
-            self.models.load(entry.id, path)
+            self._load(job, index, path)
             job.update(index, stage="waiting")
         except Exception as error:  # the lane's thread is the edge: whatever went wrong is shown in the lane
             if job.cancelled[index] or isinstance(error, FetchCancelled):
                 job.end(index, "cancelled")
             else:
                 job.end(index, "error", error=one_line(error))
+
+    def _load(self, job: Comparison, index: int, path: Path) -> None:
+        """The lane tells meanwhile how much of the file is in memory."""
+        model, total = job.lanes[index].model_id, model_size_bytes(path)
+        if model in self.models.loaded:
+            self.models.load(model, path)
+            return
+        needs = memory_bytes(path, self._options)
+        job.update(index, stage="loading", done_bytes=0, total_bytes=total, needs_bytes=needs)
+        with self.models.watched(lambda grown: job.update(index, done_bytes=min(total, grown))):
+            self.models.load(model, path)
 
     def _submit(self, job: Comparison, index: int) -> None:
         lane = job.lanes[index]

@@ -34,7 +34,9 @@ class Lane:
     """One model's side of a comparison, as it is now.
 
     Attributes:
-        done_bytes, total_bytes: Progress while fetching; the total may be unknown. While loading, the file's size.
+        done_bytes, total_bytes: Progress while fetching; the total may be unknown. While loading, the file's size, and
+            how much of it is in memory.
+        needs_bytes: Memory that the model needs once it is loaded; None where that is not known.
         decode_s: Own decode seconds so far; `completion_tokens - 1` tokens were decoded in it.
         paces: Moments about ten times a second, for a chart of the rate.
         thinking_tokens, thinking_s: Tokens and seconds (to the first token and decoding) until the first trace of
@@ -47,6 +49,7 @@ class Lane:
     stage: Stage = "queued"
     done_bytes: int = 0
     total_bytes: int | None = None
+    needs_bytes: int | None = None
     prompt_tokens: int | None = None
     cached_tokens: int = 0
     text: str = ""
@@ -91,11 +94,17 @@ class Lane:
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """A comparison as it is now. `place` counts from 1 while it waits for its turn, then it is None."""
+    """A comparison as it is now.
+
+    Attributes:
+        place: From 1 while it waits for its turn; then None.
+        wait_s: Seconds until its turn, by how long the last ones took; None where none has ended yet.
+    """
 
     id: str
     lanes: tuple[Lane, ...]
     place: int | None
+    wait_s: float | None = None
 
     @property
     def done(self) -> bool:

@@ -1,18 +1,26 @@
 """A list of prompts over several models, one after the other, in the background."""
 
+import contextlib
 import csv
 import io
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
 
 from app.chat.conversation import lane_requests
 from app.chat.generation import GenerationService, Refused
 from app.chat.inert import inert_cell
 from app.chat.lanes import Lane
-from app.chat.suite_prompts import grade_reply
+from app.chat.suite_prompts import SuitePrompt, find, grade_reply
+from benchmarks.analysis.verdict import verdict
 from benchmarks.engine.contract import Sampling
+from benchmarks.runs.read import Row, Run, RunError
+from benchmarks.statistics.stats import median_interval
 from data.errors import TradeoffError
 
 POLL_S = 0.1
@@ -132,6 +140,61 @@ def as_rows(run: ListRun, labels: Mapping[str, str]) -> list[dict[str, object]]:
             row |= {f"{name} · grade": grade.value} if grade else {}
         rows.append(row)
     return rows
+
+
+def findings(run: ListRun, labels: Mapping[str, str]) -> list[str]:
+    """Of each other model against the first: who answers better, with its interval and what could have been seen, where
+    the prompts are a suite's; and who decodes faster."""
+    graded, names = _as_run(run, labels), [column_name(run, place, labels) for place in range(len(run.model_ids))]
+    lines = []
+    for place in range(1, len(names)):
+        with contextlib.suppress(RunError):  # fewer than two prompts of a suite
+            lines.append(verdict(graded, names[place], names[0]).sentence)
+        lines += _speed(run, place, names)
+    return lines
+
+
+def _speed(run: ListRun, place: int, names: Sequence[str]) -> list[str]:
+    both = [(lanes[place].decode_tok_per_s, lanes[0].decode_tok_per_s) for lanes in run.replies if len(lanes) > place]
+    ratios = [mine / first for mine, first in both if mine and first]
+    if len(ratios) < 2:
+        return []
+    found = median_interval(ratios, rng=np.random.default_rng(len(ratios)))
+    span = f"[{found.low:.2f}, {found.high:.2f}]"
+    return [f"{names[place]} decodes {found.estimate:.2f}× as fast as {names[0]} {span} (n={len(ratios)})."]
+
+
+def _as_run(run: ListRun, labels: Mapping[str, str]) -> Run:
+    """The graded replies as a run has them; a column is a model, for one model may be there twice."""
+    seen: Counter[str] = Counter()
+    rows = []
+    for prompt, lanes in zip(run.prompts, run.replies, strict=False):
+        if found := find(prompt):
+            rows += [
+                _row(found, lane, column_name(run, place, labels), seen[prompt]) for place, lane in enumerate(lanes)
+            ]
+            seen[prompt] += 1
+    return Run(directory=Path("list"), manifest={"run_id": "list"}, rows=tuple(rows))
+
+
+def _row(asked: SuitePrompt, lane: Lane, name: str, repetition: int) -> Row:
+    grade = grade_reply(asked.prompt.text, lane.text) if lane.text else None
+    return Row(
+        model=name,
+        model_sha256=name,
+        suite=asked.suite,
+        prompt_id=asked.prompt.id,
+        kind=asked.prompt.kind,
+        template=asked.prompt.template,
+        condition="batched",  # for its answers: the replies share the processor
+        repetition=repetition,
+        seed=lane.seed,
+        started_at="",
+        answer=lane.text,
+        grade=grade.value if grade else None,
+        truncated=lane.reason == "length",
+        error=lane.error,
+    )
 
 
 def column_name(run: ListRun, place: int, labels: Mapping[str, str]) -> str:

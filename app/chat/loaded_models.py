@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.engine.contract import EngineError, Event, LoadOptions, ModelInfo, Request
+from benchmarks.engine.machine import required_memory_bytes
+from data.gguf.header import GGUFError
+from data.gguf.split import read_model
 
+LOOK_S = 0.3
 STRIKES, SET_ASIDE_S = 2, 600.0
 """Workers that a model may cost, and how long it is set aside then."""
 
@@ -83,6 +87,23 @@ class LoadedModels:
         finally:
             with self._users_lock:
                 self._users.subtract(models)
+
+    @contextmanager
+    def watched(self, tell: Callable[[int], None]) -> Iterator[None]:
+        """While inside, `tell` hears a few times a second how many bytes the worker takes more than at first."""
+        before, over = self.resident_bytes or 0, threading.Event()
+
+        def look() -> None:
+            while not over.wait(LOOK_S):
+                tell(max(0, (self.resident_bytes or 0) - before))
+
+        looker = threading.Thread(target=look, name="loading", daemon=True)
+        looker.start()
+        try:
+            yield
+        finally:
+            over.set()
+            looker.join()
 
     def in_use(self, model: str) -> bool:
         with self._users_lock:
@@ -158,6 +179,14 @@ class LoadedModels:
             worker.unload(model)
             del self._loaded[model]
         return bool(going)
+
+
+def memory_bytes(path: Path, options: LoadOptions) -> int | None:
+    """What a model needs once it is loaded; None where its file cannot be read, of which the load says why."""
+    try:
+        return required_memory_bytes(read_model(path), options)
+    except (GGUFError, OSError):
+        return None
 
 
 def resident_bytes(pid: int) -> int | None:

@@ -13,18 +13,30 @@ ENDINGS = {
 }
 
 
-def status_line(lane: Lane, place: int | None) -> str:
-    """What a lane that has not written anything yet is doing."""
+def status_line(lane: Lane, place: int | None, wait_s: float | None = None) -> str:
+    """What a lane that has not written anything yet is doing.
+
+    Args:
+        place, wait_s: As in `Snapshot`.
+    """
     if place is not None:
-        return f"Waiting for a free place: number {place} in the queue"
+        about = f", about {max(1.0, wait_s):.0f} s" if wait_s is not None else ""
+        return f"Waiting for a free place: number {place} in the queue{about}"
     if lane.stage == "fetching":
         done = f"{lane.done_bytes / 1e6:,.0f} MB"
         total = f" of {lane.total_bytes / 1e6:,.0f} MB" if lane.total_bytes else ""
         return f"Fetching the model: {done}{total}" if lane.done_bytes else "Looking for the model"
     reading = f"Reading the prompt ({lane.prompt_tokens:,} tokens)" if lane.prompt_tokens else "Reading the prompt"
-    size = f": {lane.total_bytes / 1e6:,.0f} MB to read" if lane.total_bytes else ""
-    stages = {"queued": "Starting", "loading": f"Loading the model{size}", "waiting": "Waiting for its turn"}
+    stages = {"queued": "Starting", "loading": _loading(lane), "waiting": "Waiting for its turn"}
     return stages.get(lane.stage, reading)
+
+
+def _loading(lane: Lane) -> str:
+    done, total = lane.done_bytes / 1e6, (lane.total_bytes or 0) / 1e6
+    read = f": {done:,.0f} of {total:,.0f} MB read" if done < total else f": {total:,.0f} MB read, now being arranged"
+    read = read if lane.total_bytes else ""
+    needs = f"; it needs {lane.needs_bytes / 1e9:.1f} GB of memory" if lane.needs_bytes else ""
+    return f"Loading the model{read}{needs}"
 
 
 def statistics_line(lane: Lane) -> str:

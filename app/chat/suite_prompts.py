@@ -41,6 +41,25 @@ def library() -> Mapping[str, tuple[SuitePrompt, ...]]:
     return found
 
 
+EXAMPLES = (
+    ("core", "facts-10", "Easy: both get it right, so the faster one is enough."),
+    ("report", "fibonacci", "Harder: the smaller one loses its way."),
+    ("core", "json-09", "To the letter: the smaller one makes up a form of its own."),
+)
+"""Suite, id, and what of the default pair shows in it, as `tests/app/chat/test_suite_prompts.py` finds in the runs."""
+
+
+def examples() -> list[tuple[SuitePrompt, str]]:
+    """Prompts to begin with, and why; those of a suite that is not here are left out."""
+    known = library()
+    return [
+        (each, why)
+        for suite, prompt_id, why in EXAMPLES
+        for each in known.get(suite, ())
+        if each.prompt.id == prompt_id
+    ]
+
+
 @functools.cache
 def _by_text() -> Mapping[str, SuitePrompt]:
     return {each.prompt.text.strip(): each for prompts in library().values() for each in prompts}
@@ -61,6 +80,7 @@ def prompt_text(suite: str, prompt_id: str) -> str | None:
     return _by_id().get((suite, prompt_id))
 
 
+@functools.lru_cache(maxsize=256)
 def grade_reply(prompt_text: str, reply: str) -> Grade | None:
     """The grade of a reply where the prompt is a suite's; None where it is not."""
     found = find(prompt_text)

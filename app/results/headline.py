@@ -1,32 +1,105 @@
-"""The verdict on the pair that a first visitor sees, worked out while the app starts."""
+"""What a first visitor is told of the models: the verdict on a pair, and speed and quality of all that were measured.
+
+Worked out in the background while the app starts, and again when runs have come or models have new names.
+"""
 
 import contextlib
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from benchmarks.analysis.figures import gather
+from benchmarks.analysis.filters import on_the_prompts_of
+from benchmarks.analysis.names import renamed
+from benchmarks.analysis.points import asked_alike
 from benchmarks.analysis.verdict import verdict
-from benchmarks.runs.on_disk import load_runs
+from benchmarks.charts.picture import Spot, spots_of
+from benchmarks.runs.on_disk import fingerprint, load_runs
 from benchmarks.runs.read import RunError
+from data.models.entries import ModelEntry, Registry
 from data.paths import results_directories
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What the runs say of all models that were asked the pair's prompts.
+
+    Attributes:
+        sentence: The verdict on the pair with its evidence; None where no run has graded both.
+        by_file: Speed and quality, by the file's sha256.
+        rates: Tokens a second of every model that was timed, by the same.
+        prompts: So many were asked.
+        machine: Where the speeds come from.
+    """
+
+    sentence: str | None = None
+    by_file: Mapping[str, Spot]
+    rates: Mapping[str, float] = field(default_factory=dict)
+    prompts: int = 0
+    machine: str | None = None
+
+    @property
+    def spots(self) -> tuple[Spot, ...]:
+        return tuple(self.by_file.values())
+
+    def of(self, entry: ModelEntry) -> Spot | None:
+        """A model's, by its file, or by its id where the entry does not say which file it is."""
+        if entry.sha256:
+            return self.by_file.get(entry.sha256)
+        return next((spot for spot in self.spots if spot.model == entry.id), None)
+
+    def figures(self, entry: ModelEntry) -> str | None:
+        """Such as "104 tok/s, 26% right"; of a model that was asked other prompts the rate alone."""
+        if spot := self.of(entry):
+            return f"{spot.speed.estimate:.0f} tok/s, {spot.share.estimate:.0%} right"
+        rate = self.rates.get(entry.sha256 or "")
+        return f"{rate:.0f} tok/s" if rate else None
+
+
 class Headline:
-    """One sentence with its evidence, once it is there; None where no run has graded both models.
+    """What was measured, once it is there.
 
     Args:
         pair: Model ids: the second is judged against the first.
+        registry: Whose labels the models have.
     """
 
-    def __init__(self, pair: tuple[str, str]) -> None:
-        self.sentence: str | None = None
+    def __init__(self, pair: tuple[str, str], registry: Registry) -> None:
+        self.measured = Measured(by_file={})
         self.finished = threading.Event()
-        self._pair = pair
+        self._pair, self._registry = pair, registry
+        self._lock = threading.Lock()
+        self._of: tuple[Any, ...] = ()
 
     def start(self) -> None:
         threading.Thread(target=self.work, name="headline", daemon=True).start()
 
+    def look(self) -> Measured:
+        """What is known now; where runs or names have changed since, it is worked out anew meanwhile."""
+        if self.finished.is_set() and self._of != self._state() and not self._lock.locked():
+            self.start()
+        return self.measured
+
     def work(self) -> None:
-        """Read the runs and judge; a pair that no run has measured has no headline."""
-        base, model = self._pair
-        with contextlib.suppress(RunError):
-            self.sentence = verdict(load_runs(results_directories()).runs, model, base).sentence
-        self.finished.set()
+        """Read the runs and judge; a pair that no run has measured has no sentence."""
+        with self._lock, contextlib.ExitStack() as at_last:
+            at_last.callback(self.finished.set)
+            self._of = self._state()
+            runs = renamed(load_runs(results_directories()).runs, dict(self._registry))
+            sentence, (base, model) = None, self._pair
+            with contextlib.suppress(RunError):
+                sentence = verdict(runs, model, base).sentence
+            everybody = gather(runs)
+            group = asked_alike(gather(on_the_prompts_of(runs, base, model)))
+            self.measured = Measured(
+                sentence=sentence,
+                by_file={each.sha256: spot for each in group for spot in spots_of([each])},
+                rates={each.sha256: rate.estimate for each in everybody if (rate := each.decode_tok_per_s)},
+                prompts=max((each.quality.graded for each in group if each.quality), default=0),
+                machine=next((each.machine for each in group), None),
+            )
+
+    def _state(self) -> tuple[Any, ...]:
+        labels = tuple((entry.id, entry.label, entry.sha256) for entry in list(self._registry.values()))
+        return (*fingerprint(results_directories()), labels)

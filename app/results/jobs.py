@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from app.results.estimates import Plan
 from benchmarks.config import Config, ConfigError, load_config
 from benchmarks.measure.schedule import schedule
 from benchmarks.runs.on_disk import find_runs
@@ -84,7 +85,7 @@ class BenchmarkJobs:
         self._totals: dict[str, int | None] = {}
         self._lock = threading.Lock()
 
-    def start(self, *, models: Sequence[str], suites: Sequence[str], limit: int, condition: str) -> str:
+    def start(self, plan: Plan) -> str:
         """Write a configuration and begin its run; returns the job's name.
 
         Raises:
@@ -92,8 +93,7 @@ class BenchmarkJobs:
             JobError: Another run is going on, or the disk does not take it.
         """
         name = f"page-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-        lists = {"models": list(models), "suites": list(suites), "conditions": [condition]}
-        values = {"name": name, **lists, "engine": self._engine, "limit": limit}
+        values = plan.values(name, self._engine)
         build(Config, values, ConfigError)  # says what is wrong with the choice before anything is written
         with self._lock:
             if running := [job.name for job in self.jobs() if job.running]:

@@ -18,8 +18,9 @@ from benchmarks.charts.effects import factorial_chart, factorial_words
 from benchmarks.charts.frame import colour_of
 from benchmarks.charts.scatter import scatter
 from benchmarks.charts.speed import depth_chart
-from benchmarks.runs.read import Run
+from benchmarks.runs.read import AGAIN, Run
 
+ALL = "most models"
 FILTERS = {
     "suites": "Suite",
     "kinds": "Kind of prompt",
@@ -34,9 +35,10 @@ def show_overview(state: State, runs: tuple[Run, ...]) -> None:
         axis = st.selectbox(
             "Against quality", list(AXES), format_func=lambda it: AXES[it].title, key="results_axis", width=320
         )
+        asked = show_asked(runs)
         choice = show_filters(runs)
         show_method(runs[:20], "overview")
-    points = points_of(state, choice, str(axis), runs)
+    points = points_of(state, choice, str(axis), runs, asked)
     colours = colour_of(points["model"], order=list(runtime.registry()))
     picked: list[str] = []
     try:
@@ -49,15 +51,28 @@ def show_overview(state: State, runs: tuple[Run, ...]) -> None:
         "models apart. The dashed line is the Pareto frontier. Click a point for the answers behind it."
     )
     if apart := list(points.loc[~points["alike"] & points["accuracy"].notna(), "label"]):
-        say_quietly(
-            f"Not drawn, because they have not answered the same prompts: {', '.join(map(str, apart))}. “Two models” "
-            "compares the prompts that both answered; the filter keeps one suite."
-        )
+        say_quietly(f"Not drawn, because they have not answered the same prompts: {', '.join(map(str, apart))}.")
     show_points_table(points)
     show_within(state, choice, list(points.loc[points["alike"], "model"]), runs, "overview")
     show_picked(points, picked, runs)
     show_square(state, runs)
     show_depth(runs)
+
+
+def show_asked(runs: tuple[Run, ...]) -> tuple[str, ...]:
+    """Whose prompts count: a model that was asked few can be drawn beside those that were asked many."""
+    names = {model: run.label(model) for run in reversed(runs) for model in run.by_model if not model.endswith(AGAIN)}
+    options = [ALL, *names]
+    first = runtime.default_pair()[0]
+    chosen = st.selectbox(
+        "On the prompts that were asked of",
+        options,
+        options.index(first) if first in names else 0,
+        format_func=lambda it: names.get(it, it),
+        key="results_asked",
+        width=360,
+    )
+    return () if chosen == ALL else (str(chosen),)
 
 
 def show_filters(runs: tuple[Run, ...]) -> Filters:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import runtime
-from app.chat.list_runs import ListRun, as_csv, as_rows
+from app.chat.list_runs import ListRun, as_csv, as_rows, findings
 from app.chat.prompt_list import COLUMN, MAX_PROMPTS, from_csv, pasted
 from app.chat.suite_prompts import SuitePrompt, library
-from app.views.say import say_error, say_warning
+from app.views.say import say_error, say_quietly, say_warning
 from app.views.settings import chosen_models, chosen_sampling, chosen_system
 from data.errors import TradeoffError
 
@@ -81,6 +81,9 @@ def _show_table(run: ListRun, visitor: str) -> None:
             st.progress(done / whole)
         if run.problem:
             say_warning(run.problem)
+        if not running:
+            for line in findings(run, runtime.labels()):
+                say_quietly(line)
         rows = as_rows(run, runtime.labels())
         if rows:
             st.dataframe(rows, hide_index=True, alt="Prompts and every model's reply")

@@ -1,6 +1,7 @@
 """How replies are shown: side by side, with their figures."""
 
 from collections.abc import Callable, Sequence
+from html import escape
 
 import streamlit as st
 
@@ -8,36 +9,74 @@ from app import runtime
 from app.chat.conversation import Turn
 from app.chat.diff import MAX_WORDS, as_html, is_cut, shared_share, word_diff
 from app.chat.lanes import Lane
+from app.chat.race import outcome, race, race_words
 from app.chat.reply_facts import details, statistics_line, status_line
 from app.chat.suite_prompts import find, grade_reply
 from app.views.reply import show_text
 from app.views.say import say_error
 from app.views.settings import LETTERS
+from benchmarks.graders import Grade
 
+RACE_PX = 420
 VERDICTS = {1.0: ("Right", "green", ":material/check:"), 0.0: ("Wrong", "red", ":material/close:")}
 
 
-def show_turn(turn: Turn, key: str, *, place: int | None = None, stop: Callable[[int], None] | None = None) -> None:
-    """The replies to one prompt, a column each."""
+def show_turn(
+    turn: Turn,
+    key: str,
+    *,
+    place: int | None = None,
+    wait_s: float | None = None,
+    stop: Callable[[int], None] | None = None,
+) -> None:
+    """The replies to one prompt, a column each, under the race that they run and what came of it."""
+    _show_race(turn)
     columns = st.columns(len(turn.model_ids), border=True)
     for index, (column, model_id) in enumerate(zip(columns, turn.model_ids, strict=True)):
         with column:
-            show_reply(model_id, turn.lanes[index] if index < len(turn.lanes) else None, f"{key}_{index}", place=place)
+            st.markdown(f":small[**{LETTERS[index]}** {runtime.named(model_id)}]", unsafe_allow_html=True)
+            lane = turn.lanes[index] if index < len(turn.lanes) else None
+            show_reply(lane, f"{key}_{index}", place=place, wait_s=wait_s)
             if index < len(turn.lanes):
                 _show_buttons(turn, turn.lanes[index], f"{key}_{index}", index, stop)
 
 
-def show_reply(model_id: str, lane: Lane | None, key: str, *, place: int | None = None) -> None:
-    """One lane: whose it is, the text, and the statistics below it."""
-    st.markdown(f":small[{runtime.named(model_id)}]", unsafe_allow_html=True)
+def _show_race(turn: Turn) -> None:
+    names = LETTERS[: len(turn.lanes)]
+    if not all(lane.done for lane in turn.lanes):
+        palette = runtime.colours(turn.model_ids)
+        colours = [palette[lane.model_id] for lane in turn.lanes]
+        if drawn := race(turn.lanes, names, colours, ink=runtime.ink()):
+            st.image(drawn, alt=race_words(turn.lanes, names), width=RACE_PX)
+        return
+    grades = [_grade_word(turn.prompt, lane) for lane in turn.lanes]
+    if line := outcome(turn.lanes, names, grades):
+        st.html(f"<p role='status'>{escape(line)}</p>")
+
+
+def _grade_word(prompt: str, lane: Lane) -> str | None:
+    """None where the prompt is no suite's, or there is no reply."""
+    grade = grade_reply(prompt, lane.text) if lane.text else None
+    return _verdict(grade)[0].lower() if grade else None
+
+
+def _verdict(grade: Grade) -> tuple[str, str, str]:
+    """A grade's word, colour and icon."""
+    if grade.value is None:
+        return "Not gradable", "gray", ":material/help:"
+    return VERDICTS.get(grade.value, ("Partly", "orange", ":material/rule:"))
+
+
+def show_reply(lane: Lane | None, key: str, *, place: int | None = None, wait_s: float | None = None) -> None:
+    """One lane: the text, and the statistics below it."""
     if lane is None:
         st.caption("This comparison is gone; send the prompt again.")
         return
     if lane.text:
         show_text(lane.text, key, finished=lane.done, lane=lane)
     elif not lane.done:
-        st.caption(f":material/hourglass_empty: {status_line(lane, place)}")
-        if lane.stage == "fetching" and lane.total_bytes:
+        st.caption(f":material/hourglass_empty: {status_line(lane, place, wait_s)}")
+        if lane.stage in ("fetching", "loading") and lane.total_bytes:
             st.progress(min(1.0, lane.done_bytes / lane.total_bytes))
     if lane.error:
         say_error(lane.error)
@@ -82,9 +121,7 @@ def _show_grade(turn: Turn, lane: Lane, key: str) -> None:
         )
         return
     if (grade := grade_reply(turn.prompt, lane.text)) is not None:
-        verdict, colour, icon = VERDICTS.get(grade.value or 0.0, ("Partly", "orange", ":material/rule:"))
-        if grade.value is None:
-            verdict, colour, icon = "Not gradable", "gray", ":material/help:"
+        verdict, colour, icon = _verdict(grade)
         st.badge(verdict, color=colour, icon=icon)  # type: ignore[arg-type]
         st.text(grade.reason)
 

@@ -7,8 +7,10 @@ import streamlit as st
 
 from app import runtime
 from app.chat.conversation import MAX_LANES, MIN_LANES
+from app.chat.inert import inert_markdown
 from app.chat.sampling import CONTROLS, sampling_of
 from app.library.facts import template_switches
+from app.library.words import picker_name
 from benchmarks.engine.chat_template import read_switches
 from benchmarks.engine.contract import MAX_STOP_CHARACTERS, MAX_STOPS, Sampling, TemplateSwitch
 from data.models.fetch import local_path
@@ -17,17 +19,23 @@ LETTERS = "ABCD"
 
 
 def model_name(model_id: str) -> str:
-    """Label of a model in a list; says when it has to be fetched first."""
+    """A model in a list: what it is, what was measured, and whether it has to be fetched first."""
     entry = runtime.registry()[model_id]
-    here = "" if local_path(entry, runtime.registry()) else " (to download)"
-    return f"{entry.label}{here}"
+    here = local_path(entry, runtime.registry()) is not None
+    return picker_name(entry, runtime.headline().measured.figures(entry), here=here)
 
 
 def chosen_models() -> tuple[str, ...]:
     """Ids of the lanes' models, left to right."""
     state, count = st.session_state, st.session_state.get("lane_count", MIN_LANES)
-    known = [state.get(f"model_{lane}", default) for lane, default in enumerate(_defaults(count))]
-    return tuple(model if model in runtime.registry() else runtime.default_pair()[0] for model in known)
+    return tuple(_chosen(state, lane, default) for lane, default in enumerate(_defaults(count)))
+
+
+def _chosen(state: Any, lane: int, default: str) -> str:
+    """A lane's model. Streamlit knows an option by its text: where that has changed, as when a model was fetched or
+    measured, it gives the old text, and what was chosen before counts."""
+    wanted = (state.get(f"model_{lane}"), state.get(f"kept_{lane}"), default)
+    return next(str(model) for model in wanted if model in runtime.registry())
 
 
 def chosen_sampling() -> tuple[Sampling, ...]:
@@ -66,18 +74,27 @@ def show_models(*, disabled: bool) -> None:
     """One selector a lane."""
     options = list(runtime.registry())
     count = st.session_state.setdefault("lane_count", MIN_LANES)
+    runtime.headline().look()
     for lane, (column, default) in enumerate(zip(st.columns(count), _defaults(count), strict=True)):
-        if st.session_state.get(f"model_{lane}") not in (None, *options):
-            del st.session_state[f"model_{lane}"]  # removed meanwhile
-        column.selectbox(
+        st.session_state[f"model_{lane}"] = _chosen(st.session_state, lane, default)
+        st.session_state[f"kept_{lane}"] = column.selectbox(
             f"Model {LETTERS[lane]}",
             options,
-            index=options.index(default),
             format_func=model_name,
+            help=_measured_where(),
             key=f"model_{lane}",
             persist_state="session",
             disabled=disabled,
         )
+
+
+def _measured_where() -> str | None:
+    measured = runtime.headline().measured
+    if not measured.spots:
+        return None
+    return inert_markdown(
+        f"Tokens a second on {measured.machine}; the share of {measured.prompts:,} graded prompts that was right."
+    )
 
 
 def show_lane_buttons(*, disabled: bool) -> None:

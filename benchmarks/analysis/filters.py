@@ -58,6 +58,31 @@ def narrowed(runs: Sequence[Run], choice: Filters) -> list[Run]:
     return kept
 
 
+def on_the_prompts_of(runs: Sequence[Run], *models: str) -> list[Run]:
+    """The runs with only the answers to prompts that were graded for each of these models, and everything timed.
+
+    So a model that was asked a few prompts can be drawn beside those that were asked many. Where there are no such
+    prompts, the runs as they are.
+    """
+    asked = set.intersection(*(_graded(runs, model) for model in models))
+    if not asked:
+        return list(runs)
+    return [
+        replace(run, rows=rows)
+        for run in runs
+        if (rows := tuple(row for row in run.rows if not row.is_answer or (row.suite, row.prompt_id) in asked))
+    ]
+
+
+def _graded(runs: Sequence[Run], model: str) -> set[tuple[str, str]]:
+    return {
+        (row.suite, row.prompt_id)
+        for run in runs
+        for row in run.by_model.get(model, ())
+        if row.is_answer and row.grade is not None
+    }
+
+
 def _asked(row: Row, choice: Filters) -> bool:
     if not row.is_answer:
         return True

@@ -105,7 +105,7 @@ def joined_points(runs: Sequence[Run], *, machine: str | None = None, axis: str 
 
 def placed_points(figures: Sequence[ModelFigures], *, axis: str = "decode_tok_per_s") -> "pd.DataFrame":
     """`joined_points` of what was gathered already, which is what takes long: for one axis after another."""
-    group = _asked_alike(figures)
+    group = asked_alike(figures)
     points = [_point(each) | {"alike": each in group} for each in figures]
     chances = _chances(group, AXES[axis])
     for point in points:
@@ -137,7 +137,7 @@ def _cost_samples(figures: ModelFigures, value: Interval | float, axis: Axis) ->
     return np.asarray(values or [value.estimate if isinstance(value, Interval) else value], dtype=np.float64)
 
 
-def _asked_alike(figures: Sequence[ModelFigures]) -> list[ModelFigures]:
+def asked_alike(figures: Sequence[ModelFigures]) -> list[ModelFigures]:
     """Most models whose grades are of the same prompts; of two such groups the one with more prompts."""
     groups: dict[frozenset[tuple[str, str]], list[ModelFigures]] = {}
     for each in figures:

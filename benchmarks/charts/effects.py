@@ -68,7 +68,7 @@ def waterfall_chart(steps: Sequence[WaterfallStep]) -> "alt.HConcatChart":
     if not steps:
         raise ValueError("no step to draw")
     frame = pd.DataFrame([_row(number, step) for number, step in enumerate(steps)])
-    up = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=320))
+    up = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=260))
     bare = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labels=False, ticks=False))
     tone = alt.Color(
         "tone:N", scale=alt.Scale(domain=[BETTER, WORSE, UNSURE], range=[BETTER, WORSE, UNSURE]), legend=None

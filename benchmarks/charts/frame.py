@@ -26,6 +26,23 @@ def model_colours(models: Sequence[str], palette: Mapping[str, str] | None = Non
     return alt.Color("model:N", scale=alt.Scale(domain=ids, range=[colours[model] for model in ids]), legend=None)
 
 
+def named_colours(labels: Mapping[str, str], palette: Mapping[str, str] | None = None) -> "alt.Color":
+    """The same with a legend below the chart, for lines: their ends lie so near each other that names would meet.
+
+    Args:
+        labels: Of each model id; marks need a column `label`.
+    """
+    import altair as alt
+
+    colours = palette or colour_of(labels)
+    scale = alt.Scale(domain=list(labels.values()), range=[colours[model] for model in labels])
+    columns = alt.ExprRef(expr="width < 480 ? 1 : 2")
+    legend = alt.Legend(
+        orient="bottom", columns=columns, labelLimit=300, symbolType="stroke", symbolStrokeWidth=4, symbolOpacity=1
+    )
+    return alt.Color("label:N", title=None, scale=scale, legend=legend)
+
+
 def framed(layers: Sequence["alt.Chart"], words: str, *, height: "int | alt.Step") -> "alt.LayerChart":
     """The layers on a transparent ground, legible on light and dark pages, with the chart in words."""
     import altair as alt

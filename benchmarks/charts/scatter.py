@@ -1,10 +1,11 @@
 """Speed against quality, for the app and the reports: rows are aggregated before drawing."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.analysis.points import AXES
 from benchmarks.charts.frame import FRONTIER_COLOUR, model_colours
+from benchmarks.charts.labels import placed
 from benchmarks.statistics.frontier import frontier
 
 if TYPE_CHECKING:
@@ -13,13 +14,14 @@ if TYPE_CHECKING:
 
 QUALITY_TITLE = "Graded quality (share correct)"
 
-_NEAR_X, _NEAR_Y = 0.12, 0.05  # points nearer than this share of the axes get their labels on different sides
-_SIDES: tuple[tuple[Literal["left", "right"], int, int], ...] = (
-    ("left", 9, -9),
-    ("left", 9, 13),
-    ("right", -9, -9),
-    ("right", -9, 13),
-)
+HEIGHT_PX = 380
+_WIDE_PX, _NARROW_PX = 560, 240
+"""Widths of the plot that names are placed for: a page's, and, where it is narrower than that, a phone's."""
+
+_LETTER, _LINE = 0.64, 1.25
+"""Of the font's size, what a letter takes across and a line down; of the widest usual font, at this weight."""
+
+_WIDE_FONT, _NARROW_FONT = 13, 11
 
 
 def scatter(
@@ -43,10 +45,10 @@ def scatter(
     along = AXES[axis]
     drawn = _drawn(points, axis)
     base = alt.Chart().encode(color=model_colours(list(drawn["model"]), palette))
-    across = alt.X(f"{axis}:Q", title=along.title, scale=alt.Scale(zero=False, nice=True, padding=40))
-    quality = alt.Y(
-        "accuracy:Q", title=QUALITY_TITLE, axis=alt.Axis(format="%"), scale=alt.Scale(domain=_quality_domain(drawn))
-    )
+    span, ticks = alt.Scale(domain=_domain(drawn, axis), nice=False), alt.ExprRef(expr="max(3, width / 100)")
+    across = alt.X(f"{axis}:Q", title=along.title, scale=span, axis=alt.Axis(tickCount=ticks))
+    up = alt.Scale(domain=_quality_domain(drawn), nice=False)
+    quality = alt.Y("accuracy:Q", title=QUALITY_TITLE, axis=alt.Axis(format="%"), scale=up)
     steps: Literal["step-before", "step-after"] = "step-before" if along.more else "step-after"
     frontier_only = alt.Chart().transform_filter("datum.on_frontier")
     line = frontier_only.mark_line(interpolate=steps, strokeDash=[4, 4], color=FRONTIER_COLOUR)
@@ -58,9 +60,9 @@ def scatter(
             line.encode(x=across, y=quality),
             *_ranges(base, across, quality, drawn, axis),
             marks,
-            *_labels(base, across, quality),
+            _labels(base, across, quality),
         ],
-        height=380,
+        height=HEIGHT_PX,
         background="transparent",
         description=words,
         usermeta={"alt": words, "intervals": "95%"},
@@ -93,7 +95,7 @@ def _drawn(points: "pd.DataFrame", axis: str) -> "pd.DataFrame":
         on_frontier=frontier(drawn[axis].to_list(), drawn["accuracy"].to_list(), more=along.more),
     )
     scaled = {name: drawn[name] / along.unit for name in (axis, f"{axis}_low", f"{axis}_high")}
-    return drawn.assign(**scaled, side=_label_sides(list(drawn[axis]), list(drawn["accuracy"])))
+    return _with_places(drawn.assign(**scaled), axis)
 
 
 def _quality_domain(drawn: "pd.DataFrame") -> list[float]:
@@ -101,35 +103,48 @@ def _quality_domain(drawn: "pd.DataFrame") -> list[float]:
     return [0.0, min(1.0, float(drawn["accuracy_high"].max()) + 0.05)]
 
 
-def _label_sides(speeds: Sequence[float], shares: Sequence[float]) -> list[int]:
-    """For each point, a side for its label: above for the upper of two near points, below for the lower."""
-    width = max(max(speeds) - min(speeds), 1e-9)
-    sides: list[int] = []
-    for place, (speed, share) in enumerate(zip(speeds, shares)):
-        taken = {
-            sides[other]
-            for other in range(place)
-            if abs(speeds[other] - speed) / width < _NEAR_X and abs(shares[other] - share) < _NEAR_Y
-        }
-        near = [
-            shares[other]
-            for other in range(len(shares))
-            if other != place and abs(speeds[other] - speed) / width < _NEAR_X and abs(shares[other] - share) < _NEAR_Y
-        ]
-        left, below = speed > min(speeds) + 0.75 * width, any(other > share for other in near)
-        preferred = sorted(range(len(_SIDES)), key=lambda side: (side // 2 != left, side % 2 != below))
-        sides.append(next((side for side in preferred if side not in taken), place % len(_SIDES)))
-    return sides
+def _domain(drawn: "pd.DataFrame", axis: str) -> list[float]:
+    """From the lowest to the highest end of an interval, with room around: what places of names are worked out from."""
+    low = float(drawn[[axis, f"{axis}_low"]].min().min())
+    high = float(drawn[[axis, f"{axis}_high"]].max().max())
+    room = 0.08 * ((high - low) or abs(high) or 1.0)
+    return [low - room, high + room]
 
 
-def _labels(base: "alt.Chart", speed: "alt.X", quality: "alt.Y") -> list["alt.Chart"]:
-    """One text layer for each side, since a mark's offset is the same for all of a layer."""
-    return [
-        base.transform_filter(f"datum.side === {side}")
-        .mark_text(align=align, dx=dx, dy=dy, fontSize=13, fontWeight=600)
-        .encode(x=speed, y=quality, text="name:N")
-        for side, (align, dx, dy) in enumerate(_SIDES)
-    ]
+def _with_places(drawn: "pd.DataFrame", axis: str) -> "pd.DataFrame":
+    """Columns of where each name stands, in a wide plot and in a narrow one; models on the frontier choose first."""
+    low, high = _domain(drawn, axis)
+    top = _quality_domain(drawn)[1]
+    ordered = drawn.sort_values(["on_frontier", "accuracy"], ascending=False, kind="stable")
+    across = [(value - low) / (high - low) for value in ordered[axis]]
+    down = [HEIGHT_PX * (1 - share / top) for share in ordered["accuracy"]]
+    for form, width, font in (("wide", _WIDE_PX, _WIDE_FONT), ("narrow", _NARROW_PX, _NARROW_FONT)):
+        places = placed(
+            [(share * width, y) for share, y in zip(across, down, strict=True)],
+            list(ordered["name"]),
+            width=width,
+            height=HEIGHT_PX,
+            letter_px=_LETTER * font,
+            line_px=_LINE * font,
+        )
+        for column in ("text", "dx", "dy", "align"):
+            ordered[f"{form}_{column}"] = [getattr(place, column) for place in places]
+    return ordered.loc[drawn.index]
+
+
+def _labels(base: "alt.Chart", across: "alt.X", quality: "alt.Y") -> "alt.Chart":
+    """The names where they were placed, for the width that the plot turns out to have."""
+    import altair as alt
+
+    def chosen(wide: object, narrow: object) -> "alt.ExprRef":
+        return alt.ExprRef(expr=f"width < {_WIDE_PX} ? {narrow} : {wide}")
+
+    mark: dict[str, Any] = {
+        name: chosen(f"datum.wide_{name}", f"datum.narrow_{name}") for name in ("text", "dx", "dy", "align")
+    }
+    mark |= {"fontSize": chosen(_WIDE_FONT, _NARROW_FONT), "fontWeight": 600, "baseline": "middle"}
+    texts: alt.Chart = base.mark_text(**mark).encode(x=across, y=quality)
+    return texts
 
 
 def _tooltips(axis: str) -> list["alt.Tooltip"]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.analysis.depth import DepthPoint
 from benchmarks.analysis.speed_ratio import SelfRatio
-from benchmarks.charts.frame import FRONTIER_COLOUR, ends, framed, model_colours
+from benchmarks.charts.frame import FRONTIER_COLOUR, ends, framed, model_colours, named_colours
 
 if TYPE_CHECKING:
     import altair as alt
@@ -28,7 +28,7 @@ def depth_chart(points: Sequence[DepthPoint], palette: Mapping[str, str] | None 
     ]
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X("depth:Q", title="Context before the first token (tokens)"),
-        color=model_colours([each.model for each in points], palette),
+        color=named_colours({each.model: each.label for each in points}, palette),
         detail="model:N",
     )
     rate = alt.Y("rate:Q", title="Decode speed (tokens/s)", scale=alt.Scale(zero=True))
@@ -38,8 +38,6 @@ def depth_chart(points: Sequence[DepthPoint], palette: Mapping[str, str] | None 
         alt.Tooltip("depth", title="Tokens of context"),
         *(alt.Tooltip(column, title=title, format=".1f") for column, title in rates.items()),
     ]
-    deepest = max(each.depth for each in points)
-    names = base.transform_filter(f"datum.depth === {deepest}").mark_text(align="left", dx=8, fontWeight=600)
     words = "Decode speed over tokens of context. " + "; ".join(
         f"{each.label} at {each.depth}: {each.decode_tok_per_s.estimate:.1f} tokens/s" for each in points
     )
@@ -48,7 +46,6 @@ def depth_chart(points: Sequence[DepthPoint], palette: Mapping[str, str] | None 
         base.mark_line().encode(y=rate),
         *([ranges] if any(row["rate_low"] is not None for row in rows) else []),  # an empty layer has no words
         base.mark_point(filled=True, size=80, opacity=1).encode(y=rate, tooltip=tooltip),
-        names.encode(y=rate, text="label:N"),
     ]
     return framed(layers, words, height=320)
 

@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks.analysis.within import BUDGETS, SECONDS, Curve
-from benchmarks.charts.frame import colour_of, framed, model_colours
+from benchmarks.charts.frame import framed, named_colours
 
 if TYPE_CHECKING:
     import altair as alt
 
 _TITLES = {SECONDS: "Time that one has (seconds)", "tokens": "Tokens that one allows"}
-_LABELLED = 2
-"""So many lines have their names beside them; of more, a legend tells them apart."""
 
 
 def within_chart(curves: Sequence[Curve], palette: Mapping[str, str] | None = None) -> "alt.LayerChart":
@@ -26,11 +24,10 @@ def within_chart(curves: Sequence[Curve], palette: Mapping[str, str] | None = No
     drawn = [each for each in curves if each.budgets]
     if not drawn:
         raise ValueError("no answers with a grade and measured rates, or their token limits cut too many")
-    few = len(drawn) <= _LABELLED
     span = [BUDGETS[drawn[0].unit][0], BUDGETS[drawn[0].unit][-1]]
     base = alt.Chart(pd.DataFrame([row for each in drawn for row in _rows(each)])).encode(
         x=alt.X("budget:Q", title=_TITLES[drawn[0].unit], scale=alt.Scale(type="log", nice=False, domain=span)),
-        color=model_colours([each.model for each in drawn], palette) if few else _named(drawn, palette),
+        color=named_colours({each.model: each.label for each in drawn}, palette),
         detail="model:N",
     )
     share = alt.Y("share:Q", title="Right and finished (share)", axis=alt.Axis(format="%"))
@@ -46,19 +43,7 @@ def within_chart(curves: Sequence[Curve], palette: Mapping[str, str] | None = No
         base.mark_line(strokeWidth=2.5).encode(y=share),
         base.mark_point(size=60, opacity=0).encode(y=share, tooltip=tooltip),
     ]
-    if few:
-        names = base.transform_filter("datum.last").mark_text(align="right", dx=-4, dy=-10, fontWeight=600)
-        layers.append(names.encode(y=share, text="label:N"))
     return framed(layers, within_words(drawn), height=340)
-
-
-def _named(drawn: Sequence[Curve], palette: Mapping[str, str] | None) -> "alt.Color":
-    """Colours with a legend: the names of many lines would run into each other."""
-    import altair as alt
-
-    colours = palette or colour_of([each.model for each in drawn])
-    scale = alt.Scale(domain=[each.label for each in drawn], range=[colours[each.model] for each in drawn])
-    return alt.Color("label:N", title=None, scale=scale, legend=alt.Legend(orient="bottom", columns=2, labelLimit=300))
 
 
 def within_words(curves: Sequence[Curve]) -> str:
@@ -84,7 +69,6 @@ def _rows(each: Curve) -> list[dict[str, object]]:
             "share": each.share[place],
             "low": each.low[place],
             "high": each.high[place],
-            "last": place == len(each.budgets) - 1,
         }
         for place, budget in enumerate(each.budgets)
     ]

@@ -16,7 +16,7 @@ CHART_LOOKS = """
 const dark = matchMedia("(prefers-color-scheme: dark)").matches;
 const ink = dark ? "#e6e6e6" : "#222222", line = dark ? "#444444" : "#dddddd";
 const config = { axis: { labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line },
-                 text: { color: ink }, background: "transparent" };
+                 legend: { labelColor: ink, titleColor: ink }, text: { color: ink }, background: "transparent" };
 """
 
 _DRAW = """

@@ -77,7 +77,7 @@ def look_up(source: HubSource, revision: str | None) -> RemoteFile:
         url = hf_hub_url(source.repo, source.file, revision=revision, endpoint=host())
         metadata = get_hf_file_metadata(url, endpoint=host())
     except (HfHubHTTPError, httpx.HTTPError, httpx.InvalidURL, OfflineModeIsEnabled) as error:
-        raise _explained(error, source, revision) from error
+        raise explained(error, source, revision) from error
     except (FileMetadataError, HFValidationError) as error:
         raise ModelError(f"{source.repo}: {one_line(error)}") from error
     if not metadata.commit_hash or not metadata.etag:
@@ -122,7 +122,7 @@ def download(
             asked_s = _asked_wait_s(error)
             if attempt >= len(pauses_s) or asked_s > LONGEST_WAIT_S or not _passing(error):
                 kept_bytes = size_of(partial)
-                raise _explained(error, remote.source, remote.revision, kept_bytes=kept_bytes) from error
+                raise explained(error, remote.source, remote.revision, kept_bytes=kept_bytes) from error
             _pause(max(asked_s, pauses_s[attempt]), cancelled)
             attempt += 1
     if remote.size_bytes is not None and size_of(partial) != remote.size_bytes:
@@ -152,7 +152,7 @@ def read_text(source: HubSource, revision: str, *, limit_bytes: int) -> str:
                 if time.monotonic() > end_s:
                     raise ModelError(f"{source.repo}/{source.file} takes longer than {TEXT_LIMIT_S:.0f} s; not read")
     except (HfHubHTTPError, httpx.HTTPError, OfflineModeIsEnabled) as error:
-        raise _explained(error, source, revision) from error
+        raise explained(error, source, revision) from error
     return content.decode("utf-8", errors="replace")
 
 
@@ -242,7 +242,7 @@ def _pause(seconds: float, cancelled: IsCancelled) -> None:
         time.sleep(min(left, 0.1))
 
 
-def _explained(error: Exception, source: HubSource, revision: str, *, kept_bytes: int = 0) -> ModelError:
+def explained(error: Exception, source: HubSource, revision: str, *, kept_bytes: int = 0) -> ModelError:
     """The error as one line with a way out.
 
     Args:

@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import runtime
+from app.results.estimates import Plan
 from data.settings import OPERATOR_TOKEN as TOKEN
 from tests.app.test_compare_page import open_app, wait_for
 from tests.gguf_bytes import model_bytes
@@ -25,7 +26,7 @@ def test_a_run_is_counted_drawn_and_cancelled(
     app = open_app()
     app.session_state["operator_token"] = "the-token-of-this-test"
     jobs = runtime.benchmark_jobs()
-    name = jobs.start(models=[str(model)], suites=["core"], limit=100, condition="timed-cold")
+    name = jobs.start(Plan(models=(str(model),), suites=("core",), limit=100, condition="timed-cold"))
     app.switch_page("app_pages/benchmark.py").run()
     wait_for(app, lambda app: "bench_charts" in app.session_state and name in app.session_state["bench_charts"])
     _, drawn, _ = app.session_state["bench_charts"][name]
@@ -40,7 +41,7 @@ def test_a_model_added_on_the_models_page_can_be_chosen(
     scripted_app: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(TOKEN.name, "the-token-of-this-test")
-    (tmp_path / "mine.gguf").write_bytes(model_bytes())
+    (tmp_path / "mine.gguf").write_bytes(model_bytes(8000))
     app = open_app()
     app.session_state["operator_token"] = "the-token-of-this-test"
     app.switch_page("app_pages/models.py").run()

@@ -7,7 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import runtime
-from app.chat.conversation import REPORT_PROMPTS
+from app.chat.suite_prompts import examples
+from app.space.first_view import NAME, PURPOSE
 from benchmarks.engine.contract import Sampling
 from data.paths import ROOT
 from data.settings import OPERATOR_TOKEN as TOKEN
@@ -40,23 +41,34 @@ def replies(app: AppTest) -> list[str]:
     return [each.value for each in app.markdown if not each.value.startswith(":small[")]
 
 
+def outcomes(app: AppTest) -> list[str]:
+    return [each.proto.body for each in app.get("html")]
+
+
 def idle(app: AppTest) -> bool:
     return app.button(key="stop_all").disabled
 
 
-def test_a_first_visitor_sees_a_pair_and_the_two_prompts_of_the_report(scripted_app: Script) -> None:
+def test_a_first_visitor_reads_what_this_is_and_what_the_two_models_are_and_has_three_prompts_to_begin_with(
+    scripted_app: Script,
+) -> None:
     app = open_app()
+    assert app.title[0].value == NAME and PURPOSE in [each.value for each in app.markdown]
+    assert sum("none, stored as NONE." in each.value for each in app.markdown) == 2
     assert [box.value for box in app.selectbox] == ["alpha", "beta"]
-    assert [button.label for button in app.button if button.label in REPORT_PROMPTS] == list(REPORT_PROMPTS)
+    assert app.radio(key="example").options == [each.prompt.text for each, _ in examples()] and len(examples()) == 3
 
 
 def test_one_click_asks_both_models_and_shows_their_statistics(scripted_app: Script) -> None:
     scripted_app("alpha", reply="13, 21, 34", decode_tok_per_s=40, prefill_tok_per_s=80)
     scripted_app("beta", reply="I do not know")
     app = open_app()
-    app.button(key=f"example_{REPORT_PROMPTS[0]}").click().run()
+    asked = examples()[1][0].prompt.text
+    app.radio(key="example").set_value(asked).run()
+    app.button(key="start").click().run()
     wait_for(app, idle)
-    assert [text.value for text in app.text] == [REPORT_PROMPTS[0]]
+    assert [text.value for text in app.text] == [asked]
+    assert not app.title
     assert replies(app) == ["13, 21, 34", "I do not know"]
     assert "40.0 tok/s" in captions(app)
     assert "3 tokens" in captions(app)
@@ -244,7 +256,9 @@ def test_a_reply_to_a_suites_prompt_is_graded_on_request(scripted_app: Script) -
         app.button(key=button.key).click().run()
     badges = " ".join(markdown.value for markdown in app.markdown)
     assert "Right" in badges and "Wrong" in badges
+    assert "graded: A right, B wrong." in outcomes(app)[0]
     ask(app, "another question")
+    assert "graded" not in outcomes(app)[1]
     assert len([button for button in app.button if button.label == "Grade"]) == 0
 
 

@@ -37,12 +37,12 @@ def become_operator(page: Page, token: str) -> None:
     page.keyboard.press("Escape")
 
 
-def choose(page: Page, label: str, option: str) -> None:
-    """Pick from a select box by keyboard."""
+def choose(page: Page, label: str, option: str, *, exact: bool = True) -> None:
+    """Pick from a select box by keyboard; without `exact`, an option that has this among its words."""
     box = page.get_by_role("combobox", name=label)
     box.click()
     box.fill(option)
-    page.get_by_role("option", name=option, exact=True).click()
+    page.get_by_role("option", name=option, exact=exact).click()
 
 
 def download(page: Page, name: str, folder: Path) -> Path:

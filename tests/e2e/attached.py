@@ -37,7 +37,7 @@ from data.models.registry import load_registry
 from data.paths import ROOT
 
 RATE = re.compile(r"\*\*([\d.]+) tok/s\*\* decode .* (finished|cut off)")
-PORT = 8755
+PORT, BOX = 8755, "prompt box"
 SETTLE_S = 8.0
 """The app imports its charts and works out its headline when the first visitor comes: not what is measured here."""
 
@@ -110,16 +110,20 @@ class Client:
         self._buttons: dict[str, str] = {}
         self._captions: dict[tuple[int, ...], str] = {}
         self._send(BackMsg())
-        self._follow(lambda: "Describe" in self._buttons, seconds=60)
+        self._follow(lambda: BOX in self._buttons, seconds=60)
         self._follow(lambda: False, seconds=SETTLE_S)
 
     def ask(self) -> list[float]:
-        """Decode tok/s that the page shows under each reply, in the lanes' order: of the example, then of it again."""
-        button = self._buttons.pop("Regenerate", None) or self._buttons["Describe"]
+        """Decode tok/s that the page shows under each reply, in the lanes' order: of the prompt, then of it again."""
+        button = self._buttons.pop("Regenerate", None)
         self._captions.clear()
         press = BackMsg()
         state = press.rerun_script.widget_states.widgets.add()
-        state.id, state.trigger_value = button, True
+        state.id = button or self._buttons[BOX]
+        if button:
+            state.trigger_value = True
+        else:
+            state.chat_input_value.data = REPORT_PROMPTS[1]
         self._send(press)
         self._follow(lambda: len(self._rates()) == 2 and "Regenerate" in self._buttons, seconds=120)
         self._follow(lambda: False, seconds=0.5)  # the rest of the page
@@ -170,6 +174,8 @@ class Client:
             element = message.delta.new_element
             if element.HasField("button"):
                 self._buttons[element.button.label.split()[0]] = element.button.id
+            elif element.HasField("chat_input"):
+                self._buttons[BOX] = element.chat_input.id
             elif element.HasField("markdown"):
                 self._captions[tuple(message.metadata.delta_path)] = element.markdown.body
 

@@ -29,3 +29,28 @@ def test_a_run_is_started_cancelled_and_resumed_to_its_end(browser: Browser, app
         expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible(timeout=20_000)
         run = read_run(directory)
         assert run.manifest["finished_at"] and len({row.prompt_id for row in run.rows}) == 6
+
+
+def test_from_a_file_to_its_point_beside_the_shipped_ones_in_four_clicks(
+    browser: Browser, app_url: str, tiny_model: Path
+) -> None:
+    with tab(browser, app_url) as page:
+        clicks = [
+            lambda: page.get_by_role("link", name="Models").click(),
+            lambda: page.get_by_role("button", name="Add the file").click(),
+            lambda: page.get_by_role("button", name="Measure it").first.click(),
+            lambda: page.get_by_role("button", name="Start").click(),
+        ]
+        clicks[0]()
+        page.get_by_label("Path of a GGUF on this machine").fill(str(tiny_model))
+        clicks[1]()
+        expect(page.get_by_text("is on the list, as tiny")).to_be_visible(timeout=30_000)
+        clicks[2]()
+        page.get_by_role("spinbutton", name="Prompts of each suite").fill("2")
+        page.get_by_role("spinbutton", name="Prompts of each suite").press("Enter")
+        expect(page.get_by_text("Takes about")).to_contain_text("6 answers", timeout=120_000)
+        clicks[3]()
+        expect(page.get_by_text("finished · 6 of 6 samples")).to_be_visible(timeout=120_000)
+        chart = page.get_by_test_id("stVegaLiteChart").first
+        for label in ("Llama-3.2 tiny shape", "SmolLM2 99M · LoRA r8 · Q8_0", "SmolLM2 135M · LoRA r16 · Q8_0"):
+            expect(chart.locator(f"[aria-label*='Model: {label}']").first).to_be_visible(timeout=30_000)

@@ -15,6 +15,20 @@ Visit = Callable[..., Page]
 PAGES = ("/", "/results", "/arena", "/models", "/method")
 
 
+PHONE = 360
+TARGETS = """() => [...document.querySelectorAll(
+  '.stApp button, .stApp a[href], .stApp input, .stApp summary, .stApp [role=tab], .stApp [data-testid=stRadioOption]'
+)].filter(it => {
+  const box = it.getBoundingClientRect();
+  const ours = !it.closest('[data-testid=stSkipToContent], [data-testid=stSidebar], [data-testid=stElementToolbar], ' +
+    '[data-testid=stTooltipHoverTarget], [data-testid=stTooltipIcon]')
+    && !it.matches('[type=radio], [type=file], [role=switch]');
+  return ours && box.width > 1 && box.height > 1 && box.height < 44;
+}).map(it => it.outerHTML.slice(0, 200))"""
+"""Whatever is pressed and lower than 44 px. Streamlit's own are left out: its skip link, the toolbars of charts and
+tables, the marks of help; and the small knobs within labels, which are targets as a whole."""
+
+
 def findings(page: Page) -> list[str]:
     """Serious and critical ones, each with where it is."""
     response = Axe().run(page).response
@@ -36,7 +50,7 @@ def test_axe_has_no_serious_finding_in_a_comparison_and_on_the_operators_page(vi
     page = visit()
     finish(page, "What is 17 + 26? Answer with the number only.")
     page.get_by_role("button", name="Grade").first.click()
-    expect(page.get_by_text("Right")).to_be_visible(timeout=10_000)
+    expect(page.locator(".stMarkdownBadge").filter(has_text="Right")).to_be_visible(timeout=10_000)
     page.get_by_role("button", name="Details").first.click()
     expect(page.get_by_text("Time to first token")).to_be_visible(timeout=10_000)
     assert findings(settled(page)) == []
@@ -49,11 +63,24 @@ def test_axe_has_no_serious_finding_in_a_comparison_and_on_the_operators_page(vi
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_phone_needs_no_sideways_scrolling(visit: Visit, path: str) -> None:
-    page = visit(path, width=390)
-    page.wait_for_timeout(1500)
+    page = settled(visit(path, width=PHONE))
     block = page.get_by_test_id("stMainBlockContainer")
     assert block.evaluate("it => it.parentElement.scrollWidth <= it.parentElement.clientWidth")
-    assert page.evaluate("() => document.documentElement.scrollWidth <= 390")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= PHONE
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_whatever_is_pressed_on_a_phone_is_as_high_as_a_thumb_is_wide(visit: Visit, path: str) -> None:
+    assert settled(visit(path, width=PHONE)).evaluate(TARGETS) == []
+
+
+def test_targets_of_a_comparison_and_of_the_operators_pages_are_as_high_as_a_thumb_is_wide(visit: Visit) -> None:
+    page = visit(width=PHONE)
+    finish(page, "What is 17 + 26? Answer with the number only.")
+    assert settled(page).evaluate(TARGETS) == []
+    page.get_by_role("button", name="Settings").click()
+    page.wait_for_timeout(500)
+    assert page.evaluate(TARGETS) == []
 
 
 def test_a_comparison_on_a_phone_stacks_the_replies(visit: Visit) -> None:

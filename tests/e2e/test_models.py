@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.actions import become_operator, choose
 from tests.e2e.conftest import OPERATOR_TOKEN, ScriptedApp
 from tests.gguf_bytes import model_bytes
+from tests.hub import Repo
 
 pytestmark = pytest.mark.slow
 Visit = Callable[..., Page]
@@ -52,10 +53,9 @@ def test_a_visitor_reads_but_cannot_change_the_machine(visit: Visit) -> None:
 
 def test_the_operator_adds_a_file_which_can_be_compared_at_once(visit: Visit, scripted: ScriptedApp) -> None:
     path = scripted.folder / "delta-Q4_0.gguf"
-    path.write_bytes(model_bytes())
+    path.write_bytes(model_bytes(6_000))
     page = visit()
     become_operator(page, OPERATOR_TOKEN)
-    page.get_by_text("Add a model").click()
     page.get_by_label("Path of a GGUF on this machine").fill("/no/such.gguf")
     page.get_by_role("button", name="Add the file").click()
     expect(page.get_by_text("no file at '/no/such.gguf'")).to_be_visible(timeout=10_000)
@@ -63,7 +63,7 @@ def test_the_operator_adds_a_file_which_can_be_compared_at_once(visit: Visit, sc
     page.get_by_role("button", name="Add the file").click()
     expect(page.get_by_text("is on the list, as delta-q4_0")).to_be_visible(timeout=10_000)
     page.get_by_role("link", name="Compare").click()
-    choose(page, "Model A", "Tiny")
+    choose(page, "Model A", "Tiny", exact=False)
     page.get_by_role("link", name="Models").click()
     choose(page, "A model closely", "Tiny")
     page.get_by_role("button", name="Take off the list").click()
@@ -71,3 +71,26 @@ def test_the_operator_adds_a_file_which_can_be_compared_at_once(visit: Visit, sc
     assert path.exists()
     page.get_by_role("link", name="Compare").click()
     expect(page.get_by_test_id("stChatInput")).to_be_visible(timeout=10_000)
+
+
+def test_a_repository_shows_its_files_and_the_recommended_one_is_added(visit: Visit, scripted: ScriptedApp) -> None:
+    files = {"mine-Q4_K_M.gguf": model_bytes(5_000), "mine-F16.gguf": model_bytes(9_000)}
+    scripted.hub.repos["me/mine-GGUF"] = Repo(files={**files, "big-00001-of-00002.gguf": model_bytes(7_000)})
+    page = visit()
+    become_operator(page, OPERATOR_TOKEN)
+    page.get_by_label("Or a repository on the Hub").fill("me/nothing")
+    page.get_by_role("button", name="Show its files").click()
+    expect(page.get_by_text("no access to me/nothing")).to_be_visible(timeout=15_000)
+    page.get_by_label("Or a repository on the Hub").fill("https://huggingface.co/me/mine-GGUF/tree/main")
+    page.get_by_role("button", name="Show its files").click()
+    expect(page.get_by_role("combobox", name="File of me/mine-GGUF")).to_be_visible(timeout=15_000)
+    page.get_by_role("button", name="Add from the Hub").click()
+    expect(page.get_by_text("is on the list, as mine-q4_k_m")).to_be_visible(timeout=15_000)
+    page.get_by_role("button", name="Fetch").click()
+    expect(page.get_by_text("Here, checked and ready.")).to_be_visible(timeout=15_000)
+    page.get_by_role("button", name="Name and licence").click()
+    page.get_by_label("Name", exact=True).fill("My own model")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="My own model")).to_be_visible(timeout=15_000)
+    page.get_by_role("button", name="Remove the file").click()
+    expect(page.get_by_text("My own model is removed")).to_be_visible(timeout=15_000)

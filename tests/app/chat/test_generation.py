@@ -3,12 +3,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.chat.generation import LEASE_S, GenerationService, Refused
 from app.chat.lanes import Lane, LaneRequest, Snapshot
+from app.chat.reply_facts import status_line
 from benchmarks.engine.contract import LoadOptions, Request, Sampling
 from benchmarks.engine.worker import Worker
 from data.errors import ModelError, TradeoffError
@@ -53,6 +55,7 @@ class Bench:
         self.tabs: set[str] = set()
         self.gate = threading.Event()
         self.gate.set()
+        self.gated: str | None = None  # the model that waits at the gate; None: all do
         self.service = GenerationService(
             self.models,
             fetch=self._fetch,
@@ -61,6 +64,7 @@ class Bench:
             options=LoadOptions(sequences=sequences),
             clock=self.clock,
             is_open=self.tabs.__contains__,
+            is_here=lambda entry, registry: entry.id != self.gated,
             **options,
         )
 
@@ -102,7 +106,8 @@ class Bench:
     ) -> Path:
         assert isinstance(entry.source, FileSource)
         progress(Progress(model_id=entry.id, stage="download", done_bytes=5, total_bytes=10))
-        self.gate.wait(WAIT_S)
+        if self.gated in (None, entry.id):
+            self.gate.wait(WAIT_S)
         if not entry.source.path.exists():
             raise ModelError(f"{entry.source.path.name} does not exist")
         return entry.source.path
@@ -165,6 +170,42 @@ def test_the_queue_is_first_in_first_out_shows_the_place_and_is_bounded(tmp_path
     bench.service.cancel(third)
     assert bench.finish(third)[0].reason == "cancelled"
     bench.service.close()
+
+
+def test_who_waits_is_told_for_how_long_by_what_the_last_ones_took(bench: Bench) -> None:
+    slow, quick = bench.model("slow", pace_s=0.02), bench.model("quick", reply="fine")
+    first = bench.compare("first", slow, slow)
+    bench.wait(first, writing)
+    bench.clock.now += 6.0
+    bench.service.cancel(first)
+    bench.finish(first)
+    running = [bench.compare(f"runs {number}", slow, slow) for number in range(2)]
+    waiting = [bench.compare(f"waits {number}", quick, quick) for number in range(2)]
+    places = [bench.wait(each, lambda snapshot: snapshot.place is not None) for each in waiting]
+    assert [(each.place, each.wait_s) for each in places] == [(1, 3.0), (2, 6.0)]
+    for each in running:
+        bench.service.cancel(each)
+    assert [bench.finish(each)[0].text for each in waiting] == ["fine", "fine"]
+
+
+def test_a_lane_whose_model_is_here_does_not_wait_for_one_that_must_be_fetched(bench: Bench) -> None:
+    here, far = bench.model("here", reply="from here"), bench.model("far", reply="from far")
+    bench.gated = far
+    bench.gate.clear()
+    comparison = bench.compare("me", far, here)
+    snapshot = bench.wait(comparison, lambda snapshot: snapshot.lanes[1].done)
+    assert (snapshot.lanes[0].stage, snapshot.lanes[1].text) == ("fetching", "from here")
+    bench.gate.set()
+    assert [lane.text for lane in bench.finish(comparison)] == ["from far", "from here"]
+
+
+def test_what_is_loaded_is_said_with_its_size_and_the_memory_that_it_needs() -> None:
+    lane = Lane(model_id="a", stage="loading", done_bytes=60_400_000, total_bytes=144_811_072, needs_bytes=910_000_000)
+    assert status_line(lane, None) == "Loading the model: 60 of 145 MB read; it needs 0.9 GB of memory"
+    whole = replace(lane, done_bytes=144_811_072, needs_bytes=None)
+    assert status_line(whole, None) == "Loading the model: 145 MB read, now being arranged"
+    assert status_line(Lane(model_id="a", stage="loading"), None) == "Loading the model"
+    assert status_line(lane, 2, 12.4) == "Waiting for a free place: number 2 in the queue, about 12 s"
 
 
 def test_one_lane_can_be_stopped_while_the_other_goes_on(bench: Bench) -> None:

@@ -25,7 +25,7 @@ def test_tokens_and_seconds_of_thinking_are_those_until_its_mark() -> None:
 
 
 def test_a_lane_that_loads_says_how_much_is_read() -> None:
-    assert status_line(Lane(model_id="a", stage="loading", total_bytes=145_000_000), None).endswith("145 MB to read")
+    assert status_line(Lane(model_id="a", stage="loading", total_bytes=145_000_000), None).endswith("0 of 145 MB read")
     assert status_line(Lane(model_id="a", stage="loading"), None) == "Loading the model"
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from app.chat.generation import GenerationService, Refused
 from app.chat.lanes import Lane
-from app.chat.list_runs import ListRun, ListRuns, as_csv, as_rows
+from app.chat.list_runs import ListRun, ListRuns, as_csv, as_rows, findings
 from app.chat.suite_prompts import library
-from benchmarks.engine.contract import LoadOptions, Sampling
+from benchmarks.engine.contract import LoadOptions, Sampling, Timings
 from benchmarks.engine.worker import Worker
 from data.models.entries import FileSource, ModelEntry
 
@@ -59,6 +59,42 @@ def test_every_prompt_goes_to_every_model_and_suites_prompts_are_graded(service:
     ]
     assert (rows[1]["A · grade"], "A · grade" in rows[0]) == (0.0, False)
     assert next(csv.DictReader(io.StringIO(as_csv(rows))))["A"] == "'=fine"
+
+
+def reply(model: str, text: str, rate: float) -> Lane:
+    timings = Timings(prompt_tokens=9, decode_tokens=20, decode_s=20 / rate)
+    facts = {"stage": "done", "reason": "stop", "text": text, "completion_tokens": 21, "timings": timings}
+    return Lane(model_id=model, **facts)  # type: ignore[arg-type]
+
+
+def made_list(right_a: int, right_b: int, count: int = 20) -> ListRun:
+    """Two models' replies to prompts of a suite, the first so many of each right."""
+    asked = [each.prompt for each in library()["core"] if each.prompt.right and each.prompt.wrong][:count]
+    run = ListRun(prompts=tuple(each.text for each in asked), model_ids=("a", "b"))
+    for place, each in enumerate(asked):
+        texts = [each.right if place < right else each.wrong for right in (right_a, right_b)]
+        run.replies.append((reply("a", texts[0] or "", 50.0), reply("b", texts[1] or "", 100.0)))
+    return run
+
+
+def test_a_list_of_a_suites_prompts_ends_with_the_verdict_and_its_interval() -> None:
+    quality, speed = findings(made_list(2, 18), {"a": "A", "b": "B"})
+    assert quality.startswith("B answers +80.0 points more correctly [+") and "n=20" in quality
+    assert speed == "B decodes 2.00× as fast as A [2.00, 2.00] (n=20)."
+
+
+def test_where_nothing_is_shown_it_says_what_could_have_been_seen() -> None:
+    quality, _ = findings(made_list(9, 10), {"a": "A", "b": "B"})
+    assert "not separable in quality" in quality and "could have seen a difference of" in quality
+
+
+def test_a_list_of_ones_own_prompts_says_who_is_faster_and_no_more() -> None:
+    run = ListRun(prompts=("mine", "yours"), model_ids=("a", "b"))
+    run.replies += [(reply("a", "x", 50.0), reply("b", "y", rate)) for rate in (60.0, 65.0)]
+    (speed,) = findings(run, {})
+    assert speed.startswith("b decodes 1.25× as fast as a [1.20, 1.30]")
+    run.replies.pop()
+    assert findings(run, {}) == []
 
 
 def test_a_stopped_list_keeps_what_is_done_and_makes_room(service: GenerationService) -> None:

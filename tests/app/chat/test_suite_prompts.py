@@ -1,4 +1,7 @@
-from app.chat.suite_prompts import find, grade_reply, library
+from app.chat.suite_prompts import EXAMPLES, examples, find, grade_reply, library
+from app.runtime import DEFAULT_PAIR
+from benchmarks.runs.read import read_run
+from data.paths import ROOT
 
 
 def test_the_library_has_the_suites_prompts_that_are_one_question() -> None:
@@ -12,3 +15,15 @@ def test_a_reply_to_a_suites_prompt_is_graded_and_another_is_not() -> None:
     right, wrong = grade_reply(prompt.text, prompt.right), grade_reply(prompt.text, prompt.wrong)
     assert right is not None and wrong is not None and (right.value, wrong.value) == (1.0, 0.0)
     assert grade_reply("hello", "hello") is None
+
+
+def test_the_runs_show_in_the_examples_what_is_said_of_them() -> None:
+    run = read_run(next((ROOT / "benchmarks" / "results").glob("embedded-2*")))
+    small, large = DEFAULT_PAIR
+    right = {
+        (row.model, row.suite, row.prompt_id): row.right
+        for row in run.rows
+        if row.model in DEFAULT_PAIR and row.condition == "batched" and row.is_answer
+    }
+    found = [tuple(right[model, suite, prompt_id] for model in (small, large)) for suite, prompt_id, _ in EXAMPLES]
+    assert found == [(True, True), (False, True), (False, True)] and len(examples()) == len(EXAMPLES)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.results.estimates import Plan
 from app.results.jobs import BenchmarkJobs, Job, JobError
 from benchmarks.runs.read import read_run
 from data.errors import TradeoffError
@@ -32,7 +33,7 @@ def wait(jobs: BenchmarkJobs, condition: Callable[[Job], bool]) -> Job:
 
 
 def start(jobs: BenchmarkJobs, *models: str, limit: int = 4) -> str:
-    return jobs.start(models=models, suites=["core"], limit=limit, condition="timed-cold")
+    return jobs.start(Plan(models=tuple(models), suites=("core",), limit=limit, condition="timed-cold"))
 
 
 @pytest.mark.slow
@@ -59,15 +60,15 @@ def test_a_run_is_started_watched_cancelled_found_by_another_server_and_resumed(
 def test_a_choice_that_makes_no_sense_is_one_line_and_starts_nothing(tmp_path: Path) -> None:
     jobs = jobs_in(tmp_path)
     with pytest.raises(TradeoffError, match="models is empty"):
-        jobs.start(models=[], suites=["core"], limit=4, condition="timed-cold")
+        jobs.start(Plan(models=(), suites=("core",), limit=4, condition="timed-cold"))
     with pytest.raises(TradeoffError, match="'hot' cannot be run"):
-        jobs.start(models=["a"], suites=["core"], limit=4, condition="hot")
+        jobs.start(Plan(models=("a",), suites=("core",), limit=4, condition="hot"))
     assert jobs.jobs() == []
 
 
 def test_a_run_that_dies_at_once_says_why(tmp_path: Path) -> None:
     jobs = BenchmarkJobs(tmp_path / "jobs", tmp_path / "results", "llama_cpp")
-    jobs.start(models=["no-such-model"], suites=["core"], limit=1, condition="timed-cold")
+    jobs.start(Plan(models=("no-such-model",), suites=("core",), limit=1, condition="timed-cold"))
     job = wait(jobs, lambda job: not job.running)
     assert "no-such-model" in job.last_words and job.directory is None
 

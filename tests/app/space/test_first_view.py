@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from app.space.first_view import FirstView, with_first_view
+from app.space.first_view import PURPOSE, FirstView, Told, with_first_view
 
 EMPTY = '<html><title>Streamlit</title><body><div id="root"></div></body></html>'
 BROWSER = {"accept": "text/html,*/*", "if-none-match": '"old"', "accept-encoding": "gzip"}
@@ -18,9 +18,11 @@ def page(request: Request) -> Response:
     return HTMLResponse(EMPTY, headers={"x-asked": ",".join(asked)})
 
 
-def get(path: str, sentence: str | None, headers: dict[str, str]) -> httpx.Response:
+def get(path: str, sentence: str, headers: dict[str, str]) -> httpx.Response:
     routes = [Route("/", page), Route("/health", lambda request: PlainTextResponse("ok"))]
-    served = Starlette(routes=routes, middleware=[Middleware(FirstView, sentence=lambda: sentence)])
+    served = Starlette(
+        routes=routes, middleware=[Middleware(FirstView, told=lambda: Told(sentence=sentence, picture="<svg/>"))]
+    )
 
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=served), base_url="http://app") as client:
@@ -32,6 +34,7 @@ def get(path: str, sentence: str | None, headers: dict[str, str]) -> httpx.Respo
 def test_a_browser_gets_the_verdict_in_the_page_and_never_an_old_copy_of_it() -> None:
     answer = get("/", "A answers +9 points more correctly than <b>B</b>", BROWSER)
     assert "+9 points more correctly than &lt;b&gt;B&lt;/b&gt;" in answer.text
+    assert PURPOSE in answer.text and "<svg/>" in answer.text
     assert "<title>Tradeoff</title>" in answer.text and '<div id="root"><style>' in answer.text
     assert int(answer.headers["content-length"]) == len(answer.content) and answer.headers["x-asked"] == ""
 
@@ -42,5 +45,5 @@ def test_what_is_not_a_page_for_a_browser_passes_untouched() -> None:
 
 
 def test_without_a_verdict_or_in_a_page_of_another_form_nothing_is_made_up() -> None:
-    assert "<p>" not in with_first_view(EMPTY, None)
-    assert with_first_view("<html><body></body></html>", "a verdict") == "<html><body></body></html>"
+    assert with_first_view(EMPTY, Told()).count("<p>") == 1
+    assert with_first_view("<html><body></body></html>", Told(sentence="a verdict")) == "<html><body></body></html>"

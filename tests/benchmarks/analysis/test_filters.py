@@ -1,7 +1,8 @@
 from benchmarks.analysis.figures import machines
-from benchmarks.analysis.filters import Filters, narrowed, options
+from benchmarks.analysis.filters import Filters, narrowed, on_the_prompts_of, options
 from benchmarks.runs.on_disk import load_runs
 from data.paths import ROOT
+from tests.benchmarks.made_runs import graded_rows, made_run, timed_rows
 
 RUNS = load_runs([ROOT / "benchmarks" / "results"]).runs
 
@@ -24,3 +25,18 @@ def test_machines_are_listed_newest_first_and_choosing_one_leaves_no_row_out() -
     found = options(RUNS)["machine"]
     assert len(found) > 1 and found == machines(RUNS)
     assert narrowed(RUNS, Filters(machine=found[1])) == list(RUNS)
+
+
+def test_a_model_that_was_asked_few_prompts_is_compared_on_those_and_what_was_timed_stays() -> None:
+    many = made_run(graded_rows("a", "1010"), graded_rows("b", "1100"), timed_rows("a", [50.0, 60.0]), run_id="many")
+    few = made_run(graded_rows("c", "11"), run_id="few")
+    first, second = on_the_prompts_of([many, few], "c")
+    assert [(row.model, row.prompt_id) for row in first.rows if row.is_answer] == [
+        ("a", "p0"),
+        ("a", "p1"),
+        ("b", "p0"),
+        ("b", "p1"),
+    ]
+    assert sum(not row.is_answer for row in first.rows) == 2 and second.rows == few.rows
+    assert on_the_prompts_of([many, few], "a", "c")[0].rows == first.rows
+    assert on_the_prompts_of([many, few], "nobody") == [many, few]

@@ -140,7 +140,7 @@ def test_bands_are_those_of_the_share_itself() -> None:
 def test_the_chart_has_a_line_and_a_band_a_model_and_says_them_in_words() -> None:
     made = run(rows("small", "10" * 20, 200), rows("large", BOTH, 200))
     chart = within_chart([curve(answers(made, model)) for model in ("small", "large")]).to_dict()
-    assert [layer["mark"]["type"] for layer in chart["layer"]] == ["area", "line", "point", "text"]
+    assert [layer["mark"]["type"] for layer in chart["layer"]] == ["area", "line", "point"]
     assert "SMALL: 0% within" in chart["description"] and "100% within 120 seconds" in chart["description"]
     (rows_drawn,) = chart["datasets"].values()
     assert len(rows_drawn) == 2 * len(BUDGETS[SECONDS])

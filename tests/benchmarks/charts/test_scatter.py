@@ -141,10 +141,12 @@ def test_the_chart_has_tooltips_labels_a_description_and_no_background() -> None
     assert spec["usermeta"]["alt"] == spec["description"]
 
 
-def test_labels_of_points_that_lie_together_go_to_different_sides() -> None:
+def test_names_of_points_that_lie_together_stand_in_different_places_in_a_wide_plot_and_in_a_narrow_one() -> None:
     spec = scatter(model_points([run("a", "b", "c")])).to_dict()
     (data,) = spec["datasets"].values()
-    assert len({point["side"] for point in data}) == 3
+    for form in ("wide", "narrow"):
+        assert len({(point[f"{form}_dx"], point[f"{form}_dy"]) for point in data}) == 3
+        assert {point[f"{form}_text"] for point in data} == {"A", "B", "C"}
 
 
 def test_points_without_a_grade_or_a_speed_are_left_out_and_none_at_all_is_an_error() -> None:

@@ -10,12 +10,21 @@ from data.errors import ModelError
 from data.files import sha256_of
 from data.gguf.header import read_header
 from data.hub.address import HubSource
+from data.models import added as added_module
 from data.models.__main__ import main as models_command
-from data.models.added import completed, file_entry, has_guesses, hub_entry, save_added
+from data.models.added import completed, edited, file_entry, has_guesses, hub_entry, save_added
 from data.models.entries import FileSource, ModelEntry, RegistryError
 from data.models.fetch import locate
 from data.models.registry import load_registry, project_registry, read_registry, registry_toml
 from tests.gguf_bytes import LLAMA, gguf_bytes, model_bytes
+
+GONE = FileSource(path=Path("/no/such.gguf"))
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file here was written a moment ago."""
+    monkeypatch.setattr(added_module, "_LOOK_S", 0.0)
 
 
 def gguf(folder: Path, name: str = "My Model-Q4_K_M.gguf") -> Path:
@@ -45,11 +54,11 @@ def test_the_metadata_go_before_the_files_name(tmp_path: Path) -> None:
     path = tmp_path / "something-Q8_0.GGUF"
     path.write_bytes(gguf_bytes({**LLAMA, **said}, {"w": ((4,), 0, 0)}, data=b"\0" * 16))
     entry = file_entry(str(path), {})
-    assert (entry.id, entry.label) == ("something-q8_0", "My Model Q4_K_M")
+    assert (entry.id, entry.label) == ("something-q8_0", "My Model · Q4_K_M")
     assert (entry.size, entry.quantization, entry.licence) == ("0.5B", "q4_k_m", "mit")
     other = tmp_path / "other.gguf"
     other.write_bytes(path.read_bytes() + b"\0")
-    assert file_entry(str(other), {entry.id: entry}).label == "My Model Q4_K_M (other)"
+    assert file_entry(str(other), {entry.id: entry}).label == "My Model · Q4_K_M (other)"
 
 
 def test_what_was_guessed_of_a_hubs_file_is_replaced_by_what_it_says(tmp_path: Path) -> None:
@@ -74,14 +83,43 @@ def test_the_same_file_is_not_added_twice(tmp_path: Path, cache: Path) -> None:
     for again in (path, tmp_path / "link.gguf", tmp_path / "hard.gguf", tmp_path / "folder" / ".." / path.name):
         with pytest.raises(ModelError, match=r"is on the list already, as Tiny \(my-model-q4_k_m\)$"):
             file_entry(str(again), known)
-    copy = tmp_path / "copy.gguf"
+    copy, other = tmp_path / "copy.gguf", tmp_path / "other.gguf"
     copy.write_bytes(path.read_bytes())
-    assert file_entry(str(copy), known).id == "copy"  # nothing is known of its bytes, and it is not read for this
+    other.write_bytes(path.read_bytes()[:-1] + b"!")  # as large, of other bytes
+    for entry in (first, replace(first, sha256=sha256_of(copy)), replace(first, sha256=sha256_of(copy), source=GONE)):
+        with pytest.raises(ModelError, match=r"copy\.gguf is on the list already, as Tiny"):
+            file_entry(str(copy), {first.id: entry})
+        assert file_entry(str(other), {first.id: entry}).id == "other"
     with pytest.raises(ModelError, match="is on the list already"):
-        file_entry(str(copy), {first.id: replace(first, sha256=sha256_of(copy))})
+        hub_entry("me/tiny", "b.gguf", known, sha256=sha256_of(path))
     remote = hub_entry("me/tiny", "a.gguf", {})
     with pytest.raises(ModelError, match=r"a\.gguf is on the list already, as a \(a\)"):
         hub_entry("https://huggingface.co/me/tiny", "a.gguf", {remote.id: remote})
+
+
+def test_a_file_that_is_being_written_is_not_added(tmp_path: Path) -> None:
+    path = gguf(tmp_path)
+
+    def write_on() -> None:
+        with path.open("ab") as file:
+            file.write(b"more!")
+
+    with pytest.raises(ModelError, match=r"is being written \(it grew by 5 bytes while it was looked at\)"):
+        file_entry(str(path), {}, pause=write_on)
+    old = path.stat().st_mtime - 3600
+    os.utime(path, (old, old))
+    assert file_entry(str(path), {}, pause=write_on).id == "my-model-q4_k_m"  # nobody waits for an old file
+
+
+def test_name_and_licence_of_an_added_model_can_be_changed_but_not_into_anothers(tmp_path: Path) -> None:
+    entry = file_entry(str(gguf(tmp_path)), {})
+    known = {entry.id: entry, "other": replace(entry, id="other", label="Other")}
+    changed = edited(entry, "  Mine \n 1B ", "", known)
+    assert (changed.label, changed.licence, changed.id) == ("Mine 1B", "not stated", entry.id)
+    assert edited(entry, entry.label, "MIT", known).licence == "MIT"
+    for label, why in ((" ", "needs a name"), ("Other", "is the name of another model, other"), ("x" * 81, "has 81")):
+        with pytest.raises(ModelError, match=why):
+            edited(entry, label, "MIT", known)
 
 
 def test_a_path_that_is_no_file_says_what_it_is(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""Where the names of points stand, so that no two run into each other and none leaves the plot.
+
+Worked out in pixels for one width. At a wider plot the points move apart and the names with them, so that what is
+clear at one width stays clear at every wider one: a name that would stand on the far side of another's point, which a
+wider plot would bring together, counts as taken.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Align = Literal["left", "center", "right"]
+MARK_PX = 8.0
+_GAP_PX = 10.0
+_STEP = 0.8
+"""Of a line: not 0 times, where the interval's bar lies."""
+_ELLIPSIS = "…"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a name stands; its point is at 0, 0, and y goes down.
+
+    Attributes:
+        text: The name, cut where the whole one does not fit into the plot; empty where there is no room at all.
+        dx, dy: Pixels to its anchor: across as `align` says, down to its middle.
+    """
+
+    text: str
+    dx: float = 0.0
+    dy: float = 0.0
+    align: Align = "left"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Box:
+    """Of a name or a mark, in pixels; `x` is that of the point that it belongs to."""
+
+    x: float
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    def meets(self, other: "_Box") -> bool:
+        """Whether they overlap here, or would at some wider plot."""
+        if self.bottom <= other.top or other.bottom <= self.top:
+            return False
+        if self.x == other.x:
+            return self.left < other.right and other.left < self.right
+        first, second = (self, other) if self.x < other.x else (other, self)
+        return first.right > second.left
+
+
+def placed(
+    points: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    *,
+    width: float,
+    height: float,
+    letter_px: float,
+    line_px: float,
+) -> list[Place]:
+    """A place for each name, in the order of the points: those that stand first are served first.
+
+    Args:
+        points: Pixels from the left and the top of a plot of `width` × `height`.
+        names: An empty one is not placed; its point is kept clear all the same.
+        letter_px, line_px: What a letter takes across, and a line down.
+    """
+    taken = [_Box(x=x, left=x - MARK_PX, right=x + MARK_PX, top=y - MARK_PX, bottom=y + MARK_PX) for x, y in points]
+    found = []
+    for number, ((x, y), name) in enumerate(zip(points, names, strict=True)):
+        others = [box for place, box in enumerate(taken) if place != number]
+        text = _cut(name, int(width / letter_px))
+        length = len(text) * letter_px
+        spot = text and next(
+            (
+                (place, box)
+                for place, box in _candidates(x, y, text, length, width, line_px)
+                if box.top >= 0 and box.bottom <= height and not any(box.meets(other) for other in others)
+            ),
+            None,
+        )
+        found.append(spot[0] if spot else Place(text=""))
+        if spot:
+            taken.append(spot[1])
+    return found
+
+
+def _candidates(
+    x: float, y: float, text: str, length: float, width: float, line_px: float
+) -> Iterator[tuple[Place, _Box]]:
+    """Places from the best to the worst: beside the point, above or below, then farther and farther away."""
+    start = min(max(0.0, x - length / 2), width - length)
+    half = line_px / 2
+    for far in range(1, 8):
+        for dy in (-far * _STEP * line_px, far * _STEP * line_px):
+            sides: list[tuple[Align, float, float]] = [("left", _GAP_PX, x + _GAP_PX)]
+            sides.append(("right", -_GAP_PX, x - _GAP_PX - length))
+            if abs(dy) >= MARK_PX + half:
+                sides.append(("left", start - x, start))
+            for align, dx, left in sides:
+                if left >= 0 and left + length <= width:
+                    box = _Box(x=x, left=left, right=left + length, top=y + dy - half, bottom=y + dy + half)
+                    yield Place(text=text, dx=dx, dy=dy, align=align), box
+
+
+def _cut(name: str, most: int) -> str:
+    return name if len(name) <= most else name[: max(1, most - 1)].rstrip() + _ELLIPSIS
