@@ -10,7 +10,7 @@ import streamlit as st
 from app import runtime
 from benchmarks.analysis.changes import Changes, compare_runs
 from benchmarks.analysis.claims import Claim, claims
-from benchmarks.analysis.figures import gather
+from benchmarks.analysis.figures import gather, machine_for
 from benchmarks.analysis.filters import Filters, narrowed, on_the_prompts_of
 from benchmarks.analysis.names import renamed
 from benchmarks.analysis.points import joined_points
@@ -55,7 +55,8 @@ def points_of(
     """
     runs = narrowed(_runs, choice)
     kept = on_the_prompts_of(runs, *asked) if asked else runs
-    return joined_points(kept, machine=choice.machine, axis=axis)
+    machine = choice.machine or machine_for(runs, asked)
+    return joined_points(kept, machine=machine, axis=axis, among=asked)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)

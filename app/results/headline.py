@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.analysis.figures import gather
+from benchmarks.analysis.figures import gather, machine_for
 from benchmarks.analysis.filters import on_the_prompts_of
 from benchmarks.analysis.names import renamed
 from benchmarks.analysis.points import asked_alike
@@ -90,8 +90,9 @@ class Headline:
             sentence, (base, model) = None, self._pair
             with contextlib.suppress(RunError):
                 sentence = verdict(runs, model, base).sentence
-            everybody = gather(runs)
-            group = asked_alike(gather(on_the_prompts_of(runs, base, model)))
+            machine = machine_for(runs, self._pair)
+            everybody = gather(runs, machine=machine)
+            group = asked_alike(gather(on_the_prompts_of(runs, base, model), machine=machine), among=self._pair)
             self.measured = Measured(
                 sentence=sentence,
                 by_file={each.sha256: spot for each in group for spot in spots_of([each])},

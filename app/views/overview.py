@@ -20,7 +20,7 @@ from benchmarks.charts.scatter import scatter
 from benchmarks.charts.speed import depth_chart
 from benchmarks.runs.read import AGAIN, Run
 
-ALL = "most models"
+ALL, BOTH = "most models", "both"
 FILTERS = {
     "suites": "Suite",
     "kinds": "Kind of prompt",
@@ -62,17 +62,19 @@ def show_overview(state: State, runs: tuple[Run, ...]) -> None:
 def show_asked(runs: tuple[Run, ...]) -> tuple[str, ...]:
     """Whose prompts count: a model that was asked few can be drawn beside those that were asked many."""
     names = {model: run.label(model) for run in reversed(runs) for model in run.by_model if not model.endswith(AGAIN)}
-    options = [ALL, *names]
-    first = runtime.default_pair()[0]
+    pair = runtime.default_pair()
+    measured = all(model in names for model in pair)
+    options = [ALL, *([BOTH] if measured else []), *names]
+    words = {BOTH: " and ".join(names.get(model, model) for model in pair)}
     chosen = st.selectbox(
         "On the prompts that were asked of",
         options,
-        options.index(first) if first in names else 0,
-        format_func=lambda it: names.get(it, it),
+        next((options.index(each) for each in (BOTH, pair[0]) if each in options), 0),
+        format_func=lambda it: words.get(it) or names.get(it, it),
         key="results_asked",
         width=360,
     )
-    return () if chosen == ALL else (str(chosen),)
+    return {ALL: (), BOTH: pair}.get(str(chosen), (str(chosen),))
 
 
 def show_filters(runs: tuple[Run, ...]) -> Filters:

@@ -75,12 +75,13 @@ def on_the_prompts_of(runs: Sequence[Run], *models: str) -> list[Run]:
 
 
 def _graded(runs: Sequence[Run], model: str) -> set[tuple[str, str]]:
-    return {
-        (row.suite, row.prompt_id)
-        for run in runs
-        for row in run.by_model.get(model, ())
-        if row.is_answer and row.grade is not None
-    }
+    """Prompts of the one run and condition in which most of the model's answers were graded: shares come from one."""
+    found: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for run in runs:
+        for row in run.by_model.get(model, ()):
+            if row.is_answer and row.grade is not None:
+                found.setdefault((run.id, row.condition), set()).add((row.suite, row.prompt_id))
+    return max(found.values(), key=len, default=set())
 
 
 def _asked(row: Row, choice: Filters) -> bool:

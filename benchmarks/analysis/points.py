@@ -1,6 +1,6 @@
 """What the scatter charts draw: one row per point, as a data frame, and the axes that it can be drawn along."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -90,7 +90,9 @@ def model_points(runs: Iterable[Run]) -> "pd.DataFrame":
     return _frame([_point(figures) for run in runs for figures in per_condition(run)])
 
 
-def joined_points(runs: Sequence[Run], *, machine: str | None = None, axis: str = "decode_tok_per_s") -> "pd.DataFrame":
+def joined_points(
+    runs: Sequence[Run], *, machine: str | None = None, axis: str = "decode_tok_per_s", among: Collection[str] = ()
+) -> "pd.DataFrame":
     """One row per file, speed and quality joined over the runs by its sha256; `note` says what comes from where.
 
     `alike` marks the largest group of models that were asked the same prompts: shares of other prompts do not compare,
@@ -99,13 +101,16 @@ def joined_points(runs: Sequence[Run], *, machine: str | None = None, axis: str 
     Args:
         machine: See `benchmarks.analysis.figures.gather`.
         axis: Along which `p_on_frontier` is worked out, against quality.
+        among: See `asked_alike`.
     """
-    return placed_points(gather(runs, machine=machine), axis=axis)
+    return placed_points(gather(runs, machine=machine), axis=axis, among=among)
 
 
-def placed_points(figures: Sequence[ModelFigures], *, axis: str = "decode_tok_per_s") -> "pd.DataFrame":
+def placed_points(
+    figures: Sequence[ModelFigures], *, axis: str = "decode_tok_per_s", among: Collection[str] = ()
+) -> "pd.DataFrame":
     """`joined_points` of what was gathered already, which is what takes long: for one axis after another."""
-    group = asked_alike(figures)
+    group = asked_alike(figures, among=among)
     points = [_point(each) | {"alike": each in group} for each in figures]
     chances = _chances(group, AXES[axis])
     for point in points:
@@ -137,13 +142,22 @@ def _cost_samples(figures: ModelFigures, value: Interval | float, axis: Axis) ->
     return np.asarray(values or [value.estimate if isinstance(value, Interval) else value], dtype=np.float64)
 
 
-def asked_alike(figures: Sequence[ModelFigures]) -> list[ModelFigures]:
-    """Most models whose grades are of the same prompts; of two such groups the one with more prompts."""
+def asked_alike(figures: Sequence[ModelFigures], *, among: Collection[str] = ()) -> list[ModelFigures]:
+    """Most models whose grades are of the same prompts; of two such groups the one with more prompts.
+
+    Args:
+        among: Ids; a group with more of them comes before any other.
+    """
     groups: dict[frozenset[tuple[str, str]], list[ModelFigures]] = {}
     for each in figures:
         if each.quality is not None:
             groups.setdefault(_prompts(each.quality), []).append(each)
-    return max(groups.items(), key=lambda item: (len(item[1]), len(item[0])), default=(frozenset(), []))[1]
+
+    def order(group: tuple[frozenset[tuple[str, str]], list[ModelFigures]]) -> tuple[int, int, int]:
+        prompts, models = group
+        return sum(each.model in among for each in models), len(models), len(prompts)
+
+    return max(groups.items(), key=order, default=(frozenset(), []))[1]
 
 
 def _prompts(quality: Summary) -> frozenset[tuple[str, str]]:
