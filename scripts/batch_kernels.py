@@ -3,7 +3,7 @@
     .venv/bin/python scripts/batch_kernels.py MODEL.gguf
 
 Prints the largest difference of any logit, 0 where they agree to the bit. Engine's rule of what prompts may share
-(`benchmarks.engine.slots.shareable`) rests on it.
+(`benchmarks.engine.native.slots.shareable`) rests on it.
 """
 
 import os
@@ -19,7 +19,7 @@ os.environ.setdefault("LLAMA_CPP_LIB_PATH", str(library_dir()))
 import numpy as np
 
 from benchmarks.engine.contract import LoadOptions
-from benchmarks.engine.llama_binding import NativeModel
+from benchmarks.engine.native.binding import NativeModel
 
 PROMPT_TOKENS, BESIDE, CHUNK = 300, 40, 512
 
