@@ -20,6 +20,10 @@ COLOURS = 255
 WAIT_MS = 120_000
 
 
+def first(page: Page) -> None:
+    expect(page.get_by_role("img", name="Speed against quality")).to_be_visible(timeout=WAIT_MS)
+
+
 def compare(page: Page) -> None:
     send(page, "Describe a tall tower in the capital of France.")
     expect(page.get_by_role("button", name="Regenerate")).to_be_visible(timeout=WAIT_MS)
@@ -48,6 +52,7 @@ def still(page: Page) -> None:
 
 
 PAGES: dict[str, tuple[str, Callable[[Page], None]]] = {
+    "first": ("/", first),
     "compare": ("/", compare),
     "results": ("/results", results),
     "verdict": ("/results", verdict),
