@@ -47,6 +47,10 @@ def models(page: Page) -> None:
     expect(page.get_by_test_id("data-grid-canvas").first).to_be_visible(timeout=WAIT_MS)
 
 
+def benchmark(page: Page) -> None:
+    expect(page.get_by_text("Takes about")).to_be_visible(timeout=WAIT_MS)
+
+
 def still(page: Page) -> None:
     expect(page.get_by_test_id("stMainBlockContainer")).to_be_visible(timeout=WAIT_MS)
 
@@ -58,7 +62,7 @@ PAGES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "verdict": ("/results", verdict),
     "arena": ("/arena", arena),
     "models": ("/models", models),
-    "benchmark": ("/benchmark", still),
+    "benchmark": ("/benchmark", benchmark),
     "method": ("/method", still),
 }
 
