@@ -145,8 +145,8 @@ def show_settings() -> None:
             key="json_schema",
             persist_state="session",
             placeholder='{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}',
-            help="Every reply is held to its types, properties, choices and lengths as it is written, not to the bounds of "
-            "numbers; empty lets them write freely",
+            help="Every reply is held to its types, properties, choices and lengths as it is written, not to the "
+            "bounds of numbers; empty lets them write freely",
             max_chars=MOST_CHARACTERS,
             height=80,
         )
