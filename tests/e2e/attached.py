@@ -28,6 +28,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from app.chat.conversation import REPORT_PROMPTS, lane_requests
 from app.chat.generation import GenerationService
+from app.chat.inert import inert_markdown
 from app.chat.sampling import sampling_of
 from app.runtime import DEFAULT_PAIR
 from benchmarks.engine.worker import Worker, beside_others
@@ -127,7 +128,7 @@ class Client:
         self._send(press)
         self._follow(lambda: len(self._rates()) == 2 and "Regenerate" in self._buttons, seconds=120)
         self._follow(lambda: False, seconds=0.5)  # the rest of the page
-        labels = [load_registry()[model].label for model in DEFAULT_PAIR]
+        labels = [inert_markdown(load_registry()[model].label) for model in DEFAULT_PAIR]
         return [next(rate for name, rate in self._rates().items() if label in name) for label in labels]
 
     def _rates(self) -> dict[str, float]:
