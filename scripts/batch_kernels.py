@@ -68,7 +68,7 @@ def price(path: Path, *, prompts: int = 96, rounds: int = 3) -> None:
     texts: dict[str, list[str]] = {}
     for _ in range(rounds):
         for name, rule in (("with the rule", shareable), ("without", all_of_it)):
-            native.shareable = rule
+            setattr(native, "shareable", rule)  # noqa: B010
             engine = native.LlamaEngine(path, LoadOptions(context_tokens=1024, sequences=16, bulk=True))
             started = time.perf_counter()
             texts[name] = [end.text for end in ask_all(engine, requests, at_once=16)]
