@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.actions import become_operator, finish, said, settled
-from tests.e2e.conftest import OPERATOR_TOKEN
+from tests.e2e.conftest import OPERATOR_TOKEN, tab
 
 pytestmark = pytest.mark.slow
 Visit = Callable[..., Page]
@@ -67,6 +67,15 @@ def test_a_phone_needs_no_sideways_scrolling(visit: Visit, path: str) -> None:
     block = page.get_by_test_id("stMainBlockContainer")
     assert block.evaluate("it => it.parentElement.scrollWidth <= it.parentElement.clientWidth")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= PHONE
+
+
+def test_the_widest_chart_scrolls_within_itself_on_a_phone(browser: Browser, app_url: str) -> None:
+    with tab(browser, app_url, "/results", width=PHONE) as page:
+        page.get_by_text("Two models", exact=True).click(timeout=30_000)
+        expect(page.get_by_role("heading", name="From the base to")).to_be_visible(timeout=30_000)
+        chart = settled(page).get_by_test_id("stVegaLiteChart").last
+        assert chart.evaluate("it => it.scrollWidth > it.clientWidth && it.clientWidth <= 360")
+        assert page.get_by_test_id("stMain").evaluate("it => it.scrollWidth") <= PHONE
 
 
 @pytest.mark.parametrize("path", PAGES)
