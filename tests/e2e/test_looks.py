@@ -1,6 +1,7 @@
 """Every page is accessible, fits a phone, and has its dark colours."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -111,3 +112,26 @@ def test_the_keyboard_alone_sends_a_prompt(visit: Visit) -> None:
     page.keyboard.type("hello")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Regenerate")).to_be_visible(timeout=30_000)
+
+
+def press(page: Page, role: Literal["button", "link", "radio"], name: str, key: str = "Enter") -> None:
+    """By keyboard alone: step on until it has the focus, then press it."""
+    wanted = page.get_by_role(role, name=name).first
+    expect(wanted).to_be_visible(timeout=30_000)
+    for _ in range(80):
+        if wanted.evaluate("it => it === document.activeElement"):
+            page.keyboard.press(key)
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"80 steps do not lead to {name!r}")
+
+
+def test_the_keyboard_alone_leads_from_the_first_page_to_a_vote(visit: Visit) -> None:
+    page = settled(visit())
+    press(page, "button", "Start")
+    expect(page.get_by_role("button", name="Regenerate")).to_be_visible(timeout=30_000)
+    press(page, "link", "Arena")
+    press(page, "button", "A prompt from the suites")
+    expect(page.get_by_role("button", name="A tie")).to_be_enabled(timeout=30_000)
+    press(page, "button", "A tie")
+    expect(page.get_by_role("button", name="Next battle")).to_be_visible(timeout=15_000)
