@@ -17,6 +17,9 @@ PAGES = ("/", "/results", "/arena", "/models", "/method")
 
 
 PHONE = 360
+STREAMLITS_OWN = {"empty-table-header"}
+"""The corner of `st.table`, above the names of its rows."""
+
 TARGETS = """() => [...document.querySelectorAll(
   '.stApp button, .stApp a[href], .stApp input, .stApp summary, .stApp [role=tab], .stApp [data-testid=stRadioOption]'
 )].filter(it => {
@@ -31,23 +34,24 @@ tables, the marks of help; and the small knobs within labels, which are targets 
 
 
 def findings(page: Page) -> list[str]:
-    """Serious and critical ones, each with where it is."""
+    """Of every severity, each with where it is; but for Streamlit's own markup."""
     response = Axe().run(page).response
     return [
         f"{each['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
         for each in response["violations"]
-        if each["impact"] in ("serious", "critical")
+        if each["id"] not in STREAMLITS_OWN
         for node in each["nodes"]
     ]
 
 
 @pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("width", [1280, PHONE])
 @pytest.mark.parametrize("dark", [False, True])
-def test_axe_has_no_serious_finding(visit: Visit, path: str, dark: bool) -> None:
-    assert findings(settled(visit(path, dark=dark))) == []
+def test_axe_finds_nothing(visit: Visit, path: str, width: int, dark: bool) -> None:
+    assert findings(settled(visit(path, width=width, dark=dark))) == []
 
 
-def test_axe_has_no_serious_finding_in_a_comparison_and_on_the_operators_page(visit: Visit) -> None:
+def test_axe_finds_nothing_in_a_comparison_and_on_the_operators_page(visit: Visit) -> None:
     page = visit()
     finish(page, "What is 17 + 26? Answer with the number only.")
     page.get_by_role("button", name="Grade").first.click()
