@@ -68,6 +68,11 @@ OPERATOR_TOKEN = Variable(
     meaning="16 characters or more; who gives it on the Models page is the operator of a public app",
     default="nobody on a Space or behind --host",
 )
+PROXIES = Variable(
+    name="TRADEOFF_PROXIES",
+    meaning="how many proxies of yours stand before the app; visitors are told apart by what these say of addresses",
+    default="0; on a Space addresses count for nothing",
+)
 HUB_NAMESPACE = Variable(
     name="TRADEOFF_HUB_NAMESPACE",
     meaning="a user or an organisation on the Hub, whose published fine-tunes the Models page offers",
@@ -80,5 +85,5 @@ VOTES_REPO = Variable(
 )
 VARIABLES = (
     *(CACHE, CACHE_QUOTA_GB, STATE, REGISTRY, RESULTS),
-    *(ENGINE, LLAMA_VARIANT, MODELS, OPERATOR_TOKEN, HUB_NAMESPACE, VOTES_REPO),
+    *(ENGINE, LLAMA_VARIANT, MODELS, OPERATOR_TOKEN, PROXIES, HUB_NAMESPACE, VOTES_REPO),
 )

@@ -20,14 +20,14 @@ LEAVES = {
     f"data/{name}"
     for name in (
         *("errors", "progress", "command", "records", "tables", "files", "paths", "settings", "child"),
-        *("llama_library", "manifest", "message", "bounds"),
+        *("llama_library", "manifest", "message", "bounds", "allowance"),
     )
 }
 DATA = LEAVES | {"data/gguf", "data/hub", "data/models", "data/suites"}
 MEASURED = {"benchmarks/engine", "benchmarks/graders", "benchmarks/runs", "benchmarks/config"}
 SHOWN = {f"benchmarks/{name}" for name in ("runs", "statistics", "analysis", "charts", "reports")}
 BENCHMARKS = DATA | MEASURED | SHOWN | {"benchmarks/measure"}
-LOGIC = {f"app/{name}" for name in ("replies", "chat", "arena", "library", "results", "space")}
+LOGIC = {f"app/{name}" for name in ("replies", "machine", "chat", "arena", "library", "results", "space")}
 ALLOWED: Mapping[str, set[str]] = {
     "data": LEAVES,
     "data/gguf": LEAVES,
@@ -52,10 +52,11 @@ ALLOWED: Mapping[str, set[str]] = {
     "training/card": BENCHMARKS | {"training/config", "training/run_directory"},
     "app": BENCHMARKS | LOGIC | {"app/runtime", "app/results_cache", "app/views"},
     "app/replies": LEAVES,
-    "app/chat": BENCHMARKS,
-    "app/arena": BENCHMARKS | {"app/chat"},
-    "app/library": BENCHMARKS | {"app/chat"},
-    "app/results": BENCHMARKS | {"app/chat"},
+    "app/machine": BENCHMARKS,
+    "app/chat": BENCHMARKS | {"app/machine"},
+    "app/arena": BENCHMARKS | {"app/machine", "app/chat"},
+    "app/library": BENCHMARKS | {"app/machine", "app/chat"},
+    "app/results": BENCHMARKS | {"app/machine", "app/chat"},
     "app/space": DATA,
     "app/views": BENCHMARKS | LOGIC | {"app/runtime", "app/results_cache"},
     "app/app_pages": BENCHMARKS | LOGIC | {"app/runtime", "app/results_cache", "app/views"},

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from app.chat.inert import without_folders
 from app.chat.lanes import Comparison, LaneRequest, Snapshot
-from app.chat.loaded_models import LoadedModels, ModelWorker, memory_bytes
+from app.machine.fair_queue import FairQueue
+from app.machine.loaded_models import LoadedModels, ModelWorker, memory_bytes
 from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions
 from data.errors import ModelError, TradeoffError
 from data.files import model_size_bytes
@@ -55,7 +56,7 @@ class GenerationService:
         fetch: Makes a model's file available; called on a background thread.
         start_worker: Makes a fresh worker; called again after one has died.
         options: How models are opened; `sequences` is also how many comparisons run at the same time.
-        max_waiting: Comparisons in the queue before new ones are refused.
+        max_waiting: Comparisons in the queue before new ones are refused, and of one person.
         max_loaded: Models kept in memory at once.
         is_open: Whether a visitor's tab is open; what they started goes on as long as it is.
         is_here: Whether a model needs no fetching.
@@ -69,7 +70,7 @@ class GenerationService:
         start_worker: Callable[[], ModelWorker],
         engine: str = "llama_cpp",
         options: LoadOptions | None = None,
-        max_waiting: int = 16,
+        max_waiting: tuple[int, int] = (1_000, 8),
         max_loaded: int = 4,
         is_open: Callable[[str], bool] = lambda visitor: False,
         is_here: Callable[[ModelEntry, Registry], bool] = lambda entry, known: local_path(entry, known) is not None,
@@ -84,7 +85,7 @@ class GenerationService:
         self._clock = clock
         self._lock = threading.RLock()
         self._jobs: dict[str, Comparison] = {}
-        self._waiting: deque[str] = deque()
+        self._waiting = FairQueue()
         self._running: set[str] = set()
         self._took_s: deque[float] = deque(maxlen=10)
         self.models = LoadedModels(
@@ -97,22 +98,28 @@ class GenerationService:
     def options(self) -> LoadOptions:
         return self._options
 
-    def compare(self, visitor: str, lanes: Sequence[LaneRequest]) -> str:
-        """Queue a comparison and return its id.
+    def compare(self, visitor: str, lanes: Sequence[LaneRequest], *, person: str | None = None) -> str:
+        """Queue a comparison and return its id; its turn comes by itself.
+
+        Args:
+            person: Who is behind the visitor, who may have many tabs; the queue is fair by person.
 
         Raises:
             Refused: An unknown model, a prompt that no context holds, a comparison of this visitor still in progress,
-                or a full queue.
+                as many waiting as a person may have, or a full queue.
         """
         self._check(lanes)
+        person, (most, most_of_one) = person or visitor, self._max_waiting
         with self._lock:
             if any(job.visitor == visitor and not job.done for job in self._jobs.values()):
                 raise Refused("your last comparison is still being written; stop it or wait for its end")
-            if len(self._waiting) >= self._max_waiting:
-                raise Refused(f"{len(self._waiting)} comparisons are waiting already; try again in a minute")
+            if self._waiting.held_by(person) >= most_of_one:
+                raise Refused(f"{most_of_one} comparisons of yours are waiting already; wait for one, or stop one")
+            if len(self._waiting) >= most:
+                raise Refused(f"{len(self._waiting):,} comparisons are waiting already; try again in a minute")
             job = Comparison(visitor, lanes, self._clock())
             self._jobs[job.id] = job
-            self._waiting.append(job.id)
+            self._waiting.add(job.id, person)
         self._start_waiting()
         return job.id
 
@@ -146,7 +153,7 @@ class GenerationService:
                 return None
             if renew:
                 job.touched_at = self._clock()
-            place = self._waiting.index(job.id) + 1 if job.id in self._waiting else None
+            place = self._waiting.in_order().index(job.id) + 1 if job.id in self._waiting else None
             return Snapshot(id=job.id, lanes=tuple(job.lanes), place=place, wait_s=self._wait_s(place))
 
     def _wait_s(self, place: int | None) -> float | None:
@@ -186,7 +193,7 @@ class GenerationService:
                 if not job.done and self._is_open(job.visitor):
                     job.touched_at = now
                 unwatched_s = now - job.touched_at
-                if job.done and unwatched_s > FORGET_S:
+                if job.done and unwatched_s > FORGET_S and job.id not in self._running:
                     del self._jobs[job.id]
                 elif not job.done and unwatched_s > LEASE_S:
                     self.cancel(job.id)
@@ -206,7 +213,7 @@ class GenerationService:
     def _start_waiting(self) -> None:
         with self._lock:
             while self._waiting and len(self._running) < self._options.sequences:
-                job = self._jobs[self._waiting.popleft()]
+                job = self._jobs[self._waiting.pop()]
                 self._running.add(job.id)
                 threading.Thread(target=self._run, args=(job,), name=f"comparison-{job.id[:6]}", daemon=True).start()
 

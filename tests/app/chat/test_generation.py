@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ def entry(model_id: str, path: Path) -> ModelEntry:
 class Bench:
     """A service over scripted models, and the workers that it has started."""
 
-    def __init__(self, folder: Path, *, sequences: int = 2, **options: int) -> None:
+    def __init__(self, folder: Path, *, sequences: int = 2, **options: Any) -> None:
         self.folder = folder
         self.clock = Clock()
         self.workers: list[Worker] = []
@@ -74,11 +75,10 @@ class Bench:
         self.models[model_id] = entry(model_id, path)
         return model_id
 
-    def compare(self, visitor: str, *model_ids: str) -> str:
+    def compare(self, visitor: str, *model_ids: str, person: str | None = None) -> str:
         request = Request(messages=PROMPT, sampling=Sampling(max_tokens=100_000))
-        return self.service.compare(
-            visitor, [LaneRequest(model_id=model_id, request=request) for model_id in model_ids]
-        )
+        lanes = [LaneRequest(model_id=model_id, request=request) for model_id in model_ids]
+        return self.service.compare(visitor, lanes, person=person)
 
     def wait(self, comparison_id: str, condition: Callable[[Snapshot], bool]) -> Snapshot:
         for _ in range(WAIT_S * 100):
@@ -157,7 +157,7 @@ def test_an_unknown_model_is_refused_by_name(bench: Bench) -> None:
 
 
 def test_the_queue_is_first_in_first_out_shows_the_place_and_is_bounded(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, sequences=1, max_waiting=2)
+    bench = Bench(tmp_path, sequences=1, max_waiting=(2, 2))
     a = bench.model("a", pace_s=0.002)
     running, second, third = (bench.compare(visitor, a) for visitor in ("1", "2", "3"))
     bench.wait(running, writing)
@@ -169,6 +169,29 @@ def test_the_queue_is_first_in_first_out_shows_the_place_and_is_bounded(tmp_path
     assert bench.wait(third, lambda s: True).place == 1
     bench.service.cancel(third)
     assert bench.finish(third)[0].reason == "cancelled"
+    bench.service.close()
+
+
+def test_who_fills_the_queue_waits_behind_their_own(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sequences=1, max_waiting=(50, 24))
+    a = bench.model("a", pace_s=0.002)
+    running = bench.compare("greedy 0", a, person="greedy")
+    bench.wait(running, writing)
+    mine = [bench.compare(f"greedy {number}", a, person="greedy") for number in range(1, 25)]
+    with pytest.raises(Refused, match="24 comparisons of yours"):
+        bench.compare("greedy 25", a, person="greedy")
+    polite = [bench.compare(visitor, a) for visitor in ("b", "c")]
+    assert [bench.wait(job, lambda s: True).place for job in (*polite, mine[0], mine[-1])] == [1, 2, 3, 26]
+    bench.service.cancel(running)
+    bench.wait(polite[0], writing)
+    bench.service.close()
+
+
+def test_a_hundred_visitors_wait_and_each_has_its_turn(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sequences=4)
+    a = bench.model("a", reply="fine")
+    jobs = [bench.compare(f"visitor {number}", a) for number in range(100)]
+    assert [bench.finish(job)[0].text for job in jobs] == ["fine"] * 100
     bench.service.close()
 
 
