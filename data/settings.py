@@ -33,6 +33,11 @@ CACHE_QUOTA_GB = Variable(
     meaning="gigabytes that fetched models may take; the least recently used go first",
     default="no limit",
 )
+MEMORY_GB = Variable(
+    name="TRADEOFF_MEMORY_GB",
+    meaning="gigabytes that the app's loaded models may take together; idle ones make room, and a load waits for it",
+    default="80% of what is available at the start",
+)
 STATE = Variable(
     name="TRADEOFF_STATE",
     meaning="directory of what people made: votes, shared comparisons, added models, benchmarks started on the page",
@@ -84,6 +89,6 @@ VOTES_REPO = Variable(
     default="votes stay on the disk",
 )
 VARIABLES = (
-    *(CACHE, CACHE_QUOTA_GB, STATE, REGISTRY, RESULTS),
+    *(CACHE, CACHE_QUOTA_GB, MEMORY_GB, STATE, REGISTRY, RESULTS),
     *(ENGINE, LLAMA_VARIANT, MODELS, OPERATOR_TOKEN, PROXIES, HUB_NAMESPACE, VOTES_REPO),
 )

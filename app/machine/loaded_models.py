@@ -2,18 +2,18 @@
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from app.machine.memory import Need, budget_bytes, need_of, together_bytes
 from benchmarks.engine.contract import EngineError, Event, LoadOptions, ModelInfo, Request
-from benchmarks.engine.machine import required_memory_bytes
-from data.gguf.header import GGUFError
-from data.gguf.split import read_model
 
 LOOK_S = 0.3
+IDLE_S = 1800.0
+"""After so long without use a model's memory is given back."""
 STRIKES, SET_ASIDE_S = 2, 600.0
 """Workers that a model may cost, and how long it is set aside then."""
 
@@ -37,12 +37,16 @@ class ModelWorker(Protocol):
 
 
 class LoadedModels:
-    """Loads models on demand, and makes room by unloading the least recently used that nobody needs.
+    """Loads models on demand within a budget of memory, and makes room by unloading the least recently used.
+
+    Who wants models claims them first, all at once, and waits until the claims of everybody fit; only what nobody
+    claims is unloaded. So nobody who holds a part waits for the rest.
 
     Args:
         start_worker: Makes a fresh worker; called again after one has died.
         options: How models are opened.
-        max_loaded: Models kept in memory at once.
+        budget: Bytes that models may take together.
+        needs: What a model's file takes.
     """
 
     def __init__(
@@ -51,17 +55,21 @@ class LoadedModels:
         *,
         engine: str,
         options: LoadOptions,
-        max_loaded: int,
+        budget: int | None = None,
+        needs: Callable[[Path, LoadOptions], Need] = need_of,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._start_worker = start_worker
         self._engine = engine
         self._options = options
-        self._max_loaded = max_loaded
+        self.budget = budget_bytes() if budget is None else budget
+        self._needs_of = needs
         self._clock = clock
         self._loading = threading.Lock()
-        self._users_lock = threading.Lock()
+        self._claims = threading.Condition()
         self._users: Counter[str] = Counter()
+        self._turns: deque[object] = deque()  # who waits for memory, in the order of arrival
+        self._needs: dict[str, Need] = {}  # of what is loaded or claimed
         self._loaded: dict[str, float] = {}  # model id -> when it was last used
         self._strikes: Counter[str] = Counter()
         self._set_aside: dict[str, tuple[float, str]] = {}  # model id -> until when, and why
@@ -77,16 +85,61 @@ class LoadedModels:
         worker = self.worker
         return resident_bytes(worker.pid) if worker is not None and worker.alive else None
 
-    @contextmanager
-    def used_by(self, models: Sequence[str]) -> Iterator[None]:
-        """While inside, these models are not unloaded."""
-        with self._users_lock:
-            self._users.update(models)
-        try:
-            yield
-        finally:
-            with self._users_lock:
-                self._users.subtract(models)
+    @property
+    def taken_bytes(self) -> int:
+        """What the loaded models need, by their headers."""
+        return self._together(self.loaded)
+
+    def need(self, path: Path) -> int:
+        """Bytes that a model needs by itself; 0 where its file cannot be read."""
+        return self._needs_of(path, self._options).total_bytes
+
+    def claim(self, paths: Mapping[str, Path], given_up: Callable[[], bool] = lambda: False) -> list[str]:
+        """Have these models kept in memory once they are loaded; waits until they fit beside what others have claimed.
+
+        Returns:
+            Those that are claimed, each to be released once: without the ones that do not fit beside the others of the
+            same claim, whatever anybody does; nothing once `given_up()` is true.
+        """
+        turn = object()
+        with self._claims:
+            self._needs |= {model: self._needs_of(path, self._options) for model, path in paths.items()}
+            wanted = self._most_that_fits(list(paths))
+            self._turns.append(turn)
+            try:
+                while not self._may_have(wanted, turn):
+                    if given_up():
+                        return []
+                    self._claims.wait(LOOK_S)
+                self._users.update(wanted)
+            finally:
+                self._turns.remove(turn)
+                self._claims.notify_all()
+        return wanted
+
+    def release(self, model: str) -> None:
+        with self._claims:
+            self._users[model] -= 1
+            if model in self._loaded:
+                self._loaded[model] = self._clock()
+            self._claims.notify_all()
+
+    def _most_that_fits(self, models: list[str]) -> list[str]:
+        chosen: list[str] = []
+        for model in models:
+            if self._together([*chosen, model]) <= self.budget:
+                chosen.append(model)
+        return chosen
+
+    def _may_have(self, models: list[str], turn: object) -> bool:
+        """Who came first is first, except for who wants nothing that is not claimed already."""
+        claimed = {model for model, users in self._users.items() if users > 0}
+        if claimed.issuperset(models):
+            return True
+        return turn is self._turns[0] and self._together({*claimed, *models}) <= self.budget
+
+    def _together(self, models: Iterable[str]) -> int:
+        return together_bytes(self._needs[model] for model in models if model in self._needs)
 
     @contextmanager
     def watched(self, tell: Callable[[int], None]) -> Iterator[None]:
@@ -106,11 +159,11 @@ class LoadedModels:
             looker.join()
 
     def in_use(self, model: str) -> bool:
-        with self._users_lock:
+        with self._claims:
             return self._users[model] > 0
 
     def load(self, model: str, path: Path) -> None:
-        """Load into the worker; where that fails, once more after idle models are gone.
+        """Load into the worker, once others that nobody claims have made room.
 
         Raises:
             EngineError: It cannot be loaded, the worker died of it, or it is set aside because workers did.
@@ -118,15 +171,31 @@ class LoadedModels:
         with self._loading:
             worker = self._living_worker()
             self._refuse_set_aside(model)
-            if model not in self._loaded and len(self._loaded) >= self._max_loaded:
-                self._unload_idle(worker, keep=self._max_loaded - 1)
+            if model not in self._loaded:
+                self._needs[model] = self._needs_of(path, self._options)
+                self._make_room(worker, model)
             try:
                 worker.load(model, path, self._options, engine=self._engine)
             except EngineError:
-                if not worker.alive or not self._unload_idle(worker, keep=0):
+                if not worker.alive or not self._unload(worker, self._idle()):
                     raise
                 worker.load(model, path, self._options, engine=self._engine)
             self._loaded[model] = self._clock()
+
+    def unload_idle(self) -> None:
+        """Give back the memory of what nobody has used for long; with the last model goes the worker."""
+        if not self._loading.acquire(blocking=False):
+            return
+        try:
+            worker, before = self.worker, self._clock() - IDLE_S
+            old = [model for model in self._idle() if self._loaded[model] < before]
+            if old and worker is not None and worker.alive:
+                self._unload(worker, old)
+                if not self._loaded and not any(users > 0 for users in self._users.values()):
+                    worker.close()
+                    self.worker = None
+        finally:
+            self._loading.release()
 
     def prove(self, model: str) -> None:
         """It has written a reply to its end: what killed a worker beside it was another."""
@@ -171,22 +240,21 @@ class LoadedModels:
             )
         self._set_aside.pop(model, None)
 
-    def _unload_idle(self, worker: ModelWorker, *, keep: int) -> bool:
-        """Unload models that nobody uses, least recently used first, down to `keep`; whether any went."""
-        idle = [model for model in sorted(self._loaded, key=self._loaded.__getitem__) if not self.in_use(model)]
-        going = idle[: max(0, len(self._loaded) - keep)]
-        for model in going:
+    def _make_room(self, worker: ModelWorker, model: str) -> None:
+        for other in self._idle():
+            if self._together({*self._loaded, model}) <= self.budget:
+                return
+            self._unload(worker, [other])
+
+    def _idle(self) -> list[str]:
+        """Loaded models that nobody claims, least recently used first."""
+        return [each for each in sorted(self._loaded, key=self._loaded.__getitem__) if not self.in_use(each)]
+
+    def _unload(self, worker: ModelWorker, models: list[str]) -> bool:
+        for model in models:
             worker.unload(model)
             del self._loaded[model]
-        return bool(going)
-
-
-def memory_bytes(path: Path, options: LoadOptions) -> int | None:
-    """What a model needs once it is loaded; None where its file cannot be read, of which the load says why."""
-    try:
-        return required_memory_bytes(read_model(path), options)
-    except (GGUFError, OSError):
-        return None
+        return bool(models)
 
 
 def resident_bytes(pid: int) -> int | None:

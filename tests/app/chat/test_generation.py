@@ -12,6 +12,7 @@ import pytest
 from app.chat.generation import LEASE_S, GenerationService, Refused
 from app.chat.lanes import Lane, LaneRequest, Snapshot
 from app.chat.reply_facts import status_line
+from app.machine.memory import Need
 from benchmarks.engine.contract import LoadOptions, Request, Sampling
 from benchmarks.engine.worker import Worker
 from data.errors import ModelError, TradeoffError
@@ -303,12 +304,53 @@ def test_after_a_killed_worker_the_lanes_say_why_and_the_next_request_works(benc
     assert len(bench.workers) == 2
 
 
+def of_one_byte(path: Path, options: LoadOptions) -> Need:
+    return Need(weights=str(path), weights_bytes=1)
+
+
 def test_the_least_recently_used_idle_model_makes_room(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, max_loaded=2)
+    bench = Bench(tmp_path, memory_bytes=2, needs=of_one_byte)
     for model_id in ("a", "b", "c"):
         bench.clock.now += 1
         bench.finish(bench.compare("me", bench.model(model_id, reply="x")))
     assert sorted(bench.service.models.loaded) == ["b", "c"]
+    bench.service.close()
+
+
+def test_a_comparison_waits_for_memory_that_others_use_and_says_so(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, memory_bytes=2, needs=of_one_byte)
+    slow = [bench.model(name, pace_s=0.002) for name in ("a", "b")]
+    first = bench.compare("first", *slow)
+    bench.wait(first, writing)
+    second = bench.compare("second", bench.model("c", reply="x"), bench.model("d", reply="y"))
+    lane = bench.wait(second, lambda snapshot: snapshot.lanes[0].stage == "room").lanes[0]
+    assert status_line(lane, None) == "Waiting for memory: others' models are writing"
+    bench.service.cancel(first, lane=0)
+    assert not bench.wait(second, lambda snapshot: True).done  # both, or none
+    bench.service.cancel(first)
+    assert [lane.text for lane in bench.finish(second)] == ["x", "y"]
+    bench.service.close()
+
+
+def test_who_waits_for_memory_can_stop(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, memory_bytes=1, needs=of_one_byte)
+    first = bench.compare("first", bench.model("a", pace_s=0.002))
+    bench.wait(first, writing)
+    second = bench.compare("second", bench.model("b"))
+    bench.wait(second, lambda snapshot: snapshot.lanes[0].stage == "room")
+    bench.service.cancel(second)
+    assert bench.finish(second)[0].reason == "cancelled"
+    bench.service.cancel(first)
+    assert bench.finish(bench.compare("second", bench.model("c", reply="x")))[0].text == "x"
+    bench.service.close()
+
+
+def test_models_that_never_fit_together_are_a_line_each_and_the_others_write(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, memory_bytes=2, needs=of_one_byte)
+    three = [bench.model(name, reply="x") for name in ("a", "b", "c")]
+    lanes = bench.finish(bench.compare("me", *three))
+    assert [lane.text for lane in lanes] == ["x", "x", ""]
+    assert "beside this comparison's other models" in (lanes[2].error or "")
     bench.service.close()
 
 
