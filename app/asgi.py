@@ -23,6 +23,7 @@ from app.space.budget import USUAL, Budgeted
 from app.space.first_view import FirstView, Told
 from app.space.guard import Guard, rules
 from app.space.messages import PagesOnly
+from data import events
 from data.models.entries import RegistryError
 
 SWEEP_S = 20.0
@@ -38,6 +39,7 @@ def make_ready() -> None:
 
 @contextlib.asynccontextmanager
 async def while_serving(_: App) -> AsyncIterator[dict[str, Any]]:
+    events.to_stderr()
     threading.Thread(target=make_ready, name="make-ready", daemon=True).start()
     sweeping = asyncio.create_task(sweep())
     yield {}

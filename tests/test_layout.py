@@ -20,7 +20,7 @@ LEAVES = {
     f"data/{name}"
     for name in (
         *("errors", "progress", "command", "records", "tables", "files", "paths", "settings", "child"),
-        *("llama_library", "manifest", "message", "bounds", "allowance"),
+        *("llama_library", "manifest", "message", "bounds", "allowance", "events"),
     )
 }
 DATA = LEAVES | {"data/gguf", "data/hub", "data/models", "data/suites"}

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.chat.lanes import Comparison, LaneRequest, Snapshot
@@ -19,6 +20,7 @@ from app.machine.loaded_models import LoadedModels, ModelWorker
 from app.machine.memory import Need, need_of
 from benchmarks.engine.contract import EngineError, LoadOptions
 from data.errors import ModelError, TradeoffError
+from data.events import note
 from data.models.entries import ModelEntry, Registry, RegistryError
 from data.models.fetch import local_path
 from data.models.registry import get
@@ -31,6 +33,15 @@ CHARACTERS_PER_TOKEN = 16
 
 class Refused(TradeoffError):
     """The comparison cannot be started now; the message is one line for the visitor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """Comparisons that wait and run, and what the last ten took on average."""
+
+    waiting: int
+    running: int
+    took_s: float | None
 
 
 class GenerationService:
@@ -106,8 +117,15 @@ class GenerationService:
             job = Comparison(visitor, lanes, self._clock())
             self._jobs[job.id] = job
             self._waiting.add(job.id, person)
+            note("comparison.queued", request=job.id[:8], models=job.models, waiting=len(self._waiting))
         self._start_waiting()
         return job.id
+
+    def load(self) -> Load:
+        """How busy it is."""
+        with self._lock:
+            took = statistics.fmean(self._took_s) if self._took_s else None
+            return Load(waiting=len(self._waiting), running=len(self._running), took_s=took)
 
     def _check(self, lanes: Sequence[LaneRequest]) -> None:
         limit = self._options.context_tokens * CHARACTERS_PER_TOKEN
@@ -210,10 +228,21 @@ class GenerationService:
 
     def _run(self, job: Comparison) -> None:
         started = self._clock()
+        note("comparison.begun", request=job.id[:8], waited_s=started - job.queued_at)
         try:
             self._lanes.run(job)
         finally:
+            self._log_end(job, self._clock() - started)
             with self._lock:
                 self._running.discard(job.id)
                 self._took_s.append(self._clock() - started)
             self._start_waiting()
+
+    def _log_end(self, job: Comparison, seconds: float) -> None:
+        note(
+            "comparison.ended",
+            request=job.id[:8],
+            seconds=seconds,
+            reasons=[lane.reason or "none" for lane in job.lanes],
+            tokens=sum(lane.completion_tokens for lane in job.lanes),
+        )

@@ -129,7 +129,7 @@ class Comparison:
         self.visitor = visitor
         self.requests = tuple(requests)
         self.lanes = [Lane(model_id=each.model_id, seed=each.request.sampling.seed) for each in requests]
-        self.touched_at = touched_at
+        self.queued_at = self.touched_at = touched_at
         self.claims: dict[int, str] = {}
         self.engine_ids: list[int | None] = [None] * len(self.requests)
         self.cancelled = [False] * len(self.requests)

@@ -108,11 +108,18 @@ def address_of(environment: Mapping[str, str], client: str | None, forwarded: Se
             which are the last `TRADEOFF_PROXIES` entries, counts.
     """
     said = PROXIES.read(environment)
-    proxies = int(said) if said and said.isdecimal() and len(said) < 3 else 0
+    proxies = int(said) if said and not problem_with_proxies(environment) else 0
     entries = [part.strip() for value in forwarded for part in value.split(",") if part.strip()]
     if proxies and len(entries) >= proxies:
         return _network(entries[-proxies]) or _network(client)
     return None if "SPACE_ID" in environment and not proxies else _network(client)
+
+
+def problem_with_proxies(environment: Mapping[str, str]) -> str | None:
+    said = PROXIES.read(environment)
+    if said is None or (said.isascii() and said.isdecimal() and len(said) < 3):
+        return None
+    return f"{PROXIES.name} is {said!r}; set how many proxies of yours stand before the app, such as 1"
 
 
 def _network(address: str | None) -> str | None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from app.machine.memory import Need, budget_bytes, need_of, together_bytes
 from benchmarks.engine.contract import EngineError, Event, LoadOptions, ModelInfo, Request
+from data.events import note
 
 LOOK_S = 0.3
 IDLE_S = 1800.0
@@ -83,7 +84,7 @@ class LoadedModels:
     def resident_bytes(self) -> int | None:
         """Memory of the worker now, all its models together."""
         worker = self.worker
-        return resident_bytes(worker.pid) if worker is not None and worker.alive else None
+        return resident_bytes_of(worker.pid) if worker is not None and worker.alive else None
 
     @property
     def taken_bytes(self) -> int:
@@ -180,6 +181,8 @@ class LoadedModels:
                 if not worker.alive or not self._unload(worker, self._idle()):
                     raise
                 worker.load(model, path, self._options, engine=self._engine)
+            if model not in self._loaded:
+                note("model.loaded", model=model, taken_bytes=self._together({*self._loaded, model}))
             self._loaded[model] = self._clock()
 
     def unload_idle(self) -> None:
@@ -218,6 +221,7 @@ class LoadedModels:
     def _living_worker(self) -> ModelWorker:
         if self.worker is None or not self.worker.alive:
             if self.worker is not None:
+                note("worker.died", reason=self.worker.death, models=sorted(self.worker.suspects))
                 self._blame(self.worker)
                 self.worker.close()
             self.worker = self._start_worker()
@@ -254,13 +258,14 @@ class LoadedModels:
         for model in models:
             worker.unload(model)
             del self._loaded[model]
+            note("model.unloaded", model=model)
         return bool(models)
 
 
-def resident_bytes(pid: int) -> int | None:
-    """Resident memory of a process; None where it is gone."""
+def resident_bytes_of(pid: int | None) -> int | None:
+    """Resident memory of a process, without one of this; None where it is gone."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{'self' if pid is None else pid}/status").read_text().splitlines()
     except OSError:
         return None
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmRSS:")), None)

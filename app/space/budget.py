@@ -4,8 +4,8 @@ This ASGI middleware counts before Streamlit does anything. What is beyond the b
 disconnected with one line that says why, and may come back. Everybody else's messages go their way meanwhile.
 """
 
-import logging
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.space.guard import UPLOADS
 from data.allowance import Allowance, Rate
+from data.events import count, note
 
 MOST_MESSAGE_BYTES = 2 * 2**20
 POLICY, TOO_BIG, LATER = 1008, 1009, 1013
-_LOG = logging.getLogger("tradeoff.budget")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +95,13 @@ class Budgeted:
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         address = self._of(scope)
         if problem := self._refused_coming(address):
-            _LOG.warning("refused a connection: %s", problem)
+            note("connection.refused", reason=problem)
             await send({"type": "websocket.close", "code": LATER, "reason": problem})
             return
         self._open[address] += 1
         try:
             connection = _Connection(self, address, receive, send)
+            count("connection.opened")
             await self._app(scope, connection.receive, connection.send)
         finally:
             self._open[address] -= 1
@@ -142,6 +143,7 @@ class Budgeted:
         session, address = "/".join(parts[len(door) :][:1]), self._of(scope)
         if self._uploads.take(session, size) and (address is None or self._uploads_of_address.take(address, size)):
             return None
+        count("upload.refused")
         return PlainTextResponse("that is enough for now: too many uploads, try again later", status_code=429)
 
     def _of(self, scope: Scope) -> str | None:
@@ -154,6 +156,7 @@ class _Connection:
 
     def __init__(self, budgets: Budgeted, address: str | None, receive: Receive, send: Send) -> None:
         self._budgets, self._address, self._receive, self._send = budgets, address, receive, send
+        self._id = uuid.uuid4().hex[:8]
         self._own = budgets.own_budget()
         self._dropped, self._closed = 0, False
 
@@ -169,8 +172,9 @@ class _Connection:
                 self._dropped = 0
                 return message
             self._dropped += 1
+            count("message.dropped")
             if self._dropped == 1:
-                _LOG.warning("dropping a visitor's messages: %s", problem)
+                note("message.dropped", times=0, connection=self._id, reason=problem)
             if self._dropped > self._budgets.limits.patience:
                 return await self._end(POLICY, problem)
 
@@ -180,6 +184,6 @@ class _Connection:
             await self._send(message)
 
     async def _end(self, code: int, reason: str) -> Message:
-        _LOG.warning("closed a visitor's connection: %s", reason)
+        note("connection.ended", connection=self._id, reason=reason)
         await self.send({"type": "websocket.close", "code": code, "reason": reason})
         return {"type": "websocket.disconnect", "code": code}

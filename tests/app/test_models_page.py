@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import runtime
+from app.views import operation
 from data.paths import ROOT
 from tests.data.models.test_published import CARD, entries
 from tests.hub import Hub, Repo
@@ -53,3 +54,17 @@ def test_a_fetch_that_is_refused_is_one_line_without_the_token(mine: Repo, monke
     (warning,) = app.warning
     assert "gated" in warning.value
     assert not any(TOKEN in str(each.value) for each in [*app.warning, *app.caption, *app.markdown, *app.error])
+
+
+def test_the_operator_sees_counts_queue_and_memory_and_a_visitor_does_not(
+    scripted_app: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = operation.figures()[""]
+    assert figures["Comparisons running and waiting"] == "0 and 0"
+    assert figures["Models in memory"].startswith("0: 0 MB of ") and " of " in figures["File descriptors"]
+    for seen in (True, False):
+        monkeypatch.setattr(runtime, "operator", lambda seen=seen: seen)
+        app = AppTest.from_file(PAGE, default_timeout=30).run()
+        assert not app.exception
+        popovers = [block.proto.popover.label for block in app.get("popover")]  # type: ignore[union-attr]
+        assert ("Operation" in popovers) is seen

@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ from app.machine.memory import Need
 from benchmarks.engine.contract import LoadOptions, Request, Sampling
 from benchmarks.engine.worker import Worker
 from data.errors import ModelError, TradeoffError
+from data.events import JsonLines
 from data.message import Message
 from data.models.entries import FileSource, ModelEntry
 from data.progress import Progress
@@ -434,3 +436,22 @@ def test_nobody_is_blamed_for_a_worker_that_somebody_killed(pair: tuple[Bench, s
     bench, bad, _ = pair
     for by in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
         assert by.name in crash(bench, bad, by=by)
+
+
+def test_the_log_has_requests_by_their_id_and_no_word_of_anybody(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    a = bench.model("a", reply="an answer in confidence")
+    request = Request(messages=(Message(role="user", content="a question in confidence"),))
+    with caplog.at_level(logging.INFO, "tradeoff"):
+        job = bench.service.compare("me", [LaneRequest(model_id=a, request=request)], person="192.0.2.1")
+        bench.finish(job)
+        for _ in range(WAIT_S * 100):
+            if bench.service.load().running == 0:
+                break
+            threading.Event().wait(0.01)
+    lines = [JsonLines().format(record) for record in caplog.records]
+    logged = [json.loads(line) for line in lines]
+    mine = [line["event"] for line in logged if line.get("request") == job[:8]]
+    assert mine == ["comparison.queued", "comparison.begun", "comparison.ended"]
+    assert not any(word in "".join(lines) for word in ("confidence", "192.0.2.1", '"me"'))
