@@ -17,7 +17,7 @@ from app.chat.inert import inert_markdown
 from app.chat.list_runs import ListRuns
 from app.chat.once import once
 from app.chat.shares import Shares
-from app.chat.visitors import Chats, OpenTabs, is_operator
+from app.chat.visitors import Chats, OpenTabs, address_of, is_operator
 from app.library.downloads import Downloads
 from app.library.first_pair import FirstPair
 from app.library.offered import Catalogue
@@ -28,7 +28,8 @@ from benchmarks.charts.frame import colour_of
 from benchmarks.charts.picture import picture
 from benchmarks.charts.picture import words as picture_words
 from benchmarks.engine.worker import Worker, beside_others
-from data.errors import ModelError
+from data.allowance import Allowance, Rate
+from data.errors import ModelError, TradeoffError
 from data.models.added import save_added
 from data.models.entries import ModelEntry, RegistryError
 from data.models.fetch import fetch, local_path
@@ -36,6 +37,13 @@ from data.models.registry import load_registry, project_registry
 from data.paths import results_directories, state_dir
 from data.settings import ENGINE, MODELS, VOTES_REPO
 
+ALLOWED = {
+    "comparisons": Rate(per_s=0.5, burst=20),
+    "votes": Rate(per_s=0.1, burst=10),
+    "links": Rate(per_s=30 / 3600, burst=10),
+    "lists": Rate(per_s=1 / 60, burst=5),
+}
+"""Of each person; a list counts as one, however long."""
 INK = {"light": "#0e1622", "dark": "#e8edf4"}
 
 
@@ -197,6 +205,29 @@ def vote_backup() -> VoteBackup | None:
 def visitor() -> str:
     """A random id of this browser tab's session, or of the conversation that it has opened again."""
     return str(st.session_state.setdefault("visitor", uuid.uuid4().hex))
+
+
+def person() -> str:
+    """Who is behind the visitor, as far as that can be told: an address, or this tab alone."""
+    headers = st.context.headers
+    forwarded = [value for name, value in headers.to_dict().items() if name.lower() == "x-forwarded-for"]
+    return address_of(os.environ, st.context.ip_address, forwarded) or visitor()
+
+
+@once
+def allowances() -> dict[str, Allowance]:
+    return {what: Allowance(rate) for what, rate in ALLOWED.items()}
+
+
+def count(what: str) -> None:
+    """One more of what a person may only have so much of.
+
+    Raises:
+        TradeoffError: It would be too many.
+    """
+    allowance, who = allowances()[what], person()
+    if not allowance.take(who):
+        raise TradeoffError(f"that is many {what} in a short time; go on in {max(1.0, allowance.wait_s(who)):.0f} s")
 
 
 def keep_alive() -> None:

@@ -6,7 +6,8 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from data.command import parser_of, run_command
+from app.machine.descriptors import problem_with, raise_limit
+from data.command import parser_of, run_command, say
 from data.errors import TradeoffError
 from data.llama_library import library_dir
 from data.paths import ROOT
@@ -27,6 +28,8 @@ def _serve(options: argparse.Namespace) -> int:
         raise TradeoffError(problem)
     library = library_dir()
     print(f"Tradeoff on http://{options.host}:{options.port} (llama.cpp: {library.name})", flush=True)
+    if problem := problem_with(raise_limit()):
+        say(problem)
     os.chdir(ROOT)
     flags = [f"--server.port={options.port}", f"--server.address={options.host}"]
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app/asgi.py", *flags])

@@ -33,6 +33,11 @@ CACHE_QUOTA_GB = Variable(
     meaning="gigabytes that fetched models may take; the least recently used go first",
     default="no limit",
 )
+MEMORY_GB = Variable(
+    name="TRADEOFF_MEMORY_GB",
+    meaning="gigabytes that the app's loaded models may take together; idle ones make room, and a load waits for it",
+    default="80% of what is available at the start",
+)
 STATE = Variable(
     name="TRADEOFF_STATE",
     meaning="directory of what people made: votes, shared comparisons, added models, benchmarks started on the page",
@@ -68,6 +73,11 @@ OPERATOR_TOKEN = Variable(
     meaning="16 characters or more; who gives it on the Models page is the operator of a public app",
     default="nobody on a Space or behind --host",
 )
+PROXIES = Variable(
+    name="TRADEOFF_PROXIES",
+    meaning="how many proxies of yours stand before the app; visitors are told apart by what these say of addresses",
+    default="0; on a Space addresses count for nothing",
+)
 HUB_NAMESPACE = Variable(
     name="TRADEOFF_HUB_NAMESPACE",
     meaning="a user or an organisation on the Hub, whose published fine-tunes the Models page offers",
@@ -79,6 +89,6 @@ VOTES_REPO = Variable(
     default="votes stay on the disk",
 )
 VARIABLES = (
-    *(CACHE, CACHE_QUOTA_GB, STATE, REGISTRY, RESULTS),
-    *(ENGINE, LLAMA_VARIANT, MODELS, OPERATOR_TOKEN, HUB_NAMESPACE, VOTES_REPO),
+    *(CACHE, CACHE_QUOTA_GB, MEMORY_GB, STATE, REGISTRY, RESULTS),
+    *(ENGINE, LLAMA_VARIANT, MODELS, OPERATOR_TOKEN, PROXIES, HUB_NAMESPACE, VOTES_REPO),
 )

@@ -20,7 +20,7 @@ LEAVES = {
     f"data/{name}"
     for name in (
         *("errors", "progress", "command", "records", "tables", "files", "paths", "settings", "child"),
-        *("llama_library", "manifest", "message", "bounds", "json_schema"),
+        *("llama_library", "manifest", "message", "bounds", "json_schema", "allowance", "events"),
     )
 }
 DATA = LEAVES | {"data/gguf", "data/hub", "data/models", "data/suites"}
@@ -33,7 +33,7 @@ MEASURED = {
 }
 SHOWN = {f"benchmarks/{name}" for name in ("runs", "statistics", "analysis", "charts", "reports")}
 BENCHMARKS = DATA | MEASURED | SHOWN | {"benchmarks/measure"}
-LOGIC = {f"app/{name}" for name in ("replies", "chat", "arena", "library", "results", "space")}
+LOGIC = {f"app/{name}" for name in ("replies", "machine", "chat", "arena", "library", "results", "space")}
 ALLOWED: Mapping[str, set[str]] = {
     "data": LEAVES,
     "data/gguf": LEAVES,
@@ -59,10 +59,11 @@ ALLOWED: Mapping[str, set[str]] = {
     "training/card": BENCHMARKS | {"training/config", "training/run_directory"},
     "app": BENCHMARKS | LOGIC | {"app/runtime", "app/results_cache", "app/views"},
     "app/replies": LEAVES,
-    "app/chat": BENCHMARKS,
-    "app/arena": BENCHMARKS | {"app/chat"},
-    "app/library": BENCHMARKS | {"app/chat"},
-    "app/results": BENCHMARKS | {"app/chat"},
+    "app/machine": BENCHMARKS,
+    "app/chat": BENCHMARKS | {"app/machine"},
+    "app/arena": BENCHMARKS | {"app/machine", "app/chat"},
+    "app/library": BENCHMARKS | {"app/machine", "app/chat"},
+    "app/results": BENCHMARKS | {"app/machine", "app/chat"},
     "app/space": DATA,
     "app/views": BENCHMARKS | LOGIC | {"app/runtime", "app/results_cache"},
     "app/app_pages": BENCHMARKS | LOGIC | {"app/runtime", "app/results_cache", "app/views"},

@@ -9,9 +9,9 @@ import streamlit as st
 from app import runtime
 from app.arena.battle import Battle, draw_pair
 from app.arena.vote_backup import banner
-from app.arena.vote_store import VotedAlready, VotesError
+from app.arena.vote_store import VotedAlready
 from app.chat.conversation import lane_requests
-from app.chat.reply_facts import ENDINGS, statistics_line
+from app.chat.reply_facts import ENDINGS, statistics_line, status_line
 from app.chat.suite_prompts import library
 from app.views.reply import plain_switch, show_text
 from app.views.say import say_error, say_warning
@@ -21,7 +21,7 @@ from benchmarks.statistics.votes import Outcome
 from data.errors import TradeoffError
 from data.models.fetch import local_path
 
-REFRESH_S = 0.3
+REFRESH_S, WAITING_S = 0.3, 1.0
 SAMPLING = Sampling(temperature=0.6, top_p=0.9, max_tokens=256)
 SIDES = ("Left", "Right")
 CHOICES: tuple[tuple[Outcome, str, str], ...] = (
@@ -45,7 +45,8 @@ def begin(prompt: str) -> None:
         pair = draw_pair(here, rng)
         sampling = [Sampling(**{**vars(SAMPLING), "seed": rng.randrange(2**32)})] * 2
         requests = lane_requests([], prompt.strip(), pair, system="", sampling=sampling)
-        comparison = service.compare(runtime.visitor(), requests)
+        runtime.count("comparisons")
+        comparison = service.compare(runtime.visitor(), requests, person=runtime.person())
     except (TradeoffError, ValueError) as error:
         state.arena_problem = str(error)
         return
@@ -60,12 +61,13 @@ def begin_random() -> None:
 def vote(current: Battle, outcome: Outcome) -> None:
     """Store the vote, then reveal; a second one for the same battle changes nothing."""
     try:
+        runtime.count("votes")
         runtime.votes().add(current.as_vote(outcome))
     except VotedAlready as error:
         state.arena_problem = str(error)
         current.vote = current.vote or outcome
         return
-    except VotesError as error:
+    except TradeoffError as error:
         state.arena_problem = f"the vote is not stored: {error}"
         return
     current.vote = outcome
@@ -79,8 +81,12 @@ def skip() -> None:
     state.battle = None
 
 
-@st.fragment(run_every=REFRESH_S)
-def show_unfinished(current: Battle) -> None:
+def look_s(current: Battle) -> float:
+    """Slowly while both are written unseen."""
+    return REFRESH_S if current.lanes else WAITING_S
+
+
+def show_unfinished(current: Battle, every_s: float) -> None:
     """Waits for both ends, then plays both at one pace; tells nothing of who is faster."""
     now = time.monotonic()
     if not current.lanes:
@@ -89,9 +95,16 @@ def show_unfinished(current: Battle) -> None:
             current.lanes, current.play_started = (snapshot.lanes if snapshot else ()), now
             if snapshot is None:
                 state.battle = None
-    if state.battle is None or current.failed or current.stage(now) == "voting":
+    if state.battle is None or current.failed or current.stage(now) == "voting" or look_s(current) != every_s:
         st.rerun()
     show_sides(current, current.shown_texts(now))
+
+
+def waiting_line(current: Battle) -> str:
+    snapshot = service.snapshot(current.comparison_id, renew=False)
+    if snapshot and snapshot.place:
+        return f"{status_line(snapshot.lanes[0], snapshot.place, snapshot.wait_s)}."
+    return "Both replies are being written. You see them when both are done."
 
 
 def show_sides(current: Battle, texts: tuple[str, ...]) -> None:
@@ -104,9 +117,7 @@ def show_sides(current: Battle, texts: tuple[str, ...]) -> None:
             if texts:
                 show_side(current, index, texts[index])
             else:
-                st.caption(
-                    ":material/hourglass_empty: Both replies are being written. You see them when both are done."
-                )
+                st.caption(f":material/hourglass_empty: {waiting_line(current)}")
             if current.vote is not None:
                 st.caption(statistics_line(current.lanes[index]))
 
@@ -135,7 +146,8 @@ def show_battle(current: Battle) -> None:
     if current.failed:
         say_warning(f"There is nothing to vote on: {what_failed(current)}.")
     elif stage in ("writing", "playing"):
-        show_unfinished(current)
+        every_s = look_s(current)
+        st.fragment(show_unfinished, run_every=every_s)(current, every_s)
     else:
         show_sides(current, tuple(lane.text for lane in current.lanes))
     with st.container(horizontal=True):

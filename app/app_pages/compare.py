@@ -27,12 +27,13 @@ from app.views.sharing import show_export, show_share
 from benchmarks.engine.contract import Sampling
 from data.errors import TradeoffError
 
-REFRESH_S = 0.5  # each look costs the models some milliseconds of processor time
+REFRESH_S, WAITING_S = 0.5, 2.0  # each look costs the models some milliseconds of processor time
 
 state, service = st.session_state, runtime.service()
 chat = runtime.chat()
 turns, visitor = chat.turns, chat.visitor
-runtime.chats().keep(chat)
+if turns:
+    runtime.chats().keep(chat)
 
 
 def follow_link() -> None:
@@ -57,7 +58,8 @@ def start(prompt: str, models: tuple[str, ...], sampling: tuple[Sampling, ...], 
     """Start a comparison; a refusal is kept for the page to show."""
     try:
         requests = lane_requests(turns, prompt, models, system=system, sampling=sampling)
-        comparison_id = service.compare(visitor, requests)
+        runtime.count("comparisons")
+        comparison_id = service.compare(visitor, requests, person=runtime.person())
     except (TradeoffError, ValueError) as error:
         state.refusal = str(error)
         return False
@@ -137,11 +139,17 @@ def show_prompt(turn: Turn, index: int) -> None:
                 st.caption("Replaces this prompt and everything after it.")
 
 
-@st.fragment(run_every=REFRESH_S)
-def show_running(turn: Turn, key: str) -> None:
+def look_s(turn: Turn) -> float:
+    snapshot = service.snapshot(turn.comparison_id) if turn.comparison_id else None
+    return WAITING_S if snapshot and snapshot.place else REFRESH_S
+
+
+def show_running(turn: Turn, key: str, every_s: float) -> None:
     """Only looks: the comparison lives in the service, and goes on whatever happens to this page."""
     comparison = turn.comparison_id
     snapshot = service.snapshot(comparison) if comparison else None
+    if snapshot and not snapshot.done and not snapshot.place and every_s == WAITING_S:
+        st.rerun()  # its turn has come: look more often
     if snapshot is None or snapshot.done:
         turn.lanes, turn.comparison_id = (snapshot.lanes if snapshot else turn.lanes), None
         st.rerun()
@@ -194,7 +202,8 @@ show_list(visitor)
 for index, turn in enumerate(turns):
     show_prompt(turn, index)
     if turn.comparison_id:
-        show_running(turn, f"{chat.id[:8]}_{index}")
+        every_s = look_s(turn)
+        st.fragment(show_running, run_every=every_s)(turn, f"{chat.id[:8]}_{index}", every_s)
     else:
         show_turn(turn, f"{chat.id[:8]}_{index}")
 if turns and not chat.running:

@@ -10,6 +10,7 @@ from app.chat.inert import inert_markdown
 from app.chat.visitors import problem_with_token, usable_token
 from app.library.facts import adapter_manifest, header_of, parity_rows, table, training_curve, training_name
 from app.views.adding import show_adding, show_editing, show_measure
+from app.views.operation import show_operation
 from app.views.say import say_quietly, say_warning
 from benchmarks.charts.training import curve_chart
 from benchmarks.engine.machine import available_memory_bytes, usable_threads
@@ -175,6 +176,7 @@ for kind, show in (("note", st.success), ("problem", st.error)):
     if text := state.pop(f"models_{kind}", None):
         show(inert_markdown(text))
 if operator:
+    show_operation()
     show_adding()
 for broken in filter(None, (runtime.registry_problem(), lock_problem())) if operator else ():
     say_warning(f"Left out: {broken}")

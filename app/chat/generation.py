@@ -10,19 +10,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from app.chat.inert import without_folders
 from app.chat.lanes import Comparison, LaneRequest, Snapshot
-from app.chat.loaded_models import LoadedModels, ModelWorker, memory_bytes
-from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions
+from app.chat.running import Fetch, Lanes
+from app.machine.fair_queue import FairQueue
+from app.machine.loaded_models import LoadedModels, ModelWorker
+from app.machine.memory import Need, need_of
+from benchmarks.engine.contract import EngineError, LoadOptions
 from data.errors import ModelError, TradeoffError
-from data.files import model_size_bytes
+from data.events import note
 from data.models.entries import ModelEntry, Registry, RegistryError
 from data.models.fetch import local_path
 from data.models.registry import get
-from data.progress import FetchCancelled, Progress
 
 LEASE_S = 8.0
 FORGET_S = 600.0
@@ -34,17 +35,13 @@ class Refused(TradeoffError):
     """The comparison cannot be started now; the message is one line for the visitor."""
 
 
-class Fetch(Protocol):
-    """`data.models.fetch.fetch`."""
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """Comparisons that wait and run, and what the last ten took on average."""
 
-    def __call__(
-        self,
-        entry: ModelEntry,
-        registry: Mapping[str, ModelEntry],
-        *,
-        progress: Callable[[Progress], None],
-        cancelled: Callable[[], bool],
-    ) -> Path: ...
+    waiting: int
+    running: int
+    took_s: float | None
 
 
 class GenerationService:
@@ -55,8 +52,8 @@ class GenerationService:
         fetch: Makes a model's file available; called on a background thread.
         start_worker: Makes a fresh worker; called again after one has died.
         options: How models are opened; `sequences` is also how many comparisons run at the same time.
-        max_waiting: Comparisons in the queue before new ones are refused.
-        max_loaded: Models kept in memory at once.
+        max_waiting: Comparisons in the queue before new ones are refused, and of one person.
+        memory_bytes: That loaded models may take together; by default a share of what the machine has.
         is_open: Whether a visitor's tab is open; what they started goes on as long as it is.
         is_here: Whether a model needs no fetching.
     """
@@ -69,8 +66,9 @@ class GenerationService:
         start_worker: Callable[[], ModelWorker],
         engine: str = "llama_cpp",
         options: LoadOptions | None = None,
-        max_waiting: int = 16,
-        max_loaded: int = 4,
+        max_waiting: tuple[int, int] = (1_000, 8),
+        memory_bytes: int | None = None,
+        needs: Callable[[Path, LoadOptions], Need] = need_of,
         is_open: Callable[[str], bool] = lambda visitor: False,
         is_here: Callable[[ModelEntry, Registry], bool] = lambda entry, known: local_path(entry, known) is not None,
         clock: Callable[[], float] = time.monotonic,
@@ -80,16 +78,16 @@ class GenerationService:
         self._options = options or LoadOptions(sequences=4, prefill_chunk_tokens=128)
         self._max_waiting = max_waiting
         self._is_open = is_open
-        self._is_here = is_here
         self._clock = clock
         self._lock = threading.RLock()
         self._jobs: dict[str, Comparison] = {}
-        self._waiting: deque[str] = deque()
+        self._waiting = FairQueue()
         self._running: set[str] = set()
         self._took_s: deque[float] = deque(maxlen=10)
         self.models = LoadedModels(
-            start_worker, engine=engine, options=self._options, max_loaded=max_loaded, clock=clock
+            start_worker, engine=engine, options=self._options, budget=memory_bytes, needs=needs, clock=clock
         )
+        self._lanes = Lanes(registry, self.models, self._options, fetch=fetch, is_here=is_here, lock=self._lock)
         self._closed = threading.Event()
         threading.Thread(target=self._watch_leases, name="leases", daemon=True).start()
 
@@ -97,24 +95,37 @@ class GenerationService:
     def options(self) -> LoadOptions:
         return self._options
 
-    def compare(self, visitor: str, lanes: Sequence[LaneRequest]) -> str:
-        """Queue a comparison and return its id.
+    def compare(self, visitor: str, lanes: Sequence[LaneRequest], *, person: str | None = None) -> str:
+        """Queue a comparison and return its id; its turn comes by itself.
+
+        Args:
+            person: Who is behind the visitor, who may have many tabs; the queue is fair by person.
 
         Raises:
             Refused: An unknown model, a prompt that no context holds, a comparison of this visitor still in progress,
-                or a full queue.
+                as many waiting as a person may have, or a full queue.
         """
         self._check(lanes)
+        person, (most, most_of_one) = person or visitor, self._max_waiting
         with self._lock:
             if any(job.visitor == visitor and not job.done for job in self._jobs.values()):
                 raise Refused("your last comparison is still being written; stop it or wait for its end")
-            if len(self._waiting) >= self._max_waiting:
-                raise Refused(f"{len(self._waiting)} comparisons are waiting already; try again in a minute")
+            if self._waiting.held_by(person) >= most_of_one:
+                raise Refused(f"{most_of_one} comparisons of yours are waiting already; wait for one, or stop one")
+            if len(self._waiting) >= most:
+                raise Refused(f"{len(self._waiting):,} comparisons are waiting already; try again in a minute")
             job = Comparison(visitor, lanes, self._clock())
             self._jobs[job.id] = job
-            self._waiting.append(job.id)
+            self._waiting.add(job.id, person)
+            note("comparison.queued", request=job.id[:8], models=job.models, waiting=len(self._waiting))
         self._start_waiting()
         return job.id
+
+    def load(self) -> Load:
+        """How busy it is."""
+        with self._lock:
+            took = statistics.fmean(self._took_s) if self._took_s else None
+            return Load(waiting=len(self._waiting), running=len(self._running), took_s=took)
 
     def _check(self, lanes: Sequence[LaneRequest]) -> None:
         limit = self._options.context_tokens * CHARACTERS_PER_TOKEN
@@ -136,7 +147,11 @@ class GenerationService:
             for model_id in model_ids:
                 entry = get(self._registry, model_id)
                 path = self._fetch(entry, self._registry, progress=lambda progress: None, cancelled=self._closed.is_set)
-                self.models.load(model_id, path)
+                for claimed in self.models.claim({model_id: path}, self._closed.is_set):
+                    try:
+                        self.models.load(claimed, path)
+                    finally:
+                        self.models.release(claimed)
 
     def snapshot(self, comparison_id: str, *, renew: bool = True) -> Snapshot | None:
         """The comparison as it is now, or None when it is forgotten. Reading renews its lease, unless told not to."""
@@ -146,7 +161,7 @@ class GenerationService:
                 return None
             if renew:
                 job.touched_at = self._clock()
-            place = self._waiting.index(job.id) + 1 if job.id in self._waiting else None
+            place = self._waiting.in_order().index(job.id) + 1 if job.id in self._waiting else None
             return Snapshot(id=job.id, lanes=tuple(job.lanes), place=place, wait_s=self._wait_s(place))
 
     def _wait_s(self, place: int | None) -> float | None:
@@ -186,7 +201,7 @@ class GenerationService:
                 if not job.done and self._is_open(job.visitor):
                     job.touched_at = now
                 unwatched_s = now - job.touched_at
-                if job.done and unwatched_s > FORGET_S:
+                if job.done and unwatched_s > FORGET_S and job.id not in self._running:
                     del self._jobs[job.id]
                 elif not job.done and unwatched_s > LEASE_S:
                     self.cancel(job.id)
@@ -202,102 +217,32 @@ class GenerationService:
     def _watch_leases(self) -> None:
         while not self._closed.wait(0.5):
             self.end_expired()
+            self.models.unload_idle()
 
     def _start_waiting(self) -> None:
         with self._lock:
             while self._waiting and len(self._running) < self._options.sequences:
-                job = self._jobs[self._waiting.popleft()]
+                job = self._jobs[self._waiting.pop()]
                 self._running.add(job.id)
                 threading.Thread(target=self._run, args=(job,), name=f"comparison-{job.id[:6]}", daemon=True).start()
 
     def _run(self, job: Comparison) -> None:
-        """Lanes whose models are here are loaded and start together; they do not wait for one that has to be fetched.
-
-        They do wait for each other's loads: the worker writes nothing while it loads, and times would be of that.
-        """
         started = self._clock()
+        note("comparison.begun", request=job.id[:8], waited_s=started - job.queued_at)
         try:
-            with self.models.used_by(job.models):
-                here = [self._is_here(self._registry[model], self._registry) for model in job.models]
-                for group in (True, False):
-                    mine = [index for index, each in enumerate(here) if each is group]
-                    for index in mine:
-                        self._prepare(job, index)
-                    for index in mine:
-                        self._submit(job, index)
-                job.finished.wait()
+            self._lanes.run(job)
         finally:
+            self._log_end(job, self._clock() - started)
             with self._lock:
                 self._running.discard(job.id)
                 self._took_s.append(self._clock() - started)
             self._start_waiting()
 
-    def _prepare(self, job: Comparison, index: int) -> None:
-        """Fetch and load a lane's model; an error ends the lane, and the others go on."""
-        if job.lanes[index].done:
-            return
-        try:
-            job.update(index, stage="fetching")
-            entry = get(self._registry, job.lanes[index].model_id)
-            path = self._fetch(
-                entry,
-                self._registry,
-                progress=lambda progress: _show_fetch(job, index, progress),
-                cancelled=lambda: job.cancelled[index],
-            )
-            if job.cancelled[index]:
-                job.end(index, "cancelled")
-                return
-            self._load(job, index, path)
-            job.update(index, stage="waiting")
-        except Exception as error:  # the lane's thread is the edge: whatever went wrong is shown in the lane
-            if job.cancelled[index] or isinstance(error, FetchCancelled):
-                job.end(index, "cancelled")
-            else:
-                job.end(index, "error", error=one_line(error))
-
-    def _load(self, job: Comparison, index: int, path: Path) -> None:
-        """The lane tells meanwhile how much of the file is in memory."""
-        model, total = job.lanes[index].model_id, model_size_bytes(path)
-        if model in self.models.loaded:
-            self.models.load(model, path)
-            return
-        needs = memory_bytes(path, self._options)
-        job.update(index, stage="loading", done_bytes=0, total_bytes=total, needs_bytes=needs)
-        with self.models.watched(lambda grown: job.update(index, done_bytes=min(total, grown))):
-            self.models.load(model, path)
-
-    def _submit(self, job: Comparison, index: int) -> None:
-        lane = job.lanes[index]
-        if lane.done:
-            return
-        worker = self.models.worker
-        try:
-            if worker is None:
-                raise EngineError("the inference worker is gone; send the prompt again")
-            engine_id = worker.submit(
-                lane.model_id, job.requests[index].request, lambda event: self._take(job, index, event)
-            )
-        except Exception as error:  # as in _prepare: a lane must always end
-            job.end(index, "error", error=one_line(error))
-            return
-        with self._lock:
-            job.engine_ids[index] = engine_id
-            if job.cancelled[index]:  # pressed while it was being submitted
-                worker.cancel(lane.model_id, engine_id)
-
-    def _take(self, job: Comparison, index: int, event: Event) -> None:
-        memory = self.models.resident_bytes if isinstance(event, Finished) else None
-        if isinstance(event, Finished) and event.reason not in ("error", "cancelled"):
-            self.models.prove(job.lanes[index].model_id)
-        job.take(index, event, memory_bytes=memory)
-
-
-def _show_fetch(job: Comparison, index: int, progress: Progress) -> None:
-    job.update(index, done_bytes=progress.done_bytes, total_bytes=progress.total_bytes)
-
-
-def one_line(error: Exception) -> str:
-    """An exception as one line for everybody, without paths; the unexpected ones say their type."""
-    text = without_folders(" ".join(str(error).split()))
-    return text if isinstance(error, EngineError | RegistryError | ModelError) else f"{type(error).__name__}: {text}"
+    def _log_end(self, job: Comparison, seconds: float) -> None:
+        note(
+            "comparison.ended",
+            request=job.id[:8],
+            seconds=seconds,
+            reasons=[lane.reason or "none" for lane in job.lanes],
+            tokens=sum(lane.completion_tokens for lane in job.lanes),
+        )

@@ -12,7 +12,7 @@ from benchmarks.graders.visible import visible
 
 _MAY_END_A_MARK = re.compile(r"[>\]▷]|final", re.IGNORECASE)
 
-Stage = Literal["queued", "fetching", "loading", "waiting", "prefill", "writing", "done"]
+Stage = Literal["queued", "fetching", "room", "loading", "waiting", "prefill", "writing", "done"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +118,7 @@ class Comparison:
     """Lanes that several threads write to; a lane that has ended never changes again.
 
     Attributes:
+        claims: Of each lane whose model is kept in memory for it, that model.
         engine_ids: The engine's id of each lane's request, once it was submitted.
         cancelled: Lanes that the visitor has stopped, whatever they were doing.
         finished: Set when the last lane ends.
@@ -128,7 +129,8 @@ class Comparison:
         self.visitor = visitor
         self.requests = tuple(requests)
         self.lanes = [Lane(model_id=each.model_id, seed=each.request.sampling.seed) for each in requests]
-        self.touched_at = touched_at
+        self.queued_at = self.touched_at = touched_at
+        self.claims: dict[int, str] = {}
         self.engine_ids: list[int | None] = [None] * len(self.requests)
         self.cancelled = [False] * len(self.requests)
         self.finished = threading.Event()

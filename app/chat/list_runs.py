@@ -70,8 +70,12 @@ class ListRuns:
         *,
         system: str,
         sampling: Sequence[Sampling],
+        person: str | None = None,
     ) -> ListRun:
         """Begin a list.
+
+        Args:
+            person: As in `GenerationService.compare`.
 
         Raises:
             Refused: The visitor's last list is still running.
@@ -83,7 +87,7 @@ class ListRuns:
             if before is not None and not before.finished.is_set():
                 raise Refused("your last list is still running; stop it or wait for its end")
             self._runs[visitor] = run
-        arguments = (visitor, run, system, tuple(sampling))
+        arguments = (visitor, person, run, system, tuple(sampling))
         threading.Thread(target=self._run, args=arguments, name="list", daemon=True).start()
         return run
 
@@ -98,10 +102,11 @@ class ListRuns:
             if run.finished.is_set() and now - run.seen_at_s > FORGET_S:
                 del self._runs[visitor]
 
-    def _run(self, visitor: str, run: ListRun, system: str, sampling: tuple[Sampling, ...]) -> None:
+    def _run(self, visitor: str, person: str | None, run: ListRun, system: str, sampling: tuple[Sampling, ...]) -> None:
         try:
             for prompt in run.prompts:
-                lanes = self._one(visitor, run, prompt, system, sampling)
+                requests = lane_requests([], prompt, run.model_ids, system=system, sampling=sampling)
+                lanes = self._ended(run, self._service.compare(visitor, requests, person=person))
                 if lanes is None:
                     return
                 run.replies.append(lanes)
@@ -113,12 +118,8 @@ class ListRuns:
         finally:
             run.finished.set()
 
-    def _one(
-        self, visitor: str, run: ListRun, prompt: str, system: str, sampling: tuple[Sampling, ...]
-    ) -> tuple[Lane, ...] | None:
-        """Replies to one prompt; None once the list was stopped."""
-        requests = lane_requests([], prompt, run.model_ids, system=system, sampling=sampling)
-        comparison = self._service.compare(visitor, requests)
+    def _ended(self, run: ListRun, comparison: str) -> tuple[Lane, ...] | None:
+        """Its replies; None once the list was stopped."""
         while True:
             if run.stopped.wait(POLL_S):
                 self._service.cancel(comparison)

@@ -12,6 +12,8 @@ ENDINGS = {
     "error": "failed",
 }
 
+ROOM = "Waiting for memory: others' models are writing"
+
 
 def status_line(lane: Lane, place: int | None, wait_s: float | None = None) -> str:
     """What a lane that has not written anything yet is doing.
@@ -27,7 +29,7 @@ def status_line(lane: Lane, place: int | None, wait_s: float | None = None) -> s
         total = f" of {lane.total_bytes / 1e6:,.0f} MB" if lane.total_bytes else ""
         return f"Fetching the model: {done}{total}" if lane.done_bytes else "Looking for the model"
     reading = f"Reading the prompt ({lane.prompt_tokens:,} tokens)" if lane.prompt_tokens else "Reading the prompt"
-    stages = {"queued": "Starting", "loading": _loading(lane), "waiting": "Waiting for its turn"}
+    stages = {"queued": "Starting", "loading": _loading(lane), "room": ROOM, "waiting": "Waiting for its turn"}
     return stages.get(lane.stage, reading)
 
 

@@ -16,13 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+from data.allowance import Allowance, Rate
 from data.errors import TradeoffError
 from data.files import write_atomically
 from data.records import fits, read_json
 
 MAX_BYTES = 500_000
 MAX_SHARES = 5_000
-MAX_PER_HOUR = 30
+MAX_PER_HOUR, KEPT_S = 300, 7 * 24 * 3600.0
+"""Of all people together, so that nobody's new links push out others'; and how long each is safe from new ones."""
 SCHEMA_VERSION = 1
 _ID = re.compile(r"[A-Za-z0-9_-]{16}")
 
@@ -40,19 +42,19 @@ class Receipt:
 
 
 class Shares:
-    """The directory of shared comparisons; once it is full, the oldest makes room for a new one."""
+    """The directory of shared comparisons; once it is full, the oldest makes room for a new one, if it is old."""
 
     def __init__(self, directory: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._directory = directory
         self._clock = clock
         self._lock = threading.Lock()
-        self._recent: dict[str, list[float]] = {}
+        self._hourly = Allowance(Rate(per_s=MAX_PER_HOUR / 3600, burst=MAX_PER_HOUR), clock)
 
-    def store(self, record: Mapping[str, Any], visitor: str) -> Receipt:
+    def store(self, record: Mapping[str, Any]) -> Receipt:
         """Keep a comparison as it is.
 
         Raises:
-            ShareError: Too large, too many of this visitor's within an hour, or the disk does not take it.
+            ShareError: Too large, too many within an hour, no room, or the disk does not take it.
         """
         receipt = Receipt(id=secrets.token_urlsafe(12), key=secrets.token_urlsafe(18))
         content = {
@@ -66,8 +68,9 @@ class Shares:
             raise ShareError(f"the comparison is larger than {MAX_BYTES // 1000} kB; share a shorter one")
         try:
             with self._lock:
-                self._count(visitor)
                 self._make_room()
+                if not self._hourly.take(""):
+                    raise ShareError("very many comparisons were shared within an hour; try again in some minutes")
                 write_atomically(self._path(receipt.id), text)
         except OSError as error:
             raise ShareError(f"cannot be stored ({error.strerror})") from None
@@ -106,21 +109,14 @@ class Shares:
             raise ShareError("this key does not delete this comparison; only its author has the right one")
         self._path(share_id).unlink(missing_ok=True)
 
-    def _count(self, visitor: str) -> None:
-        since = self._clock() - 3600
-        recent = {name: [at for at in times if at > since] for name, times in self._recent.items()}
-        self._recent = {name: times for name, times in recent.items() if times}
-        mine = self._recent.setdefault(visitor, [])
-        if len(mine) >= MAX_PER_HOUR:
-            raise ShareError(f"you have shared {MAX_PER_HOUR} comparisons within an hour; wait before the next one")
-        mine.append(self._clock())
-
     def _make_room(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         files = list(self._directory.glob("*.json"))
         if len(files) >= MAX_SHARES:
             files.sort(key=lambda path: path.stat().st_mtime_ns)
             for path in files[: len(files) - MAX_SHARES + 1]:
+                if time.time() - path.stat().st_mtime < KEPT_S:
+                    raise ShareError(f"{MAX_SHARES:,} comparisons of this week are shared here; there is no room")
                 path.unlink(missing_ok=True)
 
     def _path(self, share_id: str) -> Path:

@@ -13,13 +13,13 @@ import hmac
 import ipaddress
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import SplitResult, urlsplit
 
 from cachetools import TTLCache
 
 from app.chat.conversation import Chat
-from data.settings import OPERATOR_TOKEN
+from data.settings import OPERATOR_TOKEN, PROXIES
 
 LEAST_TOKEN_CHARACTERS = 16
 
@@ -95,6 +95,42 @@ def _site(url: str) -> SplitResult | None:
 
 def _is_a_proxys(name: str) -> bool:
     return name.startswith("x-forwarded-") or name in ("forwarded", "via", "x-real-ip")
+
+
+def address_of(environment: Mapping[str, str], client: str | None, forwarded: Sequence[str]) -> str | None:
+    """Where a request comes from, as far as that tells people apart; of IPv6, the network that one house has.
+
+    None on this machine itself, and on a Space whose proxies nobody has counted: there an address is many people's.
+
+    Args:
+        client: The connection's other end.
+        forwarded: Values of `X-Forwarded-For`. Anybody may write there, so that only what our own proxies have added,
+            which are the last `TRADEOFF_PROXIES` entries, counts.
+    """
+    said = PROXIES.read(environment)
+    proxies = int(said) if said and not problem_with_proxies(environment) else 0
+    entries = [part.strip() for value in forwarded for part in value.split(",") if part.strip()]
+    if proxies and len(entries) >= proxies:
+        return _network(entries[-proxies]) or _network(client)
+    return None if "SPACE_ID" in environment and not proxies else _network(client)
+
+
+def problem_with_proxies(environment: Mapping[str, str]) -> str | None:
+    said = PROXIES.read(environment)
+    if said is None or (said.isascii() and said.isdecimal() and len(said) < 3):
+        return None
+    return f"{PROXIES.name} is {said!r}; set how many proxies of yours stand before the app, such as 1"
+
+
+def _network(address: str | None) -> str | None:
+    try:
+        found = ipaddress.ip_address((address or "").strip("[]"))
+    except ValueError:
+        return None
+    found = getattr(found, "ipv4_mapped", None) or found
+    if found.is_loopback:
+        return None
+    return str(found) if found.version == 4 else str(ipaddress.ip_network((found, 64), strict=False))
 
 
 MAX_TABS = 2_000

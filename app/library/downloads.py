@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.chat.generation import Fetch, one_line
+from app.chat.running import Fetch, one_line
 from data.models.entries import ModelEntry
 from data.models.registry import get
 from data.progress import FetchCancelled, Progress

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.chat.generation import one_line
+from app.chat.running import one_line
 from benchmarks.config import Config, ConfigError
 from benchmarks.measure.estimate import Cost, estimate, this_machine
 from benchmarks.measure.models import find_models

@@ -48,7 +48,7 @@ def show_list_form(*, disabled: bool) -> None:
         return
     with popover:
         st.text_area("Prompts, one a line", key="list_text", height=140, placeholder="What is 2 + 2?\nName a river.")
-        st.file_uploader(f"Or a CSV with a column “{COLUMN}”", type=["csv"], key="list_file", max_upload_size=5)
+        st.file_uploader(f"Or a CSV with a column “{COLUMN}”", type=["csv"], key="list_file", max_upload_size=1)
         st.button("Run the list", key="run_list", icon=":material/play_arrow:", on_click=_start)
         st.caption(f"Each prompt by itself, to all chosen models; up to {MAX_PROMPTS}.")
         if problem := st.session_state.pop("list_problem", None):
@@ -103,8 +103,10 @@ def _start() -> None:
     try:
         file = state.get("list_file")
         prompts = from_csv(file.getvalue(), file.name) if file else pasted(state.get("list_text", ""))
+        models, sampling = chosen_models(), chosen_sampling()
+        runtime.count("lists")
         runtime.list_runs().start(
-            runtime.visitor(), prompts, chosen_models(), system=chosen_system(), sampling=chosen_sampling()
+            runtime.visitor(), prompts, models, system=chosen_system(), sampling=sampling, person=runtime.person()
         )
     except (TradeoffError, ValueError) as error:
         state.list_problem = str(error)

@@ -10,6 +10,7 @@ from app.chat.conversation import Turn
 from app.chat.export import as_csv, as_json, as_markdown, as_record, digest
 from app.chat.shares import Receipt, ShareError
 from app.views.say import say_error
+from data.errors import TradeoffError
 
 FORMS = (
     ("Markdown", "md", "text/markdown", as_markdown),
@@ -68,8 +69,9 @@ def address(share_id: str) -> str:
 
 def _share(record: dict[str, Any]) -> None:
     try:
-        runtime.chat().receipts[digest(record)] = runtime.shares().store(record, runtime.visitor())
-    except ShareError as error:
+        runtime.count("links")
+        runtime.chat().receipts[digest(record)] = runtime.shares().store(record)
+    except TradeoffError as error:
         st.session_state.share_problem = str(error)
 
 

@@ -23,7 +23,7 @@ SHARED = {"turns": [{"prompt": "hello", "system": None, "replies": [REPLY, REPLY
 
 def test_any_change_of_a_share_is_shown_or_said_in_one_line(tmp_path: Path) -> None:
     shares = Shares(tmp_path)
-    receipt = shares.store(SHARED, "me")
+    receipt = shares.store(SHARED)
     path = tmp_path / f"{receipt.id}.json"
     for change, content in mutations(json.loads(path.read_text()), most=400):
         path.write_text(json.dumps(content))
@@ -42,7 +42,7 @@ def test_any_change_of_a_share_is_shown_or_said_in_one_line(tmp_path: Path) -> N
 
 def test_the_operator_can_delete_a_damaged_share(tmp_path: Path) -> None:
     shares = Shares(tmp_path)
-    receipt = shares.store(SHARED, "me")
+    receipt = shares.store(SHARED)
     path = tmp_path / f"{receipt.id}.json"
     path.write_text("{")
     with pytest.raises(ShareError, match="damaged"):

@@ -292,7 +292,7 @@ def test_the_operators_form_refuses_a_run_without_models(scripted_app: Script, m
 def test_a_stored_turn_without_replies_is_shown_without(scripted_app: Script) -> None:
     scripted_app("alpha")
     app = open_app()
-    receipt = runtime.shares().store({"turns": [{"prompt": "hello", "replies": []}]}, "me")
+    receipt = runtime.shares().store({"turns": [{"prompt": "hello", "replies": []}]})
     app.query_params["id"] = receipt.id
     app.switch_page("app_pages/shared.py").run()
     assert not app.exception

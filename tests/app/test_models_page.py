@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import runtime
+from app.views import operation
 from data.hub.address import HubSource
 from data.paths import ROOT
 from data.settings import OPERATOR_TOKEN
@@ -133,3 +134,17 @@ def test_the_same_bytes_under_another_name_are_refused_with_the_name_of_the_firs
     next(button for button in operators_page.button if button.label == "Add the file").click().run()
     (error,) = operators_page.error
     assert "copy.gguf is on the list already, as Alpha (alpha)" in html.unescape(error.value)
+
+
+def test_the_operator_sees_counts_queue_and_memory_and_a_visitor_does_not(
+    scripted_app: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = operation.figures()[""]
+    assert figures["Comparisons running and waiting"] == "0 and 0"
+    assert figures["Models in memory"].startswith("0: 0 MB of ") and " of " in figures["File descriptors"]
+    for seen in (True, False):
+        monkeypatch.setattr(runtime, "operator", lambda seen=seen: seen)
+        app = AppTest.from_file(PAGE, default_timeout=30).run()
+        assert not app.exception
+        popovers = [block.proto.popover.label for block in app.get("popover")]  # type: ignore[union-attr]
+        assert ("Operation" in popovers) is seen

@@ -1,19 +1,23 @@
 import json
+import logging
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.chat.generation import LEASE_S, GenerationService, Refused
 from app.chat.lanes import Lane, LaneRequest, Snapshot
 from app.chat.reply_facts import status_line
+from app.machine.memory import Need
 from benchmarks.engine.contract import LoadOptions, Request, Sampling
 from benchmarks.engine.worker import Worker
 from data.errors import ModelError, TradeoffError
+from data.events import JsonLines
 from data.message import Message
 from data.models.entries import FileSource, ModelEntry
 from data.progress import Progress
@@ -47,7 +51,7 @@ def entry(model_id: str, path: Path) -> ModelEntry:
 class Bench:
     """A service over scripted models, and the workers that it has started."""
 
-    def __init__(self, folder: Path, *, sequences: int = 2, **options: int) -> None:
+    def __init__(self, folder: Path, *, sequences: int = 2, **options: Any) -> None:
         self.folder = folder
         self.clock = Clock()
         self.workers: list[Worker] = []
@@ -74,11 +78,10 @@ class Bench:
         self.models[model_id] = entry(model_id, path)
         return model_id
 
-    def compare(self, visitor: str, *model_ids: str) -> str:
+    def compare(self, visitor: str, *model_ids: str, person: str | None = None) -> str:
         request = Request(messages=PROMPT, sampling=Sampling(max_tokens=100_000))
-        return self.service.compare(
-            visitor, [LaneRequest(model_id=model_id, request=request) for model_id in model_ids]
-        )
+        lanes = [LaneRequest(model_id=model_id, request=request) for model_id in model_ids]
+        return self.service.compare(visitor, lanes, person=person)
 
     def wait(self, comparison_id: str, condition: Callable[[Snapshot], bool]) -> Snapshot:
         for _ in range(WAIT_S * 100):
@@ -157,7 +160,7 @@ def test_an_unknown_model_is_refused_by_name(bench: Bench) -> None:
 
 
 def test_the_queue_is_first_in_first_out_shows_the_place_and_is_bounded(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, sequences=1, max_waiting=2)
+    bench = Bench(tmp_path, sequences=1, max_waiting=(2, 2))
     a = bench.model("a", pace_s=0.002)
     running, second, third = (bench.compare(visitor, a) for visitor in ("1", "2", "3"))
     bench.wait(running, writing)
@@ -169,6 +172,29 @@ def test_the_queue_is_first_in_first_out_shows_the_place_and_is_bounded(tmp_path
     assert bench.wait(third, lambda s: True).place == 1
     bench.service.cancel(third)
     assert bench.finish(third)[0].reason == "cancelled"
+    bench.service.close()
+
+
+def test_who_fills_the_queue_waits_behind_their_own(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sequences=1, max_waiting=(50, 24))
+    a = bench.model("a", pace_s=0.002)
+    running = bench.compare("greedy 0", a, person="greedy")
+    bench.wait(running, writing)
+    mine = [bench.compare(f"greedy {number}", a, person="greedy") for number in range(1, 25)]
+    with pytest.raises(Refused, match="24 comparisons of yours"):
+        bench.compare("greedy 25", a, person="greedy")
+    polite = [bench.compare(visitor, a) for visitor in ("b", "c")]
+    assert [bench.wait(job, lambda s: True).place for job in (*polite, mine[0], mine[-1])] == [1, 2, 3, 26]
+    bench.service.cancel(running)
+    bench.wait(polite[0], writing)
+    bench.service.close()
+
+
+def test_a_hundred_visitors_wait_and_each_has_its_turn(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sequences=4)
+    a = bench.model("a", reply="fine")
+    jobs = [bench.compare(f"visitor {number}", a) for number in range(100)]
+    assert [bench.finish(job)[0].text for job in jobs] == ["fine"] * 100
     bench.service.close()
 
 
@@ -280,12 +306,53 @@ def test_after_a_killed_worker_the_lanes_say_why_and_the_next_request_works(benc
     assert len(bench.workers) == 2
 
 
+def of_one_byte(path: Path, options: LoadOptions) -> Need:
+    return Need(weights=str(path), weights_bytes=1)
+
+
 def test_the_least_recently_used_idle_model_makes_room(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, max_loaded=2)
+    bench = Bench(tmp_path, memory_bytes=2, needs=of_one_byte)
     for model_id in ("a", "b", "c"):
         bench.clock.now += 1
         bench.finish(bench.compare("me", bench.model(model_id, reply="x")))
     assert sorted(bench.service.models.loaded) == ["b", "c"]
+    bench.service.close()
+
+
+def test_a_comparison_waits_for_memory_that_others_use_and_says_so(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, memory_bytes=2, needs=of_one_byte)
+    slow = [bench.model(name, pace_s=0.002) for name in ("a", "b")]
+    first = bench.compare("first", *slow)
+    bench.wait(first, writing)
+    second = bench.compare("second", bench.model("c", reply="x"), bench.model("d", reply="y"))
+    lane = bench.wait(second, lambda snapshot: snapshot.lanes[0].stage == "room").lanes[0]
+    assert status_line(lane, None) == "Waiting for memory: others' models are writing"
+    bench.service.cancel(first, lane=0)
+    assert not bench.wait(second, lambda snapshot: True).done  # both, or none
+    bench.service.cancel(first)
+    assert [lane.text for lane in bench.finish(second)] == ["x", "y"]
+    bench.service.close()
+
+
+def test_who_waits_for_memory_can_stop(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, memory_bytes=1, needs=of_one_byte)
+    first = bench.compare("first", bench.model("a", pace_s=0.002))
+    bench.wait(first, writing)
+    second = bench.compare("second", bench.model("b"))
+    bench.wait(second, lambda snapshot: snapshot.lanes[0].stage == "room")
+    bench.service.cancel(second)
+    assert bench.finish(second)[0].reason == "cancelled"
+    bench.service.cancel(first)
+    assert bench.finish(bench.compare("second", bench.model("c", reply="x")))[0].text == "x"
+    bench.service.close()
+
+
+def test_models_that_never_fit_together_are_a_line_each_and_the_others_write(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, memory_bytes=2, needs=of_one_byte)
+    three = [bench.model(name, reply="x") for name in ("a", "b", "c")]
+    lanes = bench.finish(bench.compare("me", *three))
+    assert [lane.text for lane in lanes] == ["x", "x", ""]
+    assert "beside this comparison's other models" in (lanes[2].error or "")
     bench.service.close()
 
 
@@ -369,3 +436,22 @@ def test_nobody_is_blamed_for_a_worker_that_somebody_killed(pair: tuple[Bench, s
     bench, bad, _ = pair
     for by in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
         assert by.name in crash(bench, bad, by=by)
+
+
+def test_the_log_has_requests_by_their_id_and_no_word_of_anybody(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    a = bench.model("a", reply="an answer in confidence")
+    request = Request(messages=(Message(role="user", content="a question in confidence"),))
+    with caplog.at_level(logging.INFO, "tradeoff"):
+        job = bench.service.compare("me", [LaneRequest(model_id=a, request=request)], person="192.0.2.1")
+        bench.finish(job)
+        for _ in range(WAIT_S * 100):
+            if bench.service.load().running == 0:
+                break
+            threading.Event().wait(0.01)
+    lines = [JsonLines().format(record) for record in caplog.records]
+    logged = [json.loads(line) for line in lines]
+    mine = [line["event"] for line in logged if line.get("request") == job[:8]]
+    assert mine == ["comparison.queued", "comparison.begun", "comparison.ended"]
+    assert not any(word in "".join(lines) for word in ("confidence", "192.0.2.1", '"me"'))

@@ -1,8 +1,8 @@
 import pytest
 
 from app.chat.conversation import Chat
-from app.chat.visitors import FORGET_S, MAX_CHATS, Chats, OpenTabs, is_operator, problem_with_token
-from data.settings import OPERATOR_TOKEN
+from app.chat.visitors import FORGET_S, MAX_CHATS, Chats, OpenTabs, address_of, is_operator, problem_with_token
+from data.settings import OPERATOR_TOKEN, PROXIES
 
 TOKEN = "a-long-enough-token"
 
@@ -145,3 +145,32 @@ def test_the_oldest_go_when_there_are_too_many() -> None:
         kept.append(Chat(visitor="me"))
         chats.keep(kept[-1])
     assert [chats.get(chat.id) is None for chat in kept[:4]] == [True, True, True, False]
+
+
+def behind(proxies: int) -> dict[str, str]:
+    return {PROXIES.name: str(proxies)}
+
+
+@pytest.mark.parametrize(
+    ("environment", "client", "forwarded", "address"),
+    [
+        ({}, "192.0.2.1", [], "192.0.2.1"),
+        ({}, "192.0.2.1", ["198.51.100.9"], "192.0.2.1"),  # who knows who wrote that
+        ({}, "127.0.0.1", [], None),
+        ({}, None, [], None),
+        (behind(1), "127.0.0.1", ["198.51.100.9"], "198.51.100.9"),
+        (behind(1), "127.0.0.1", ["1.1.1.1, 2.2.2.2", "198.51.100.9"], "198.51.100.9"),  # the first two are forged
+        (behind(2), "127.0.0.1", ["1.1.1.1, 198.51.100.9, 10.0.0.1"], "198.51.100.9"),
+        (behind(2), "192.0.2.1", ["198.51.100.9"], "192.0.2.1"),  # past the proxies
+        (behind(1), "192.0.2.1", ["no address"], "192.0.2.1"),
+        ({PROXIES.name: "many"}, "192.0.2.1", ["198.51.100.9"], "192.0.2.1"),
+        ({"SPACE_ID": "me/app"}, "10.0.0.1", ["198.51.100.9"], None),
+        ({"SPACE_ID": "me/app", **behind(1)}, "10.0.0.1", ["198.51.100.9"], "198.51.100.9"),
+        ({}, "2001:db8:1:2:3:4:5:6", [], "2001:db8:1:2::/64"),
+        ({}, "::ffff:192.0.2.1", [], "192.0.2.1"),
+    ],
+)
+def test_an_address_is_what_our_own_proxies_say(
+    environment: dict[str, str], client: str | None, forwarded: list[str], address: str | None
+) -> None:
+    assert address_of(environment, client, forwarded) == address
