@@ -1,13 +1,16 @@
 """What changes a token's logits besides the text before it: how its prompt was split, and what it is decoded beside.
 
     .venv/bin/python scripts/batch_kernels.py MODEL.gguf
+    .venv/bin/python scripts/batch_kernels.py MODEL.gguf --price
 
 Prints the largest difference of any logit, 0 where they agree to the bit. Engine's rule of what prompts may share
-(`benchmarks.engine.slots.shareable`) rests on it.
+(`benchmarks.engine.native.slots.shareable`) rests on it; --price times prompts of `core`, many at once, with the rule
+and with all sharing that the text allows, in turns.
 """
 
 import os
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -19,7 +22,7 @@ os.environ.setdefault("LLAMA_CPP_LIB_PATH", str(library_dir()))
 import numpy as np
 
 from benchmarks.engine.contract import LoadOptions
-from benchmarks.engine.llama_binding import NativeModel
+from benchmarks.engine.native.binding import NativeModel
 
 PROMPT_TOKENS, BESIDE, CHUNK = 300, 40, 512
 
@@ -48,7 +51,39 @@ def decode_beside(model: NativeModel, lengths: list[int], own: int) -> "np.ndarr
     return model.logits(0).copy()
 
 
+def price(path: Path, *, prompts: int = 96, rounds: int = 3) -> None:
+    """Seconds for the same prompts, and how many answers differ, with the rule and without."""
+    from benchmarks.engine.ask import ask_all
+    from benchmarks.engine.contract import Request, Sampling
+    from benchmarks.engine.native import engine as native
+    from benchmarks.engine.native.slots import Slot, common_prefix, shareable
+    from data.suites.prompts import balanced, load_suite
+
+    def all_of_it(known: Slot, prompt: list[int], chunk: int) -> int:
+        return min(common_prefix(known.tokens, prompt), len(prompt) - 1)
+
+    asked = balanced(load_suite("core").prompts, prompts, ())
+    requests = [Request(messages=each.messages, sampling=Sampling(max_tokens=48)) for each in asked]
+    took: dict[str, list[float]] = {"with the rule": [], "without": []}
+    texts: dict[str, list[str]] = {}
+    for _ in range(rounds):
+        for name, rule in (("with the rule", shareable), ("without", all_of_it)):
+            setattr(native, "shareable", rule)  # noqa: B010
+            engine = native.LlamaEngine(path, LoadOptions(context_tokens=1024, sequences=16, bulk=True))
+            started = time.perf_counter()
+            texts[name] = [end.text for end in ask_all(engine, requests, at_once=16)]
+            took[name].append(time.perf_counter() - started)
+            engine.close()
+    for name, seconds in took.items():
+        print(f"{name}: {sorted(seconds)[len(seconds) // 2]:.1f} s for {len(requests)} prompts (of {rounds} rounds)")
+    differ = sum(a != b for a, b in zip(texts["with the rule"], texts["without"], strict=True))
+    print(f"answers that differ: {differ} of {len(requests)}")
+
+
 def main() -> None:
+    if "--price" in sys.argv:
+        price(Path(sys.argv[1]))
+        return
     model = NativeModel(Path(sys.argv[1]), LoadOptions(context_tokens=2048, sequences=32), threads=2)
     text = tokens(PROMPT_TOKENS, 1)
     whole = read(model, 0, text, [])

@@ -20,11 +20,17 @@ LEAVES = {
     f"data/{name}"
     for name in (
         *("errors", "progress", "command", "records", "tables", "files", "paths", "settings", "child"),
-        *("llama_library", "manifest", "message", "bounds", "allowance", "events"),
+        *("llama_library", "manifest", "message", "bounds", "json_schema", "allowance", "events"),
     )
 }
 DATA = LEAVES | {"data/gguf", "data/hub", "data/models", "data/suites"}
-MEASURED = {"benchmarks/engine", "benchmarks/graders", "benchmarks/runs", "benchmarks/config"}
+MEASURED = {
+    "benchmarks/engine",
+    "benchmarks/engine/native",
+    "benchmarks/graders",
+    "benchmarks/runs",
+    "benchmarks/config",
+}
 SHOWN = {f"benchmarks/{name}" for name in ("runs", "statistics", "analysis", "charts", "reports")}
 BENCHMARKS = DATA | MEASURED | SHOWN | {"benchmarks/measure"}
 LOGIC = {f"app/{name}" for name in ("replies", "machine", "chat", "arena", "library", "results", "space")}
@@ -35,7 +41,8 @@ ALLOWED: Mapping[str, set[str]] = {
     "data/models": LEAVES | {"data/gguf", "data/hub"},
     "data/suites": LEAVES | {"data/gguf", "data/hub"},
     "benchmarks": BENCHMARKS,
-    "benchmarks/engine": DATA,
+    "benchmarks/engine": DATA | {"benchmarks/engine/native"},
+    "benchmarks/engine/native": DATA | {"benchmarks/engine"},
     "benchmarks/graders": DATA,
     "benchmarks/runs": LEAVES,
     "benchmarks/measure": DATA | MEASURED | {"benchmarks/statistics"},
@@ -63,7 +70,7 @@ ALLOWED: Mapping[str, set[str]] = {
 }
 HEAVY = {"numpy", "scipy", "pandas", "altair", "llama_cpp", "torch", "transformers", "datasets", "huggingface_hub"}
 CONFINED = {
-    "llama_cpp": {"benchmarks/engine/llama_weights.py", "data/gguf/quantize.py"},
+    "llama_cpp": {*(f"benchmarks/engine/native/{name}.py" for name in ("weights", "sampler")), "data/gguf/quantize.py"},
     "unsloth": {"training/fit/unsloth.py"},
 }
 STREAMLIT = (
@@ -75,7 +82,7 @@ STREAMLIT = (
     "app/streamlit_app",
 )
 # Loads llama.cpp, which only a worker may do, so its one user imports it where the worker opens it.
-LOADED_WHEN_OPENED = {"benchmarks.engine.llama"}
+LOADED_WHEN_OPENED = {"benchmarks.engine.native.engine"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,11 +78,15 @@ def show_form() -> None:
 
 
 def show_start() -> None:
-    """The button, once it is known how long the run will take."""
-    wanted = plan()
-    costs = runtime.estimates().of(wanted) if wanted.models and wanted.suites else []
-    st.button("Start", key="bench_start", icon=":material/play_arrow:", on_click=start, disabled=costs is None)
-    if costs is None:
+    """The button, once it is known how long the run will take; beside a run that goes on nothing is timed."""
+    wanted, busy = plan(), any(job.running for job in all_jobs)
+    asked = wanted.models and wanted.suites and not busy
+    costs = runtime.estimates().of(wanted) if asked else []
+    waits = busy or costs is None
+    st.button("Start", key="bench_start", icon=":material/play_arrow:", on_click=start, disabled=waits)
+    if busy:
+        st.caption("A run is going on; the next one can start when it has ended.")
+    elif costs is None:
         wait_for_estimate(wanted)
     elif costs:
         say_quietly(told(costs))
@@ -186,10 +190,10 @@ def draw(job: Job, chart: Any) -> None:
 if not runtime.operator():
     st.info("Runs are started by the operator. What was measured is on the Results page.", icon=":material/lock:")
     st.stop()
+all_jobs = jobs.jobs()
 show_form()
 if problem := state.pop("bench_problem", None):
     say_error(problem)
-all_jobs = jobs.jobs()
 for job in all_jobs:
     if job.running:
         show_running(job)

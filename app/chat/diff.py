@@ -3,6 +3,7 @@
 import functools
 import html
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -49,6 +50,13 @@ def shared_share(segments: Sequence[Segment]) -> float | None:
     counts = {change: sum(len(s.text.split()) for s in segments if s.change == change) for change in _MARKS}
     whole = 2 * counts["same"] + counts["removed"] + counts["added"]
     return 2 * counts["same"] / whole if whole else None
+
+
+def common_share(one: str, other: str) -> float | None:
+    """Share of all words that are in both texts, wherever they stand: quick, however long and repetitive they are."""
+    words = Counter(one.split()), Counter(other.split())
+    whole = sum(each.total() for each in words)
+    return 2 * (words[0] & words[1]).total() / whole if whole else None
 
 
 def as_html(segments: Sequence[Segment]) -> str:

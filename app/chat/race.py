@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from html import escape
 
-from app.chat.diff import shared_share, word_diff
+from app.chat.diff import common_share
 from app.chat.lanes import Lane
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 400.0, 116.0, 8.0, 60.0, 10.0, 24.0
@@ -57,8 +57,8 @@ def outcome(lanes: Sequence[Lane], names: Sequence[str], grades: Sequence[str | 
         f"{_listed([f'{name} {lane.completion_tokens:,}' for name, lane in written])} tokens long",
     ]
     if len(written) == 2:
-        share = shared_share(word_diff(written[0][1].text, written[1][1].text))
-        parts += [f"{share:.0%} of the words are shared"] if share is not None else []
+        share = common_share(written[0][1].text, written[1][1].text)
+        parts += [f"{share:.0%} of the words are in both"] if share is not None else []
     if any(grades):
         parts.append(f"graded: {', '.join(f'{name} {grade}' for name, grade in zip(names, grades) if grade)}")
     return "; ".join(filter(None, parts)) + "."

@@ -42,11 +42,11 @@ def library() -> Mapping[str, tuple[SuitePrompt, ...]]:
 
 
 EXAMPLES = (
-    ("core", "facts-10", "Easy: both get it right, so the faster one is enough."),
-    ("report", "fibonacci", "Harder: the smaller one loses its way."),
-    ("core", "json-09", "To the letter: the smaller one makes up a form of its own."),
+    ("core", "facts-01", "Easy: both get it right, so the faster one is enough."),
+    ("core", "facts-06", "Harder: only the larger one knew it."),
+    ("core", "json-62", "To the letter: only the larger one did just that."),
 )
-"""Suite, id, and what of the default pair shows in it, as `tests/app/chat/test_suite_prompts.py` finds in the runs."""
+"""Suite, id, and what the first pairs showed in it, as `tests/app/chat/test_suite_prompts.py` finds in the runs."""
 
 
 def examples() -> list[tuple[SuitePrompt, str]]:

@@ -1,5 +1,7 @@
 """Charts on a page: shown, selectable, and to take away."""
 
+import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -7,7 +9,7 @@ import streamlit as st
 if TYPE_CHECKING:
     import altair as alt
 
-PICKED = "picked"
+PICKED, SVG_PX = "picked", 860
 
 
 def show_chart(chart: Any, key: str) -> None:
@@ -40,13 +42,29 @@ def _is_points(layer: Any) -> bool:
 
 
 def _show_download(chart: Any, key: str) -> None:
-    st.download_button(
-        "This chart, as Vega-Lite",
-        chart.to_json(),
-        file_name=f"tradeoff-{key}.vl.json",
-        mime="application/json",
-        key=f"download_{key}",
-        icon=":material/download:",
-        type="tertiary",
-        on_click="ignore",
+    """As a specification, and as a picture that is drawn only when somebody wants it."""
+    specification = chart.to_dict()
+    forms: tuple[tuple[str, str, str, Any], ...] = (
+        ("Vega-Lite", "vl.json", "application/json", json.dumps(specification)),
+        ("SVG", "svg", "image/svg+xml", partial(svg_of, specification)),
     )
+    with st.container(horizontal=True, gap="small"):
+        for name, ending, mime, data in forms:
+            st.download_button(
+                f"This chart, as {name}" if ending != "svg" else name,
+                data,
+                file_name=f"tradeoff-{key}.{ending}",
+                mime=mime,
+                key=f"download_{key}_{ending}",
+                icon=":material/download:",
+                type="tertiary",
+                on_click="ignore",
+            )
+
+
+def svg_of(specification: dict[str, Any]) -> str:
+    import vl_convert
+
+    wide = specification if "hconcat" in specification else {**specification, "width": SVG_PX}
+    svg: str = vl_convert.vegalite_to_svg({**wide, "background": "white"})
+    return svg

@@ -13,6 +13,7 @@ from app.library.facts import template_switches
 from app.library.words import picker_name
 from benchmarks.engine.chat_template import read_switches
 from benchmarks.engine.contract import MAX_STOP_CHARACTERS, MAX_STOPS, Sampling, TemplateSwitch
+from data.json_schema import MOST_CHARACTERS, checked
 from data.models.fetch import local_path
 
 LETTERS = "ABCD"
@@ -46,9 +47,11 @@ def chosen_sampling() -> tuple[Sampling, ...]:
     """
     count = st.session_state.get("lane_count", MIN_LANES)
     shared = st.session_state.get("shared_sampling", True)
-    switches = _chosen_switches()
+    switches, schema = _chosen_switches(), checked(st.session_state.get("json_schema", ""))
     return tuple(
-        replace(sampling_of(st.session_state, "" if shared else f"_{lane}"), template_switches=switches)
+        replace(
+            sampling_of(st.session_state, "" if shared else f"_{lane}"), template_switches=switches, json_schema=schema
+        )
         for lane in range(count)
     )
 
@@ -137,6 +140,16 @@ def show_settings() -> None:
                 help=f"For the models whose template knows them: {', '.join(known)}",
                 height=68,
             )
+        st.text_area(
+            "JSON schema",
+            key="json_schema",
+            persist_state="session",
+            placeholder='{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}',
+            help="Every reply is held to its types, properties, choices and lengths as it is written, not to the "
+            "bounds of numbers; empty lets them write freely",
+            max_chars=MOST_CHARACTERS,
+            height=80,
+        )
         shared = st.toggle("The same sampling for all", value=True, key="shared_sampling", persist_state="session")
         if shared:
             _show_sampling("")

@@ -1,8 +1,8 @@
 """Where the names of points stand, so that no two run into each other and none leaves the plot.
 
-Worked out in pixels for one width. At a wider plot the points move apart and the names with them, so that what is
-clear at one width stays clear at every wider one: a name that would stand on the far side of another's point, which a
-wider plot would bring together, counts as taken.
+Worked out in pixels for a range of sizes, from the least plot to one `WIDER` and `HIGHER` times as large. In a larger
+plot points move apart, each with its name; what is clear, in the same order, in the least plot and in the largest is
+clear in all between.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ from typing import Literal
 
 Align = Literal["left", "center", "right"]
 MARK_PX = 8.0
+WIDER, HIGHER = 8.0, 1.45
 _GAP_PX = 10.0
 _STEP = 0.8
 """Of a line: not 0 times, where the interval's bar lies."""
@@ -34,22 +35,26 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class _Box:
-    """Of a name or a mark, in pixels; `x` is that of the point that it belongs to."""
+    """Of a name or a mark, in pixels; `x` and `y` are those of the point that it belongs to."""
 
     x: float
+    y: float
     left: float
     right: float
     top: float
     bottom: float
 
     def meets(self, other: "_Box") -> bool:
-        """Whether they overlap here, or would at some wider plot."""
-        if self.bottom <= other.top or other.bottom <= self.top:
-            return False
-        if self.x == other.x:
-            return self.left < other.right and other.left < self.right
-        first, second = (self, other) if self.x < other.x else (other, self)
-        return first.right > second.left
+        """Whether they overlap in some plot of the range."""
+        across, down = (WIDER - 1) * (other.x - self.x), (HIGHER - 1) * (other.y - self.y)
+        beside = _apart((self.left, self.right), (other.left, other.right), across)
+        above = _apart((self.top, self.bottom), (other.top, other.bottom), down)
+        return not (beside or above)
+
+
+def _apart(span: tuple[float, float], other: tuple[float, float], moves: float) -> bool:
+    """Whether two spans are clear of each other, also where the other is moved by so much."""
+    return span[1] <= other[0] + min(0.0, moves) or other[1] + max(0.0, moves) <= span[0]
 
 
 def placed(
@@ -68,7 +73,7 @@ def placed(
         names: An empty one is not placed; its point is kept clear all the same.
         letter_px, line_px: What a letter takes across, and a line down.
     """
-    taken = [_Box(x=x, left=x - MARK_PX, right=x + MARK_PX, top=y - MARK_PX, bottom=y + MARK_PX) for x, y in points]
+    taken = [_box(point, point[0] - MARK_PX, point[1], 2 * MARK_PX, 2 * MARK_PX) for point in points]
     found = []
     for number, ((x, y), name) in enumerate(zip(points, names, strict=True)):
         others = [box for place, box in enumerate(taken) if place != number]
@@ -102,8 +107,13 @@ def _candidates(
                 sides.append(("left", start - x, start))
             for align, dx, left in sides:
                 if left >= 0 and left + length <= width:
-                    box = _Box(x=x, left=left, right=left + length, top=y + dy - half, bottom=y + dy + half)
+                    box = _box((x, y), left, y + dy, length, line_px)
                     yield Place(text=text, dx=dx, dy=dy, align=align), box
+
+
+def _box(point: tuple[float, float], left: float, middle: float, length: float, height: float) -> _Box:
+    half = height / 2
+    return _Box(x=point[0], y=point[1], left=left, right=left + length, top=middle - half, bottom=middle + half)
 
 
 def _cut(name: str, most: int) -> str:

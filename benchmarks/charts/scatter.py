@@ -1,6 +1,6 @@
 """Speed against quality, for the app and the reports: rows are aggregated before drawing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.analysis.points import AXES
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 QUALITY_TITLE = "Graded quality (share correct)"
 
 HEIGHT_PX = 380
-_WIDE_PX, _NARROW_PX = 560, 240
-"""Widths of the plot that names are placed for: a page's, and, where it is narrower than that, a phone's."""
+_LEAST_HEIGHT_PX = 280
+"""Of the plot itself, where axes and titles have to fit into the height, too."""
+
+_LAYOUTS = (("wide", 960, 13), ("middle", 520, 13), ("narrow", 240, 11))
+"""Least widths of the plot that names are placed for, each with the size of its letters, the widest first."""
 
 _LETTER, _LINE = 0.64, 1.25
 """Of the font's size, what a letter takes across and a line down; of the widest usual font, at this weight."""
-
-_WIDE_FONT, _NARROW_FONT = 13, 11
 
 
 def scatter(
@@ -46,7 +47,7 @@ def scatter(
     drawn = _drawn(points, axis)
     base = alt.Chart().encode(color=model_colours(list(drawn["model"]), palette))
     span, ticks = alt.Scale(domain=_domain(drawn, axis), nice=False), alt.ExprRef(expr="max(3, width / 100)")
-    across = alt.X(f"{axis}:Q", title=along.title, scale=span, axis=alt.Axis(tickCount=ticks))
+    across = alt.X(f"{axis}:Q", title=along.title, scale=span, axis=alt.Axis(tickCount=ticks, labelBound=True))
     up = alt.Scale(domain=_quality_domain(drawn), nice=False)
     quality = alt.Y("accuracy:Q", title=QUALITY_TITLE, axis=alt.Axis(format="%"), scale=up)
     steps: Literal["step-before", "step-after"] = "step-before" if along.more else "step-after"
@@ -112,18 +113,18 @@ def _domain(drawn: "pd.DataFrame", axis: str) -> list[float]:
 
 
 def _with_places(drawn: "pd.DataFrame", axis: str) -> "pd.DataFrame":
-    """Columns of where each name stands, in a wide plot and in a narrow one; models on the frontier choose first."""
+    """Columns of where each name stands, for each of the layouts; models on the frontier choose first."""
     low, high = _domain(drawn, axis)
     top = _quality_domain(drawn)[1]
     ordered = drawn.sort_values(["on_frontier", "accuracy"], ascending=False, kind="stable")
     across = [(value - low) / (high - low) for value in ordered[axis]]
-    down = [HEIGHT_PX * (1 - share / top) for share in ordered["accuracy"]]
-    for form, width, font in (("wide", _WIDE_PX, _WIDE_FONT), ("narrow", _NARROW_PX, _NARROW_FONT)):
+    down = [_LEAST_HEIGHT_PX * (1 - share / top) for share in ordered["accuracy"]]
+    for form, width, font in _LAYOUTS:
         places = placed(
             [(share * width, y) for share, y in zip(across, down, strict=True)],
             list(ordered["name"]),
             width=width,
-            height=HEIGHT_PX,
+            height=_LEAST_HEIGHT_PX,
             letter_px=_LETTER * font,
             line_px=_LINE * font,
         )
@@ -136,13 +137,14 @@ def _labels(base: "alt.Chart", across: "alt.X", quality: "alt.Y") -> "alt.Chart"
     """The names where they were placed, for the width that the plot turns out to have."""
     import altair as alt
 
-    def chosen(wide: object, narrow: object) -> "alt.ExprRef":
-        return alt.ExprRef(expr=f"width < {_WIDE_PX} ? {narrow} : {wide}")
+    def chosen(values: Sequence[str]) -> "alt.ExprRef":
+        conditions = (f"width >= {least} ? {value} : " for (_, least, _), value in zip(_LAYOUTS, values[:-1]))
+        return alt.ExprRef(expr="".join(conditions) + values[-1])
 
     mark: dict[str, Any] = {
-        name: chosen(f"datum.wide_{name}", f"datum.narrow_{name}") for name in ("text", "dx", "dy", "align")
+        name: chosen([f"datum.{form}_{name}" for form, _, _ in _LAYOUTS]) for name in ("text", "dx", "dy", "align")
     }
-    mark |= {"fontSize": chosen(_WIDE_FONT, _NARROW_FONT), "fontWeight": 600, "baseline": "middle"}
+    mark |= {"fontSize": chosen([str(font) for _, _, font in _LAYOUTS]), "fontWeight": 600, "baseline": "middle"}
     texts: alt.Chart = base.mark_text(**mark).encode(x=across, y=quality)
     return texts
 

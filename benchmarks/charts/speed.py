@@ -50,8 +50,11 @@ def depth_chart(points: Sequence[DepthPoint], palette: Mapping[str, str] | None 
     return framed(layers, words, height=320)
 
 
-def noise_chart(ratios: Sequence[SelfRatio]) -> "alt.LayerChart":
+def noise_chart(ratios: Sequence[SelfRatio], labels: Mapping[str, str] | None = None) -> "alt.LayerChart":
     """Each model's decode rate against its own in a second process: what no difference may be claimed below.
+
+    Args:
+        labels: Model id to name; an id without one is shown itself.
 
     Raises:
         ValueError: No model was measured twice.
@@ -61,12 +64,15 @@ def noise_chart(ratios: Sequence[SelfRatio]) -> "alt.LayerChart":
 
     if not ratios:
         raise ValueError('no model was measured twice; add "ID@again" to the benchmark\'s models')
-    base = alt.Chart(pd.DataFrame([{"model": each.model, **ends("ratio", each.ratio)} for each in ratios]))
+    names = {each.model: (labels or {}).get(each.model, each.model) for each in ratios}
+    rows = [{"model": each.model, "name": names[each.model], **ends("ratio", each.ratio)} for each in ratios]
+    base = alt.Chart(pd.DataFrame(rows))
     across = alt.X("ratio:Q", title="Decode rate against itself (×)", scale=alt.Scale(zero=False, padding=20))
-    up = alt.Y("model:N", title=None)
+    up = alt.Y("name:N", title=None, axis=alt.Axis(labelLimit=240))
     colour = model_colours([each.model for each in ratios])
     words = "Decode rate of each model against itself. " + "; ".join(
-        f"{each.model}: {each.ratio.estimate:.3f} [{each.ratio.low:.3f}, {each.ratio.high:.3f}]" for each in ratios
+        f"{names[each.model]}: {each.ratio.estimate:.3f} [{each.ratio.low:.3f}, {each.ratio.high:.3f}]"
+        for each in ratios
     )
     one = alt.Chart(pd.DataFrame({"one": [1.0]})).mark_rule(strokeDash=[4, 4], color=FRONTIER_COLOUR).encode(x="one:Q")
     layers = [
@@ -75,7 +81,7 @@ def noise_chart(ratios: Sequence[SelfRatio]) -> "alt.LayerChart":
             x=alt.X("ratio_low:Q"), x2="ratio_high:Q", y=up, color=colour
         ),
         base.mark_point(filled=True, size=120, opacity=1).encode(
-            x=across, y=up, color=colour, tooltip=["model", alt.Tooltip("ratio", format=".3f")]
+            x=across, y=up, color=colour, tooltip=["name", alt.Tooltip("ratio", format=".3f")]
         ),
     ]
     return framed(layers, words, height=max(80, 40 * len(ratios)))

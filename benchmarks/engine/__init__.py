@@ -8,7 +8,7 @@ from benchmarks.engine.scripted import ScriptedEngine
 
 
 def _llama_cpp(path: Path, options: LoadOptions) -> Engine:
-    from benchmarks.engine.llama import LlamaEngine
+    from benchmarks.engine.native.engine import LlamaEngine
 
     return LlamaEngine(path, options)
 

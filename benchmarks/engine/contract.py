@@ -46,6 +46,7 @@ class Sampling:
         ignore_eos: Never end on an end-of-generation token; for fixed-shape timing.
         end_loops: End a reply that repeats itself word for word; see `benchmarks.engine.reply_text.in_a_loop`.
         deadline_s: End the reply so many seconds after its submission; None gives it all the time there is.
+        json_schema: The reply follows this schema, as `data.json_schema.checked` gives it; empty lets it write freely.
         template_switches: Settings of the chat template, such as ("enable_thinking", False); those that it does not
             know (`ModelInfo.template_switches`) change nothing.
     """
@@ -61,6 +62,7 @@ class Sampling:
     ignore_eos: bool = False
     end_loops: bool = False
     deadline_s: float | None = None
+    json_schema: str = ""
     template_switches: tuple[tuple[str, TemplateSwitch], ...] = ()
 
     def __post_init__(self) -> None:

@@ -52,6 +52,7 @@ def collect(runs: Sequence[Run], *, base: str | None = None) -> Report:
         raise RunError(f"no run has a model {base!r}; there are {', '.join(models)}")
     chosen = base or models[0]
     others = [model for model in models if model != chosen]
+    labels = {model: run.label(model) for run in reversed(ordered) for model in run.by_model}
     figures = gather(ordered)
     points = placed_points(figures)
     verdicts = tuple(found for model in others if (found := _verdict(ordered, model, chosen)) is not None)
@@ -61,7 +62,7 @@ def collect(runs: Sequence[Run], *, base: str | None = None) -> Report:
         *report_sections.frontier_sections(points),
         report_sections.within_section(figures, chosen),
         report_sections.figures_section(points),
-        report_sections.suites_section(comparisons),
+        report_sections.suites_section(comparisons, labels),
         *report_sections.effects_sections(ordered),
         *report_sections.waterfall_sections(ordered, models),
         *report_sections.depth_sections(ordered),

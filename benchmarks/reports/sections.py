@@ -1,6 +1,6 @@
 """The sections of a report, each from runs or from what was worked out of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -118,13 +118,13 @@ def figures_section(points: "pd.DataFrame") -> Section:
     return Section(title="Figures", table=Table(head=_FIGURES, rows=rows))
 
 
-def suites_section(comparisons: Sequence[PairComparison]) -> Section:
+def suites_section(comparisons: Sequence[PairComparison], labels: Mapping[str, str]) -> Section:
     adjusted = holm([each.p_value for each in comparisons])
     rows = tuple(
         (
             str(each.suite),
-            each.a,
-            each.b,
+            labels.get(each.a, each.a),
+            labels.get(each.b, each.b),
             f"{each.share_b:.1%}",
             f"{each.share_a:.1%}",
             points_text(each.interval),
@@ -194,14 +194,15 @@ def depth_sections(runs: Sequence[Run]) -> list[Section]:
 
 def noise_sections(runs: Sequence[Run]) -> list[Section]:
     """Every model that was measured twice: what it shows against itself is noise, in speed and in quality."""
-    ratios = next((found for run in runs if (found := self_ratios(run))), [])
-    words = [f"{each.model} decodes at {interval_text(each.ratio, '.3f')}× its own rate." for each in ratios]
+    timed, ratios = next(((run, found) for run in runs if (found := self_ratios(run))), (None, []))
+    names = {each.model: timed.label(each.model) for each in ratios} if timed else {}
+    words = [f"{names[each.model]} decodes at {interval_text(each.ratio, '.3f')}× its own rate." for each in ratios]
     for run in runs:
         for model in (again.removesuffix(AGAIN) for again in run.by_model if again.endswith(AGAIN)):
             words += _against_itself(run, model)
     if not words:
         return []
-    chart = chart_of(lambda: noise_chart(ratios))
+    chart = chart_of(lambda: noise_chart(ratios, names))
     return [Section(title="Noise floor", text=tuple(words), chart=chart)]
 
 
@@ -210,20 +211,27 @@ def _against_itself(run: Run, model: str) -> list[str]:
         pair = compare_pair(run, model + AGAIN, model)
     except RunError:  # nothing of it is graded
         return []
-    return [f"{model} against itself, {pair.condition}: {points_text(pair.interval)} points (n={pair.n})."]
+    return [f"{run.label(model)} against itself, {pair.condition}: {points_text(pair.interval)} points (n={pair.n})."]
 
 
 def sameness_section(runs: Sequence[Run]) -> Section:
     effects = [(run, each) for run in runs for each in batch_effects(run)]
     repeats = [(run, each) for run in runs for each in consistencies(run)]
     rows = [
-        (run.id, each.model, "batched and alone", str(each.n), share_text(each.differ), share_text(each.grades_differ))
+        (
+            run.id,
+            run.label(each.model),
+            "batched and alone",
+            str(each.n),
+            share_text(each.differ),
+            share_text(each.grades_differ),
+        )
         for run, each in effects
     ]
     rows += [
         (
             run.id,
-            each.model,
+            run.label(each.model),
             f"repetitions, {each.condition}",
             str(each.n),
             rest_text(each.same_answer),

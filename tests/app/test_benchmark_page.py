@@ -31,6 +31,7 @@ def test_a_run_is_counted_drawn_and_cancelled(
     wait_for(app, lambda app: "bench_charts" in app.session_state and name in app.session_state["bench_charts"])
     _, drawn, _ = app.session_state["bench_charts"][name]
     app.run()
+    assert app.button(key="bench_start").disabled
     assert shows("running")(app) and app.session_state["bench_charts"][name][1] == drawn > 0
     app.button(key=f"cancel_{name}").click().run()
     wait_for(app, shows("stopped"))

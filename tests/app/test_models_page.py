@@ -1,14 +1,19 @@
 """The Models page over a Hub on loopback: what a card says, and failures without their secrets."""
 
+import html
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import runtime
 from app.views import operation
+from data.hub.address import HubSource
 from data.paths import ROOT
+from data.settings import OPERATOR_TOKEN
 from tests.data.models.test_published import CARD, entries
+from tests.gguf_bytes import model_bytes
 from tests.hub import Hub, Repo
 
 PAGE = ROOT / "app" / "app_pages" / "models.py"
@@ -54,6 +59,81 @@ def test_a_fetch_that_is_refused_is_one_line_without_the_token(mine: Repo, monke
     (warning,) = app.warning
     assert "gated" in warning.value
     assert not any(TOKEN in str(each.value) for each in [*app.warning, *app.caption, *app.markdown, *app.error])
+
+
+OPERATOR = "the-token-of-this-test"
+SMALL = model_bytes(4_000)
+
+
+@pytest.fixture
+def operators_page(scripted_app: Callable[..., None], hub: Hub, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv(OPERATOR_TOKEN.name, OPERATOR)
+    hub.repos |= {
+        "me/text": Repo(files={"README.md": b"hello"}),
+        "me/gated": Repo(files={"a.gguf": SMALL}, access="gated"),
+        "me/many": Repo(files={f"m{number:03}-Q4_0.gguf": SMALL for number in range(200)}),
+        "me/parts": Repo(files={"big-00002-of-00003.gguf": SMALL}),
+        "me/mixed": Repo(files={"m-Q8_0.gguf": model_bytes(9_000), "m-Q4_K_M.gguf": SMALL, "mmproj-m.gguf": SMALL}),
+    }
+    app = AppTest.from_file(PAGE, default_timeout=30)
+    app.session_state.operator_token = OPERATOR
+    return app.run()
+
+
+def look_into(app: AppTest, repo: str) -> AppTest:
+    app.text_input(key="add_repo").set_value(repo)
+    next(button for button in app.button if button.label == "Show its files").click().run()
+    assert not app.exception
+    return app
+
+
+@pytest.mark.parametrize(
+    ("repo", "why"),
+    [
+        ("me/text", "holds no GGUF among its 1 files"),
+        ("me/gated", "is gated"),
+        ("me/nothing", "no access to me/nothing"),
+        ("no repository", "is not a repository; write OWNER/NAME"),
+    ],
+)
+def test_a_repository_that_has_nothing_to_add_is_one_line(operators_page: AppTest, repo: str, why: str) -> None:
+    (error,) = look_into(operators_page, repo).error
+    assert why in html.unescape(error.value) and "\n" not in error.value
+    assert len(operators_page.dataframe) == 2  # the registry, and the metadata of the model that is shown
+
+
+def test_two_hundred_files_and_missing_parts_are_listed_and_what_is_whole_can_be_taken(operators_page: AppTest) -> None:
+    app = look_into(operators_page, "me/many")
+    assert len(app.dataframe[0].value) == 200 and len(app.selectbox(key="add_choice_me/many").options) == 200
+    app = look_into(app, "me/parts")
+    assert "missing in the repository" in app.dataframe[0].value[""][0]
+    assert "None of them can be taken." in [caption.value for caption in app.caption]
+    app = look_into(app, "me/mixed")
+    box = app.selectbox(key="add_choice_me/mixed")
+    assert (box.value, len(box.options)) == ("m-Q4_K_M.gguf", 2)
+    next(button for button in app.button if button.label == "Add from the Hub").click().run()
+    assert runtime.registry()["m-q4_k_m"].source == HubSource(repo="me/mixed", file="m-Q4_K_M.gguf")
+
+
+@pytest.mark.parametrize(("name", "why"), [("", "which is a folder"), ("circle.gguf", "Too many levels")])
+def test_a_path_that_leads_to_no_model_is_one_line(
+    operators_page: AppTest, tmp_path: Path, name: str, why: str
+) -> None:
+    (tmp_path / "circle.gguf").symlink_to(tmp_path / "circle.gguf")
+    operators_page.text_input(key="add_path").set_value(str(tmp_path / name))
+    next(button for button in operators_page.button if button.label == "Add the file").click().run()
+    (error,) = operators_page.error
+    assert why in html.unescape(error.value) and not operators_page.exception
+
+
+def test_the_same_bytes_under_another_name_are_refused_with_the_name_of_the_first(
+    operators_page: AppTest, tmp_path: Path
+) -> None:
+    (tmp_path / "copy.gguf").write_bytes((tmp_path / "alpha.gguf").read_bytes())
+    operators_page.text_input(key="add_path").set_value(str(tmp_path / "copy.gguf"))
+    next(button for button in operators_page.button if button.label == "Add the file").click().run()
+    (error,) = operators_page.error
+    assert "copy.gguf is on the list already, as Alpha (alpha)" in html.unescape(error.value)
 
 
 def test_the_operator_sees_counts_queue_and_memory_and_a_visitor_does_not(

@@ -73,8 +73,8 @@ def test_markdown_has_verdicts_figures_suites_steps_noise_flips_and_sources(
     ]
     assert "TUNED-16 answers +50.0 points more correctly" in text
     assert "(layers removed): -25.0 [" in text
-    assert "smollm2-135m decodes at 1.00" in text and "× its own rate." in text
-    assert "smollm2-135m against itself, batched: +0.0 [+0.0, +0.0] points (n=40)." in text
+    assert "SMOLLM2-135M decodes at 1.00" in text and "× its own rate." in text
+    assert "SMOLLM2-135M against itself, batched: +0.0 [+0.0, +0.0] points (n=40)." in text
     assert all(len(set(re.findall(r"(?<!\\)\|", line))) <= 1 for line in text.splitlines())
     assert "<script>" not in text
 

@@ -28,8 +28,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from app.chat.conversation import REPORT_PROMPTS, lane_requests
 from app.chat.generation import GenerationService
+from app.chat.inert import inert_markdown
 from app.chat.sampling import sampling_of
-from app.runtime import DEFAULT_PAIR
+from app.library.first_pair import TINY
 from benchmarks.engine.worker import Worker, beside_others
 from benchmarks.statistics.stats import FloatArray, median_interval
 from data.models.fetch import fetch
@@ -62,7 +63,7 @@ def main() -> int:
     medians = {side: np.median(values, axis=0).tolist() for side, values in counted.items()}
     app, shared = counted["app"] / counted["service"], counted["service"] / counted["alone"]
     ratios = {"app_to_service": with_interval(app), "shared_to_alone": with_interval(shared)}
-    print(json.dumps({"models": DEFAULT_PAIR, "decode_tok_per_s": medians, **ratios}))
+    print(json.dumps({"models": TINY, "decode_tok_per_s": medians, **ratios}))
     return 0
 
 
@@ -93,7 +94,7 @@ def attached_client() -> Iterator["Client"]:
 
 def through_service(service: GenerationService, lanes: tuple[int, ...]) -> list[float]:
     """The same models in the same service, without pages or server."""
-    models = [DEFAULT_PAIR[lane] for lane in lanes]
+    models = [TINY[lane] for lane in lanes]
     sampling = [sampling_of({})] * len(models)  # the page's own: both sides write the same words
     comparison = service.compare("me", lane_requests([], REPORT_PROMPTS[1], models, system="", sampling=sampling))
     while not (snapshot := service.snapshot(comparison)) or not snapshot.done:
@@ -127,7 +128,7 @@ class Client:
         self._send(press)
         self._follow(lambda: len(self._rates()) == 2 and "Regenerate" in self._buttons, seconds=120)
         self._follow(lambda: False, seconds=0.5)  # the rest of the page
-        labels = [load_registry()[model].label for model in DEFAULT_PAIR]
+        labels = [inert_markdown(load_registry()[model].label) for model in TINY]
         return [next(rate for name, rate in self._rates().items() if label in name) for label in labels]
 
     def _rates(self) -> dict[str, float]:

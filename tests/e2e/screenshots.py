@@ -20,6 +20,10 @@ COLOURS = 255
 WAIT_MS = 120_000
 
 
+def first(page: Page) -> None:
+    expect(page.get_by_role("img", name="Speed against quality")).to_be_visible(timeout=WAIT_MS)
+
+
 def compare(page: Page) -> None:
     send(page, "Describe a tall tower in the capital of France.")
     expect(page.get_by_role("button", name="Regenerate")).to_be_visible(timeout=WAIT_MS)
@@ -43,17 +47,22 @@ def models(page: Page) -> None:
     expect(page.get_by_test_id("data-grid-canvas").first).to_be_visible(timeout=WAIT_MS)
 
 
+def benchmark(page: Page) -> None:
+    expect(page.get_by_text("Takes about")).to_be_visible(timeout=WAIT_MS)
+
+
 def still(page: Page) -> None:
     expect(page.get_by_test_id("stMainBlockContainer")).to_be_visible(timeout=WAIT_MS)
 
 
 PAGES: dict[str, tuple[str, Callable[[Page], None]]] = {
+    "first": ("/", first),
     "compare": ("/", compare),
     "results": ("/results", results),
     "verdict": ("/results", verdict),
     "arena": ("/arena", arena),
     "models": ("/models", models),
-    "benchmark": ("/benchmark", still),
+    "benchmark": ("/benchmark", benchmark),
     "method": ("/method", still),
 }
 

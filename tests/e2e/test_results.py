@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -26,6 +27,10 @@ def test_figures_and_charts_are_taken_away(visit: Visit, tmp_path: Path) -> None
     with page.expect_download() as waiting:
         page.get_by_role("button", name="This chart, as Vega-Lite").first.click()
     assert "accuracy" in Path(waiting.value.path()).read_text()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="SVG").first.click()
+    drawn = ElementTree.fromstring(Path(waiting.value.path()).read_text())
+    assert drawn.tag.endswith("svg") and float(drawn.get("width", 0)) > 800
 
 
 def test_two_models_get_a_verdict_and_their_answers_side_by_side(visit: Visit) -> None:

@@ -1,4 +1,4 @@
-from app.chat.diff import MAX_WORDS, as_html, is_cut, shared_share, word_diff
+from app.chat.diff import MAX_WORDS, as_html, common_share, is_cut, shared_share, word_diff
 
 
 def test_a_changed_word_is_removed_and_added_and_the_rest_is_the_same() -> None:
@@ -28,3 +28,8 @@ def test_two_empty_replies_share_nothing_to_speak_of_and_long_ones_are_cut() -> 
     [only] = word_diff("same " * (MAX_WORDS + 5), "same " * (MAX_WORDS + 9))
     assert only.change == "same" and len(only.text.split()) == MAX_WORDS
     assert is_cut("same " * (MAX_WORDS + 1)) and not is_cut("same " * MAX_WORDS)
+
+
+def test_words_in_both_count_wherever_they_stand_and_as_often_as_both_have_them() -> None:
+    assert common_share("one two two", "two three one") == 4 / 6
+    assert (common_share("", ""), common_share("a", ""), common_share("a b", "b  a")) == (None, 0.0, 1.0)

@@ -31,7 +31,7 @@ def test_the_line_says_who_was_faster_to_the_first_token_and_in_all_and_what_the
     fast, slow = lane(101, 100.0, ttft_s=0.1, text="one two three"), lane(51, 25.0, ttft_s=0.4, text="one two four")
     assert outcome([slow, fast], NAMES, ["wrong", "right"]) == (
         "B wrote 4.0× as fast as A (100 against 25 tokens/s); B began 4.0× as soon as A (0.10 against 0.40 s); "
-        "B was done 2.2× as soon as A (1.1 against 2.4 s); A 51 and B 101 tokens long; 67% of the words are shared; "
+        "B was done 2.2× as soon as A (1.1 against 2.4 s); A 51 and B 101 tokens long; 67% of the words are in both; "
         "graded: A wrong, B right."
     )
 
@@ -47,13 +47,13 @@ def test_what_differs_by_little_is_called_alike() -> None:
 def test_one_reply_alone_has_no_outcome_and_what_an_engine_does_not_know_is_left_out() -> None:
     assert outcome([lane(50, 100.0), lane(50, 100.0, text="", reason="error")], NAMES) == ""
     unknown = [replace(lane(tokens, 1.0), timings=None, ttft_s=None) for tokens in (5, 6)]
-    assert outcome(unknown, NAMES) == ("A 5 and B 6 tokens long; 100% of the words are shared.")
+    assert outcome(unknown, NAMES) == ("A 5 and B 6 tokens long; 100% of the words are in both.")
 
 
 def test_three_replies_compare_the_fastest_with_the_slowest() -> None:
     said = outcome([lane(50, 50.0), lane(50, 100.0), lane(50, 25.0)], ("A", "B", "C"))
     assert (
-        said.startswith("B wrote 4.0× as fast as C") and "A 50, B 50 and C 50 tokens" in said and "shared" not in said
+        said.startswith("B wrote 4.0× as fast as C") and "A 50, B 50 and C 50 tokens" in said and "in both" not in said
     )
 
 

@@ -1,5 +1,7 @@
+import pytest
+
 from app.chat.suite_prompts import EXAMPLES, examples, find, grade_reply, library
-from app.runtime import DEFAULT_PAIR
+from app.library.first_pair import TINY
 from benchmarks.runs.read import read_run
 from data.paths import ROOT
 
@@ -17,13 +19,16 @@ def test_a_reply_to_a_suites_prompt_is_graded_and_another_is_not() -> None:
     assert grade_reply("hello", "hello") is None
 
 
-def test_the_runs_show_in_the_examples_what_is_said_of_them() -> None:
-    run = read_run(next((ROOT / "benchmarks" / "results").glob("embedded-2*")))
-    small, large = DEFAULT_PAIR
+@pytest.mark.parametrize(
+    ("run_id", "pair"), [("embedded-2*", TINY), ("real-2*", ("qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"))]
+)
+def test_the_runs_show_in_the_examples_what_is_said_of_them(run_id: str, pair: tuple[str, str]) -> None:
+    run = read_run(next((ROOT / "benchmarks" / "results").glob(run_id)))
+    small, large = pair
     right = {
         (row.model, row.suite, row.prompt_id): row.right
         for row in run.rows
-        if row.model in DEFAULT_PAIR and row.condition == "batched" and row.is_answer
+        if row.model in pair and row.condition == "batched" and row.is_answer
     }
     found = [tuple(right[model, suite, prompt_id] for model in (small, large)) for suite, prompt_id, _ in EXAMPLES]
     assert found == [(True, True), (False, True), (False, True)] and len(examples()) == len(EXAMPLES)

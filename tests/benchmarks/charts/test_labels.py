@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from benchmarks.charts.labels import MARK_PX, Place, placed
+from benchmarks.charts.labels import HIGHER, MARK_PX, WIDER, Place, placed
 
 LETTER, LINE, HEIGHT = 7.0, 16.0, 380.0
 Box = tuple[float, float, float, float]
@@ -33,18 +33,18 @@ def made(count: int, seed: int) -> tuple[list[tuple[float, float]], list[str]]:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 30])
 @pytest.mark.parametrize("width", [240.0, 560.0])
-def test_names_never_meet_nor_cover_a_point_nor_leave_the_plot_at_this_width_or_any_wider(
+def test_names_never_meet_nor_cover_a_point_nor_leave_the_plot_in_this_one_or_any_larger(
     count: int, width: float
 ) -> None:
     for seed in range(20):
         points, names = made(count, seed)
         places = place([(x * width, y * HEIGHT) for x, y in points], names, width)
-        for wider in (1.0, 1.3, 2.0, 4.0):
-            here = [(x * width * wider, y * HEIGHT) for x, y in points]
+        for wider, higher in ((1.0, 1.0), (1.3, 1.0), (1.0, 1.4), (2.0, 1.2), (WIDER, HIGHER)):
+            here = [(x * width * wider, y * HEIGHT * higher) for x, y in points]
             boxes = [box(point, each) for point, each in zip(here, places, strict=True) if each.text]
             assert not any(overlap(a, b) for a, b in itertools.combinations(boxes, 2))
             assert all(each[0] + 1e-6 >= 0 and each[1] <= width * wider + 1e-6 for each in boxes)
-            assert all(each[2] >= 0 and each[3] <= HEIGHT for each in boxes)
+            assert all(each[2] >= 0 and each[3] <= HEIGHT * higher for each in boxes)
             for (x, y), mine in zip(here, places, strict=True):
                 mark = (x - MARK_PX, x + MARK_PX, y - MARK_PX, y + MARK_PX)
                 others = [b for p, e in zip(here, places, strict=True) if e.text and e is not mine for b in [box(p, e)]]

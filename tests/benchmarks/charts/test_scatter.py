@@ -144,7 +144,7 @@ def test_the_chart_has_tooltips_labels_a_description_and_no_background() -> None
 def test_names_of_points_that_lie_together_stand_in_different_places_in_a_wide_plot_and_in_a_narrow_one() -> None:
     spec = scatter(model_points([run("a", "b", "c")])).to_dict()
     (data,) = spec["datasets"].values()
-    for form in ("wide", "narrow"):
+    for form in ("wide", "middle", "narrow"):
         assert len({(point[f"{form}_dx"], point[f"{form}_dy"]) for point in data}) == 3
         assert {point[f"{form}_text"] for point in data} == {"A", "B", "C"}
 

@@ -176,7 +176,7 @@ def test_a_message_that_the_template_leaves_out_is_named(text: str) -> None:
 
 @pytest.fixture(scope="module")
 def engine(embedded_model: Path) -> Iterator[Any]:
-    from benchmarks.engine.llama import LlamaEngine
+    from benchmarks.engine.native.engine import LlamaEngine
 
     engine = LlamaEngine(embedded_model, LoadOptions(context_tokens=512))
     yield engine

@@ -157,7 +157,7 @@ def test_adding_any_part_adds_the_set(tmp_path: Path, cache: Path) -> None:
     files = split_model(tmp_path, name="Big-Q4_K_M", says={"general.file_type": 15, "general.size_label": "7B"})
     added = file_entry(str(files[1]), {})
     assert added.source == FileSource(path=files[0])
-    assert (added.id, added.label, added.size, added.quantization) == ("big-q4_k_m", "Tiny Q4_K_M", "7B", "q4_k_m")
+    assert (added.id, added.label, added.size, added.quantization) == ("big-q4_k_m", "Tiny · Q4_K_M", "7B", "q4_k_m")
     assert added.file_size_bytes == sum(file.stat().st_size for file in files)
     assert fetch(added, {}) == local_path(added, {}) == files[0]
     assert "big-q4_k_m" in message_of(lambda: file_entry(str(files[2]), {added.id: added}))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.engine.contract import Delta, Finished, FinishReason, Request, Started, Timings
-from benchmarks.engine.llama_binding import NativeSampler
+from benchmarks.engine.native.sampler import NativeSampler
 from benchmarks.engine.reply_text import ReplyText
 
 _REUSE_SHARE = 0.9

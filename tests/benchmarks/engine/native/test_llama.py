@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.engine.ask import ask_all
 from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions, Request, Sampling
-from benchmarks.engine.slots import Slot, choose_slot, shareable
+from benchmarks.engine.native.slots import Slot, choose_slot, shareable
 from data.message import Message
 from data.suites.prompts import balanced, load_suite
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def engine(embedded_model: Path):  # type: ignore[no-untyped-def]
-    from benchmarks.engine.llama import LlamaEngine
+    from benchmarks.engine.native.engine import LlamaEngine
 
     engine = LlamaEngine(embedded_model, LoadOptions(sequences=3, context_tokens=2048))
     yield engine
@@ -104,7 +104,7 @@ def test_the_template_of_the_file_is_applied_without_a_second_bos(engine) -> Non
 
 
 def test_exactly_one_bos_where_the_metadata_asks_for_one() -> None:
-    from benchmarks.engine.prompt_tokens import one_bos
+    from benchmarks.engine.native.prompt_tokens import one_bos
 
     assert one_bos([5, 6], bos=1, wanted=True) == [1, 5, 6]
     assert one_bos([1, 5, 6], bos=1, wanted=True) == [1, 5, 6]
@@ -123,7 +123,7 @@ def test_a_new_chat_does_not_take_the_cache_of_one_that_only_begins_alike() -> N
 
 
 def test_a_beginning_that_prompts_share_is_read_once_and_the_answers_are_the_same(embedded_model: Path) -> None:
-    from benchmarks.engine.llama import LlamaEngine
+    from benchmarks.engine.native.engine import LlamaEngine
 
     texts = ["What is the capital of France?", "Name three colours of the rainbow.", "What is 17 + 26?"]
     requests = [replace(ask(text, max_tokens=12), cold=False) for text in texts]
@@ -146,7 +146,7 @@ def test_a_beginning_that_prompts_share_is_read_once_and_the_answers_are_the_sam
 
 
 def test_many_prompts_at_once_are_answered_word_for_word_as_one_at_a_time(embedded_model: Path) -> None:
-    from benchmarks.engine.llama import LlamaEngine
+    from benchmarks.engine.native.engine import LlamaEngine
 
     short = balanced(load_suite("core").prompts, 24) + balanced(load_suite("hard").prompts, 8, ("steps",))
     long = balanced(load_suite("hard").prompts, 8, ("reading",))
@@ -214,7 +214,8 @@ def test_a_copied_cache_gives_the_very_same_logits(engine) -> None:  # type: ign
 def test_a_model_that_would_not_fit_is_refused_before_any_work(
     embedded_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from benchmarks.engine import llama, machine
+    from benchmarks.engine import machine
+    from benchmarks.engine.native import engine as llama
 
     monkeypatch.setattr(machine, "available_memory_bytes", lambda: 150_000_000)
     with pytest.raises(EngineError, match=r"needs 0\.\d GB of memory .*, 0\.1 GB are available"):
@@ -222,7 +223,7 @@ def test_a_model_that_would_not_fit_is_refused_before_any_work(
 
 
 def test_a_truncated_file_is_refused_with_both_sizes(embedded_model: Path, tmp_path: Path) -> None:
-    from benchmarks.engine.llama import LlamaEngine
+    from benchmarks.engine.native.engine import LlamaEngine
 
     short = tmp_path / "short.gguf"
     with embedded_model.open("rb") as whole:

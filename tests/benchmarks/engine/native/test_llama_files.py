@@ -26,7 +26,7 @@ REQUEST = Request(prompt_tokens=(1, 2, 3), sampling=Sampling(max_tokens=8, tempe
 
 
 def open_engine(path: Path) -> Engine:
-    from benchmarks.engine.llama import LlamaEngine
+    from benchmarks.engine.native.engine import LlamaEngine
 
     return LlamaEngine(path, OPTIONS)
 
@@ -115,7 +115,7 @@ def test_a_file_that_writes_no_text_is_not_loaded(tmp_path: Path) -> None:
 
 
 def test_llama_cpp_knows_every_tokenizer_of_the_tables_and_no_others(tmp_path: Path) -> None:
-    from benchmarks.engine import llama_binding as binding
+    from benchmarks.engine.native import weights as binding
 
     params = binding.c.llama_model_default_params()
     params.vocab_only = True

@@ -16,11 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.engine.contract import EngineError, LoadOptions, Sampling
-from benchmarks.engine.llama_weights import Weights, c, forget_errors, why
+from benchmarks.engine.contract import EngineError, LoadOptions
+from benchmarks.engine.native.weights import Weights, c, forget_errors, why
 from benchmarks.engine.typed_text import ControlTokens
-
-PENALTY_WINDOW = 64
 
 _CONTROL = c.LLAMA_TOKEN_ATTR_CONTROL | c.LLAMA_TOKEN_ATTR_UNKNOWN
 _USER_DEFINED = c.LLAMA_TOKEN_ATTR_USER_DEFINED
@@ -196,6 +194,11 @@ class NativeModel:
         return bool(c.llama_vocab_is_eog(self._vocab, token))
 
     @property
+    def end_token(self) -> int:
+        """One that ends a reply."""
+        return int(c.llama_vocab_eos(self._vocab))
+
+    @property
     def adds_bos(self) -> bool:
         return bool(c.llama_vocab_get_add_bos(self._vocab))
 
@@ -225,56 +228,23 @@ class NativeModel:
             self._weights.release()
         self._batch = self._ctx = self._lora = self._model = None
 
-    def sampler(self, sampling: Sampling, recent: Sequence[int]) -> "NativeSampler":
-        """A sampler of its own for one reply; `recent` are the prompt's tokens, for the repeat penalty."""
-        return NativeSampler(self, sampling, recent)
-
     def sample_with(self, chain: Any, index: int) -> int:
+        """Token that a chain draws from the logits of the batch's token `index`."""
         return int(c.llama_sampler_sample(chain, self._ctx, index))
 
+    def grammar(self, text: str) -> Any:
+        """A grammar's sampler.
 
-class NativeSampler:
-    """Draws tokens for one reply: penalty, top-k, top-p, min-p, temperature, in llama.cpp's order."""
-
-    def __init__(self, model: NativeModel, sampling: Sampling, recent: Sequence[int]) -> None:
-        self._model = model
-        # Without a penalty the most likely token is numpy's argmax: a chain would first copy the whole vocabulary.
-        self._chain = None
-        if sampling.temperature == 0 and sampling.repeat_penalty == 1:
-            return
-        self._chain = c.llama_sampler_chain_init(c.llama_sampler_chain_default_params())
-        for link in _links(sampling, model.vocabulary_size):
-            c.llama_sampler_chain_add(self._chain, link)
-        for token in recent[-PENALTY_WINDOW:]:
-            c.llama_sampler_accept(self._chain, token)
-
-    def sample(self, index: int) -> int:
-        """Token drawn from the logits of the batch's token `index`."""
-        if self._chain is None:
-            return int(self._model.logits(index).argmax())
-        return self._model.sample_with(self._chain, index)
-
-    def close(self) -> None:
-        if self._chain is not None:
-            c.llama_sampler_free(self._chain)
-            self._chain = None
+        Raises:
+            EngineError: llama.cpp does not take it.
+        """
+        forget_errors()
+        found = c.llama_sampler_init_grammar(self._vocab, text.encode(), b"root")
+        if not found:
+            raise EngineError(f"llama.cpp does not take the schema's grammar: {why()}")
+        return found
 
 
 def system_info() -> str:
     """The CPU features that the loaded library was compiled for and found, as llama.cpp prints them."""
     return str(c.llama_print_system_info().decode(errors="replace")).strip()
-
-
-def _links(sampling: Sampling, vocabulary_size: int) -> list[object]:
-    links = []
-    if sampling.repeat_penalty != 1:
-        links.append(c.llama_sampler_init_penalties(vocabulary_size, PENALTY_WINDOW, sampling.repeat_penalty, 0.0, 0.0))
-    if sampling.temperature == 0:
-        return [*links, c.llama_sampler_init_greedy()]
-    if sampling.top_k:
-        links.append(c.llama_sampler_init_top_k(sampling.top_k))
-    if sampling.top_p < 1:
-        links.append(c.llama_sampler_init_top_p(sampling.top_p, 1))
-    if sampling.min_p:
-        links.append(c.llama_sampler_init_min_p(sampling.min_p, 1))
-    return [*links, c.llama_sampler_init_temp(sampling.temperature), c.llama_sampler_init_dist(sampling.seed)]

@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.engine.chat_template import ChatTemplate
 from benchmarks.engine.contract import EngineError, Request
-from benchmarks.engine.llama_binding import NativeModel
+from benchmarks.engine.native.binding import NativeModel
 from data.bounds import within_bounds
 
 _SPECIAL = {

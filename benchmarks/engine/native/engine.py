@@ -24,11 +24,12 @@ from benchmarks.engine.contract import (
     ModelInfo,
     Request,
 )
-from benchmarks.engine.llama_binding import NativeModel, system_info
 from benchmarks.engine.machine import refuse_if_too_large, usable_threads
-from benchmarks.engine.prompt_tokens import PromptReader
+from benchmarks.engine.native.binding import NativeModel, system_info
+from benchmarks.engine.native.prompt_tokens import PromptReader
+from benchmarks.engine.native.sampler import NativeSampler, check_schema
+from benchmarks.engine.native.slots import GrowingReply, Slot, choose_slot, shareable
 from benchmarks.engine.reply_text import LOOK_EVERY, ReplyText, in_a_loop
-from benchmarks.engine.slots import GrowingReply, Slot, choose_slot, shareable
 from data.files import model_files
 from data.gguf.facts import why_no_text
 from data.gguf.header import GGUFError
@@ -100,6 +101,8 @@ class LlamaEngine(Engine):
 
     def submit(self, request: Request) -> int:
         rendered, prompt = self._prompts.read(request)
+        if request.sampling.json_schema:
+            check_schema(self._model, request.sampling.json_schema)  # refused before it waits for its turn
         if len(prompt) >= self._info.context_tokens:
             raise EngineError(
                 f"the prompt has {len(prompt):,} tokens, the context holds {self._info.context_tokens:,}; "
@@ -191,7 +194,7 @@ class LlamaEngine(Engine):
                 self._model.forget(slot.index, shared := 0)
             slot.keep(shared)
             slot.reply = reply
-            reply.sampler = self._model.sampler(reply.request.sampling, reply.prompt)
+            reply.sampler = NativeSampler(self._model, reply.request.sampling, reply.prompt)
             events.append(reply.started(cached_tokens=shared))
         return events
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_special_tokens_are_those_of_the_file_and_not_the_librarys_defaults() -> None:
-    from benchmarks.engine.prompt_tokens import special_ids
+    from benchmarks.engine.native.prompt_tokens import special_ids
 
     named = {"tokenizer.ggml.bos_token_id": 1, "tokenizer.ggml.eos_token_id": 7, "tokenizer.ggml.padding_token_id": 99}
     assert special_ids({"tokenizer.ggml.model": "gpt2", **named}, 50) == {"bos_token": 1, "eos_token": 7}
@@ -20,7 +20,7 @@ def test_special_tokens_are_those_of_the_file_and_not_the_librarys_defaults() ->
 
 @pytest.mark.parametrize("kind", [None, "none", "no_vocab"])
 def test_a_file_without_a_vocabulary_is_refused_before_it_is_loaded(tmp_path: Path, kind: str | None) -> None:
-    from benchmarks.engine.llama import LlamaEngine
+    from benchmarks.engine.native.engine import LlamaEngine
 
     metadata = {key: value for key, value in {**LLAMA, "tokenizer.ggml.model": kind}.items() if value}
     (tmp_path / "bare.gguf").write_bytes(gguf_bytes(metadata, {"w": ((8,), 0, 0)}, data=bytes(32)))
@@ -29,7 +29,7 @@ def test_a_file_without_a_vocabulary_is_refused_before_it_is_loaded(tmp_path: Pa
 
 
 def test_a_marker_that_a_file_calls_user_defined_stays_text_where_it_is_typed() -> None:
-    from benchmarks.engine.llama_binding import _MARKER, NativeModel
+    from benchmarks.engine.native.binding import _MARKER, NativeModel
 
     assert all(map(_MARKER.fullmatch, ("<|USER|>", "<｜User｜>")))
     assert not any(map(_MARKER.fullmatch, ("<think>", "<|a b|>", "<tool_call>")))

@@ -49,7 +49,7 @@ def adapted(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 
 def opened(path: Path) -> Engine:
-    from benchmarks.engine.llama import LlamaEngine
+    from benchmarks.engine.native.engine import LlamaEngine
 
     return LlamaEngine(path, OPTIONS)
 
