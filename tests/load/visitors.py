@@ -36,9 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--visitors", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--every", type=float, default=60, help="seconds between a visitor's prompts (default: 60)")
-    parser.add_argument(
-        "--rate", type=float, default=20, help="tokens/s of a reply where all places write (default: 20)"
-    )
+    parser.add_argument("--rate", type=float, default=20, help="tokens/s of each reply when all write (default: 20)")
     parser.add_argument("--hostile", choices=HOSTILE)
     parser.add_argument("--afterwards", type=float, default=0)
     options = parser.parse_args(arguments)
