@@ -7,7 +7,7 @@ TEST = .venv-test/bin/python -m
 # Compiled modules are kept, whatever the surroundings say: hundreds of child processes start sooner.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: app screenshots setup setup-train setup-test llama-bench peers test lint check format
+.PHONY: app screenshots setup setup-train setup-test llama-bench peers test soak lint check format
 
 app: setup
 	@TRADEOFF_MODELS=$(MODELS) .venv/bin/python -m app.serve --port $(PORT)
@@ -34,6 +34,13 @@ peers:
 test: setup-test
 	$(TEST) pytest -n auto --dist worksteal -m "not timing"
 	$(TEST) pytest -m timing $$(grep -rl --include='*.py' pytest.mark.timing tests)
+
+# Hours: what docs/reliability.md says of load, kills and hostile bytes. SECONDS=600 make soak is shorter.
+SECONDS ?= 7200
+soak: setup-test
+	$(TEST) tests.load.kills --cycles 1000
+	$(TEST) tests.load.fuzz --seconds 120
+	$(TEST) tests.load.visitors --visitors 100 --seconds $(SECONDS) --afterwards 240
 
 lint: setup-test
 	$(TEST) ruff format --check .

@@ -36,10 +36,11 @@ class Allowance:
                 self._forget()
             return allowed
 
-    def give_back(self, who: str, amount: float = 1.0) -> None:
+    def take_all_of(self, who: str, amount: float) -> None:
+        """Take it away, or what there is of it."""
         with self._lock:
-            if who in self._left:
-                self._left[who] = (self._now(who) + amount, self._clock())
+            self._left[who] = (max(0.0, self._now(who) - amount), self._clock())
+            self._left.move_to_end(who)
 
     def wait_s(self, who: str, amount: float = 1.0) -> float:
         """Seconds until so much is theirs."""

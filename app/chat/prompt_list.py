@@ -29,7 +29,7 @@ def from_csv(content: bytes, name: str = "the file") -> list[str]:
     """
     table = parse_csv(decoded(content, name, ListError), name, ListError)
     if COLUMN not in table.columns:
-        has = ", ".join(column[:40] for column in table.columns[:8]) or "nothing"
+        has = ", ".join(" ".join(column.split())[:40] for column in table.columns[:8]) or "nothing"
         raise ListError(f"{name}: no column {COLUMN!r}; it has {has}. Name the column of the prompts {COLUMN!r}")
     return _checked([row[COLUMN].rstrip() for _, row in table.rows if row[COLUMN].strip()], name)
 

@@ -4,6 +4,7 @@ This ASGI middleware counts before Streamlit does anything. What is beyond the b
 disconnected with one line that says why, and may come back. Everybody else's messages go their way meanwhile.
 """
 
+import asyncio
 import time
 import uuid
 from collections import Counter
@@ -29,6 +30,8 @@ class Limits:
 
     Attributes:
         patience: Messages beyond the budget, dropped one after the other, until the connection ends.
+        hold_s: So long nothing more is read of it before it ends, since many programs come back at once.
+        punishment: Comings that such an end costs the address.
         uploads, uploads_of_address: Bytes by session and by address.
         open_of_address, open: Connections at the same time.
     """
@@ -38,6 +41,8 @@ class Limits:
     messages_of_address: Rate
     bytes_of_address: Rate
     patience: int
+    hold_s: float
+    punishment: float
     uploads: Rate
     uploads_of_address: Rate
     comings: Rate
@@ -46,11 +51,13 @@ class Limits:
 
 
 USUAL = Limits(
-    messages=Rate(per_s=10, burst=60),
+    messages=Rate(per_s=10, burst=40),
     sent_bytes=Rate(per_s=128 * 2**10, burst=4 * 2**20),
     messages_of_address=Rate(per_s=100, burst=1_000),
     bytes_of_address=Rate(per_s=2**20, burst=32 * 2**20),
-    patience=200,
+    patience=100,
+    hold_s=5.0,
+    punishment=20,
     uploads=Rate(per_s=2**10, burst=4 * 2**20),
     uploads_of_address=Rate(per_s=32 * 2**10, burst=32 * 2**20),
     comings=Rate(per_s=2, burst=100),
@@ -130,6 +137,10 @@ class Budgeted:
             return f"more than {limits.bytes_of_address.per_s / 2**10:g} KiB a second from your address"
         return None
 
+    def punish(self, address: str | None) -> None:
+        if address is not None:
+            self._comings.take_all_of(address, self.limits.punishment)
+
     def own_budget(self) -> tuple[Allowance, Allowance]:
         return Allowance(self.limits.messages, self._clock), Allowance(self.limits.sent_bytes, self._clock)
 
@@ -176,6 +187,8 @@ class _Connection:
             if self._dropped == 1:
                 note("message.dropped", times=0, connection=self._id, reason=problem)
             if self._dropped > self._budgets.limits.patience:
+                self._budgets.punish(self._address)
+                await asyncio.sleep(self._budgets.limits.hold_s)
                 return await self._end(POLICY, problem)
 
     async def send(self, message: Message) -> None:

@@ -19,11 +19,13 @@ def test_everybody_has_their_own() -> None:
     assert [allowance.take(who) for who in ("me", "me", "you")] == [True, False, True]
 
 
-def test_what_is_refused_costs_nothing_and_what_was_not_used_can_be_given_back() -> None:
+def test_what_is_refused_costs_nothing_and_what_is_taken_away_is_gone() -> None:
     allowance = Allowance(Rate(per_s=1, burst=10), lambda: 0.0)
-    assert not allowance.take("me", 11) and allowance.take("me", 10)
-    allowance.give_back("me", 4)
-    assert not allowance.take("me", 5) and allowance.take("me", 4)
+    assert not allowance.take("me", 11) and allowance.take("me", 4)
+    allowance.take_all_of("me", 5)
+    assert not allowance.take("me", 2) and allowance.take("me", 1)
+    allowance.take_all_of("me", 5)
+    assert allowance.wait_s("me") == 1.0
 
 
 def test_a_million_names_take_no_memory() -> None:

@@ -38,3 +38,9 @@ def test_a_csv_that_cannot_be_used_is_one_line(content: bytes, message: str) -> 
     with pytest.raises(ListError, match=r"mine\.csv: ") as caught:
         from_csv(content, "mine.csv")
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_column_over_two_lines_is_named_in_one() -> None:
+    with pytest.raises(ListError) as refused:
+        from_csv(b'"se\ncond",b\nx,y\n')
+    assert "\n" not in str(refused.value)

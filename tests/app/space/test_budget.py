@@ -21,6 +21,8 @@ LIMITS = replace(
     messages_of_address=Rate(per_s=20, burst=8),
     bytes_of_address=Rate(per_s=1_000, burst=15_000),
     patience=3,
+    hold_s=0.0,
+    punishment=0,
 )
 now = [0.0]
 
@@ -141,6 +143,13 @@ def test_who_comes_again_and_again_waits() -> None:
     assert [visit(app, [])[0]["type"] for _ in range(3)] == ["websocket.send"] * 2 + ["websocket.close"]
     now[0] = 1.0
     assert visit(app, [])[0]["type"] == "websocket.send"
+
+
+def test_who_was_disconnected_cannot_come_back_at_once_again_and_again() -> None:
+    streamlit = Streamlit()
+    app = budgeted(streamlit, replace(LIMITS, comings=Rate(per_s=1, burst=5), punishment=4))
+    ends = [visit(app, [b"x"] * 50)[0] for _ in range(3)]
+    assert [end["code"] for end in ends] == [POLICY, LATER, LATER]
 
 
 def uploaded(app: Budgeted, session: str, size: int, times: int, method: str = "PUT") -> list[int]:
