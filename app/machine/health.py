@@ -68,7 +68,7 @@ def cpu() -> tuple[Verdict, str]:
 def library() -> tuple[Verdict, str]:
     """Loaded in a process of its own: one of the wrong kind ends it."""
     path = library_dir()
-    command = [sys.executable, "-c", "import benchmarks.engine.llama_weights"]
+    command = [sys.executable, "-c", "import benchmarks.engine.native.weights"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * PATIENCE_S)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
