@@ -11,7 +11,7 @@ import pytest
 from data.paths import ROOT
 from data.settings import VARIABLES
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/log.md", "docs/security.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/log.md", "docs/security.md", "docs/reliability.md")
 TEXT = "\n".join((ROOT / name).read_text() for name in DOCUMENTS)
 MODULES = sorted(set(re.findall(r"python -m ((?:app|benchmarks|data|training|tests)[\w.]*)", TEXT)))
 APP_PYTHON = ROOT / ".venv" / "bin" / "python"

@@ -60,7 +60,8 @@ async def measure(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    left = await _wait_until(server, before, afterwards_s)
+    gone = time.monotonic()
+    left = await _wait_until(server, before, descriptors, afterwards_s)
     return {
         "visitors": visitors,
         "seconds": seconds,
@@ -69,6 +70,7 @@ async def measure(
         **_figures(visits),
         "memory_mb": {"before": before // 10**6, "most": most[0] // 10**6, "afterwards": left // 10**6},
         "descriptors": {"before": descriptors, "most": most[1], "afterwards": server.descriptors()},
+        "back_after_s": round(time.monotonic() - gone),
         "tracebacks": server.log.read_text().count("Traceback"),
     }
 
@@ -111,12 +113,14 @@ async def _watch(server: Server) -> None:
         await asyncio.sleep(0.5)
 
 
-async def _wait_until(server: Server, wanted: int, seconds: float) -> int:
-    """Memory once it is what it was within a fifth, or after so long."""
+async def _wait_until(server: Server, memory: int, descriptors: int, seconds: float) -> int:
+    """Memory once it and the descriptors are what they were, within a fifth, or after so long."""
     deadline = time.monotonic() + seconds
-    while (now := server.memory_bytes()) > 1.2 * wanted and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        if server.memory_bytes() <= 1.2 * memory and server.descriptors() <= 1.2 * descriptors:
+            break
         await asyncio.sleep(1)
-    return now
+    return server.memory_bytes()
 
 
 async def _attack(kind: str, url: str) -> None:

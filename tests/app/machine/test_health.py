@@ -37,6 +37,11 @@ def test_a_library_that_does_not_load_must_be_mended(tmp_path: Path, monkeypatch
     assert found("library").verdict == "mend" and "run `make setup`" in found("library").says
 
 
+@pytest.mark.slow
+def test_the_library_that_is_here_loads() -> None:
+    assert found("library").verdict == "ok"
+
+
 def test_memory_that_is_too_little_or_set_wrong_must_be_mended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "available_memory_bytes", lambda: 2_000_000_000)
     for said, words in (("much", "set gigabytes"), ("9", "set TRADEOFF_MEMORY_GB to less"), ("0.1", "smallest model")):
