@@ -10,7 +10,7 @@ import streamlit as st
 from app import runtime
 from benchmarks.analysis.changes import Changes, compare_runs
 from benchmarks.analysis.claims import Claim, claims
-from benchmarks.analysis.figures import gather
+from benchmarks.analysis.figures import gather, machine_of
 from benchmarks.analysis.filters import Filters, narrowed, on_the_prompts_of
 from benchmarks.analysis.names import renamed
 from benchmarks.analysis.points import joined_points
@@ -51,11 +51,13 @@ def points_of(
     state: State, choice: Filters, axis: str, _runs: Sequence[Run], asked: tuple[str, ...] = ()
 ) -> "pd.DataFrame":
     """Args:
-    asked: Models; only the prompts that all of them have answered count then.
+    asked: Models; only the prompts that all of them have answered count then, and speeds come from a machine that has
+        timed them.
     """
     runs = narrowed(_runs, choice)
+    files = {run.by_model[model][0].model_sha256 for run in runs for model in asked if model in run.by_model}
     kept = on_the_prompts_of(runs, *asked) if asked else runs
-    return joined_points(kept, machine=choice.machine, axis=axis)
+    return joined_points(kept, machine=choice.machine or machine_of(runs, files), axis=axis)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
