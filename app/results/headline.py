@@ -15,6 +15,8 @@ from benchmarks.analysis.names import renamed
 from benchmarks.analysis.points import asked_alike
 from benchmarks.analysis.verdict import verdict
 from benchmarks.charts.picture import Spot, spots_of
+from benchmarks.config import Config
+from benchmarks.measure.estimate import this_machine
 from benchmarks.runs.on_disk import fingerprint, load_runs
 from benchmarks.runs.read import MANIFEST_NAME, RunError
 from data.models.entries import ModelEntry, Registry
@@ -98,7 +100,8 @@ class Headline:
             sentence, (base, model) = None, self._pair
             with contextlib.suppress(RunError):
                 sentence = verdict(runs, model, base).sentence
-            machine = machine_for(runs, self._pair)
+            here = this_machine(Config(name="here", models=("a",), suites=("a",)), ())
+            machine = machine_for(runs, self._pair, first=here)
             everybody = gather(runs, machine=machine)
             group = asked_alike(gather(on_the_prompts_of(runs, base, model), machine=machine), among=self._pair)
             self.measured = Measured(
