@@ -107,10 +107,11 @@ class Budgeted:
             return
         self._open[address] += 1
         try:
-            connection = _Connection(self, address, receive, send)
             count("connection.opened")
+            connection = _Connection(self, address, receive, send)
             await self._app(scope, connection.receive, connection.send)
         finally:
+            count("connection.closed")
             self._open[address] -= 1
             self._open += Counter()
 
