@@ -51,7 +51,8 @@ def points_of(
     state: State, choice: Filters, axis: str, _runs: Sequence[Run], asked: tuple[str, ...] = ()
 ) -> "pd.DataFrame":
     """Args:
-    asked: Models; only the prompts that all of them have answered count then.
+    asked: Models; only the prompts that all of them have answered count then, and speeds come from a machine that has
+        timed them.
     """
     runs = narrowed(_runs, choice)
     kept = on_the_prompts_of(runs, *asked) if asked else runs

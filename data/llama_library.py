@@ -55,7 +55,13 @@ VARIANTS: dict[str, tuple[dict[str, str], frozenset[str]]] = {
     "avx2": (_COMMON_FLAGS, _AVX2),
 }
 
-CUDA_FLAGS = VARIANTS["avx512"][0] | {"GGML_CUDA": "ON", "GGML_CUDA_NCCL": "OFF", "CMAKE_CUDA_ARCHITECTURES": "native"}
+CUDA_FLAGS = VARIANTS["avx512"][0] | {
+    "GGML_CUDA": "ON",
+    "GGML_CUDA_NCCL": "OFF",
+    "CMAKE_CUDA_ARCHITECTURES": "native",
+    # Where the compiler links its own C++ library in, that one's names stay inside: two of them met, and crashed.
+    "CMAKE_SHARED_LINKER_FLAGS": "-Wl,--exclude-libs,ALL",
+}
 """For many answers on a GPU, where only their quality counts; never chosen by itself."""
 
 

@@ -15,8 +15,10 @@ from benchmarks.analysis.names import renamed
 from benchmarks.analysis.points import asked_alike
 from benchmarks.analysis.verdict import verdict
 from benchmarks.charts.picture import Spot, spots_of
+from benchmarks.config import Config
+from benchmarks.measure.estimate import this_machine
 from benchmarks.runs.on_disk import fingerprint, load_runs
-from benchmarks.runs.read import RunError
+from benchmarks.runs.read import MANIFEST_NAME, RunError
 from data.models.entries import ModelEntry, Registry
 from data.paths import results_directories
 
@@ -28,7 +30,7 @@ class Measured:
     Attributes:
         sentence: The verdict on the pair with its evidence; None where no run has graded both.
         by_file: Speed and quality, by the file's sha256.
-        rates: Tokens a second of every model that was timed, by the same.
+        rates: Tokens a second of every model that was timed, by the same and by its id.
         prompts: So many were asked.
         machine: Where the speeds come from.
     """
@@ -53,7 +55,7 @@ class Measured:
         """Such as "104 tok/s, 26% right"; of a model that was asked other prompts the rate alone."""
         if spot := self.of(entry):
             return f"{spot.speed.estimate:.0f} tok/s, {spot.share.estimate:.0%} right"
-        rate = self.rates.get(entry.sha256 or "")
+        rate = self.rates.get(entry.sha256 or entry.id)
         return f"{rate:.0f} tok/s" if rate else None
 
 
@@ -69,7 +71,8 @@ class Headline:
         self.measured = Measured(by_file={})
         self.finished = threading.Event()
         self._pair, self._registry = pair, registry
-        self._lock = threading.Lock()
+        self._lock, self._started = threading.Lock(), threading.Event()
+        self._started.set()
         self._of: tuple[Any, ...] = ()
 
     def start(self) -> None:
@@ -77,30 +80,44 @@ class Headline:
 
     def look(self) -> Measured:
         """What is known now; where runs or names have changed since, it is worked out anew meanwhile."""
-        if self.finished.is_set() and self._of != self._state() and not self._lock.locked():
+        if not self.working and self._of != self._state():
+            self._started.set()
             self.start()
         return self.measured
+
+    @property
+    def working(self) -> bool:
+        """Whether more will be known in a moment."""
+        return self._started.is_set()
 
     def work(self) -> None:
         """Read the runs and judge; a pair that no run has measured has no sentence."""
         with self._lock, contextlib.ExitStack() as at_last:
+            at_last.callback(self._started.clear)
             at_last.callback(self.finished.set)
             self._of = self._state()
             runs = renamed(load_runs(results_directories()).runs, dict(self._registry))
             sentence, (base, model) = None, self._pair
             with contextlib.suppress(RunError):
                 sentence = verdict(runs, model, base).sentence
-            machine = machine_for(runs, self._pair)
+            here = this_machine(Config(name="here", models=("a",), suites=("a",)), ())
+            machine = machine_for(runs, self._pair, first=here)
             everybody = gather(runs, machine=machine)
             group = asked_alike(gather(on_the_prompts_of(runs, base, model), machine=machine), among=self._pair)
             self.measured = Measured(
                 sentence=sentence,
                 by_file={each.sha256: spot for each in group for spot in spots_of([each])},
-                rates={each.sha256: rate.estimate for each in everybody if (rate := each.decode_tok_per_s)},
+                rates={
+                    key: rate.estimate
+                    for each in everybody
+                    if (rate := each.decode_tok_per_s)
+                    for key in (each.sha256, each.model)
+                },
                 prompts=max((each.quality.graded for each in group if each.quality), default=0),
                 machine=next((each.machine for each in group), None),
             )
 
     def _state(self) -> tuple[Any, ...]:
         labels = tuple((entry.id, entry.label, entry.sha256) for entry in list(self._registry.values()))
-        return (*fingerprint(results_directories()), labels)
+        manifests = [each for each in fingerprint(results_directories()) if each[0].endswith(MANIFEST_NAME)]
+        return (*manifests, labels)  # not every sample of a run that goes on, whose timing this work would disturb

@@ -23,7 +23,8 @@ def show_first_page(ask: Callable[[SuitePrompt], None]) -> None:
     st.markdown(PURPOSE)
     left, right = st.columns([5, 4], gap="large")
     with left:
-        waiting = not runtime.headline().finished.is_set()
+        runtime.headline().look()
+        waiting = runtime.headline().working
         st.fragment(_show_picture, run_every=LOOK_S if waiting else None)(waiting)
     with right:
         for model in dict.fromkeys(chosen_models()):
@@ -33,7 +34,7 @@ def show_first_page(ask: Callable[[SuitePrompt], None]) -> None:
 
 
 def _show_picture(waiting: bool) -> None:
-    if waiting and runtime.headline().finished.is_set():
+    if waiting and not runtime.headline().working:
         st.rerun()
     if drawn := runtime.first_picture(chosen_models(), runtime.ink()):
         svg, words = drawn

@@ -98,12 +98,13 @@ def machine_of(runs: Iterable[Run], files: Collection[str] = ()) -> str | None:
     return max(able, key=lambda machine: len(able[machine]), default=None)
 
 
-def machine_for(runs: Sequence[Run], models: Collection[str]) -> str | None:
-    """The machine that timed the files of all these models; where none has, the one that timed most files."""
+def machine_for(runs: Sequence[Run], models: Collection[str], *, first: str | None = None) -> str | None:
+    """The machine that timed the files of all these models, `first` before others; or the one that timed most files."""
     files = {
         run.by_model[model][0].model_sha256 for run in newest_first(runs) for model in models if model in run.by_model
     }
-    return machine_of(runs, files) or machine_of(runs)
+    of_first = [run for run in runs if run.machine == first]
+    return machine_of(of_first, files) or machine_of(runs, files) or machine_of(runs)
 
 
 def _timed_files(runs: Iterable[Run]) -> dict[str, set[str]]:

@@ -1,5 +1,6 @@
 """Charts of what made a model what it is: size and rank (2×2), and the steps from its base."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ from benchmarks.statistics.stats import points_text, wilson
 if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
+
+_NAMES_PX = 290
+"""Of the first panel, in which the names stand above the bars: a phone shows the whole of it."""
 
 BETTER, WORSE, UNSURE = "#00a37c", "#d55e00", "#808080"
 
@@ -68,19 +72,24 @@ def waterfall_chart(steps: Sequence[WaterfallStep]) -> "alt.HConcatChart":
     if not steps:
         raise ValueError("no step to draw")
     frame = pd.DataFrame([_row(number, step) for number, step in enumerate(steps)])
-    up = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=260))
-    bare = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labels=False, ticks=False))
+    order = alt.Scale(domain=list(frame["name"]))  # also of a step without a figure
+    up = alt.Y("name:N", scale=order, title=None, axis=alt.Axis(labels=False, ticks=False))
     tone = alt.Color(
         "tone:N", scale=alt.Scale(domain=[BETTER, WORSE, UNSURE], range=[BETTER, WORSE, UNSURE]), legend=None
     )
+    names = alt.Chart(frame).mark_text(align="left", dx=4, dy=-19, limit=_NAMES_PX, fontWeight=600, color=UNSURE)
     panels = [
-        _panel(frame, "share", "Share correct", "change_text", up, tone, form="%"),
-        _panel(frame, "size_mb", "File size (MB)", "size_text", bare, None),
-        _panel(frame, "speed", "Decode rate (×, against the step before)", "speed_text", bare, None),
+        _panel(frame, "share", "Share correct", "change_text", up, tone, form="%")
+        + names.encode(y=up, x=alt.value(0), text="name:N"),
+        _panel(frame, "size_mb", "File size (MB)", "size_text", up, None),
+        _panel(frame, "speed", "Decode rate (×, against the step before)", "speed_text", up, None),
     ]
+    widths = (_NAMES_PX, 200, 200)
     words = waterfall_words(steps)
     return alt.HConcatChart(
-        hconcat=[panel.properties(width=200, height=48 * len(steps)) for panel in panels],
+        hconcat=[
+            panel.properties(width=width, height=56 * len(steps)) for panel, width in zip(panels, widths, strict=True)
+        ],
         background="transparent",
         description=words,
         usermeta={"alt": words, "intervals": "95%"},
@@ -115,13 +124,21 @@ def _row(number: int, step: WaterfallStep) -> dict[str, object]:
     }
 
 
+def _with_room(values: "pd.Series[float]") -> "alt.Scale":
+    """From 0, with room for a text behind the longest bar."""
+    import altair as alt
+
+    known = [float(value) for value in values if value is not None and math.isfinite(value)]
+    return alt.Scale(domain=[0.0, 1.7 * max(known, default=1.0) or 1.0], nice=False)
+
+
 def _panel(
     frame: "pd.DataFrame", value: str, title: str, text: str, up: "alt.Y", tone: "alt.Color | None", form: str = ""
 ) -> "alt.LayerChart":
     import altair as alt
 
     across = alt.X(
-        f"{value}:Q", title=title, axis=alt.Axis(format=form) if form else alt.Axis(), scale=alt.Scale(zero=True)
+        f"{value}:Q", title=title, axis=alt.Axis(format=form) if form else alt.Axis(), scale=_with_room(frame[value])
     )
     base = alt.Chart(frame).encode(y=up, x=across)
     bars = base.mark_bar(opacity=0.75, size=18)

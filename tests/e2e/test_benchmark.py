@@ -1,5 +1,6 @@
 """The operator starts a small run from the page, ends it on the way, goes on, and finds its points."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,11 @@ from playwright.sync_api import Browser, expect
 
 from benchmarks.runs.on_disk import find_runs
 from benchmarks.runs.read import read_run
+from tests.e2e.actions import choose
 from tests.e2e.conftest import tab
 
 pytestmark = pytest.mark.slow
+MINE = "Llama-3.2 tiny shape"
 
 
 def test_a_run_is_started_cancelled_and_resumed_to_its_end(browser: Browser, app_url: str, new_results: Path) -> None:
@@ -52,5 +55,13 @@ def test_from_a_file_to_its_point_beside_the_shipped_ones_in_four_clicks(
         clicks[3]()
         expect(page.get_by_text("finished · 6 of 6 samples")).to_be_visible(timeout=120_000)
         chart = page.get_by_test_id("stVegaLiteChart").first
-        for label in ("Llama-3.2 tiny shape", "SmolLM2 99M · LoRA r8 · Q8_0", "SmolLM2 135M · LoRA r16 · Q8_0"):
+        for label in (MINE, "SmolLM2 99M · LoRA r8 · Q8_0", "SmolLM2 135M · LoRA r16 · Q8_0"):
             expect(chart.locator(f"[aria-label*='Model: {label}']").first).to_be_visible(timeout=30_000)
+        page.get_by_role("link", name="Results").click()
+        choose(page, "On the prompts that were asked of", MINE, exact=False)
+        point = page.get_by_test_id("stVegaLiteChart").first.locator(f"[aria-label*='Model: {MINE}']")
+        expect(point.first).to_be_visible(timeout=30_000)
+        page.get_by_role("link", name="Compare").click()
+        choose(page, "Model A", MINE, exact=False)
+        picker = page.get_by_role("combobox", name="Model A")
+        expect(picker).to_have_value(re.compile(rf"{MINE}.* tok/s"), timeout=20_000)

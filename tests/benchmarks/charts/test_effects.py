@@ -28,6 +28,8 @@ def test_the_waterfall_colours_only_what_is_separable() -> None:
     )
     spec = waterfall_chart(waterfall([run], "tuned-q4", REGISTRY)).to_dict()
     assert len(spec["hconcat"]) == 3
+    rows = [panel["layer"][0]["encoding"]["y"]["scale"]["domain"] for panel in spec["hconcat"]]
+    assert rows[0] == rows[1] == rows[2] and len(rows[0]) == 4  # the base has no speed to compare, and keeps its row
     (data,) = spec["datasets"].values()
     assert [step["tone"] for step in data] == [UNSURE, WORSE, BETTER, UNSURE]
     assert data[1]["name"] == "2. small: layers removed" and data[1]["size_text"] == "-20 MB"
