@@ -107,10 +107,11 @@ class Budgeted:
             return
         self._open[address] += 1
         try:
-            connection = _Connection(self, address, receive, send)
             count("connection.opened")
+            connection = _Connection(self, address, receive, send)
             await self._app(scope, connection.receive, connection.send)
         finally:
+            count("connection.closed")
             self._open[address] -= 1
             self._open += Counter()
 
@@ -187,8 +188,6 @@ class _Connection:
             if self._dropped == 1:
                 note("message.dropped", times=0, connection=self._id, reason=problem)
             if self._dropped > self._budgets.limits.patience:
-                self._budgets.punish(self._address)
-                await asyncio.sleep(self._budgets.limits.hold_s)
                 return await self._end(POLICY, problem)
 
     async def send(self, message: Message) -> None:
@@ -197,6 +196,9 @@ class _Connection:
             await self._send(message)
 
     async def _end(self, code: int, reason: str) -> Message:
+        self._budgets.punish(self._address)
+        if code != TOO_BIG:  # what was read ahead of it is not held
+            await asyncio.sleep(self._budgets.limits.hold_s)
         note("connection.ended", connection=self._id, reason=reason)
         await self.send({"type": "websocket.close", "code": code, "reason": reason})
         return {"type": "websocket.disconnect", "code": code}

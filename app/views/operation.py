@@ -1,7 +1,6 @@
 """How the app fares, for the operator: counts, the queue, rates and memory."""
 
 import streamlit as st
-from streamlit.runtime import exists, get_instance
 
 from app import runtime
 from app.machine import descriptors
@@ -44,7 +43,7 @@ def figures() -> dict[str, dict[str, str]]:
     service = runtime.service()
     load, models, counts = service.load(), service.models, events.counts()
     found = {
-        "Pages open now": f"{_open_pages():,}",
+        "Pages open now": f"{counts.get('connection.opened', 0) - counts.get('connection.closed', 0):,}",
         "Comparisons running and waiting": f"{load.running} and {load.waiting}",
         "A comparison takes": f"{load.took_s:.1f} s" if load.took_s is not None else "–",
         "Models in memory": f"{len(models.loaded)}: {size_text(models.taken_bytes)} of {size_text(models.budget)}",
@@ -53,7 +52,3 @@ def figures() -> dict[str, dict[str, str]]:
         "File descriptors": f"{descriptors.in_use():,} of {descriptors.limit():,}",
     }
     return {"": found | {name: f"{counts.get(event, 0):,}" for event, name in NAMES.items()}}
-
-
-def _open_pages() -> int:
-    return len(get_instance()._session_mgr.list_active_sessions()) if exists() else 0

@@ -148,3 +148,14 @@ def test_the_operator_sees_counts_queue_and_memory_and_a_visitor_does_not(
         assert not app.exception
         popovers = [block.proto.popover.label for block in app.get("popover")]  # type: ignore[union-attr]
         assert ("Operation" in popovers) is seen
+
+
+def test_the_figures_of_the_operation_are_a_table_that_can_be_drawn(scripted_app: Callable[..., None]) -> None:
+    def page() -> None:
+        from app.views.operation import _show_figures
+
+        _show_figures()
+
+    app = AppTest.from_function(page, default_timeout=30).run()
+    assert not app.exception
+    assert "Workers that died" in app.table[0].value.index
