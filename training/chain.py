@@ -4,7 +4,7 @@
 
 One configuration after the other: replay (where the base is to write some), prepare, sft, export, verify and, with
 --owner, publish as OWNER/NAME. What is there already is passed over, so that the same command goes on after an
-interruption. The first command that fails ends it.
+interruption, once training has its first checkpoint (training.save_steps). The first command that fails ends it.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from data.command import parser_of, run_command, say
 from data.manifest import read_manifest
-from training.config import Config, load_config
+from training.config import Config, TrainingError, load_config
 from training.run_directory import RUNS, RunDirectory, read_record
 
 Step = tuple[str, ...]
@@ -50,6 +50,10 @@ def _steps(config: Config, given: Sequence[str], options: argparse.Namespace) ->
     if any(source.kind == "replay" and not source.path for source in config.data.sources.values()):
         yield ("replay", *given)
     yield ("prepare", *given)
+    if run.record.exists() and read_record(run).parsed != config:
+        raise TrainingError(
+            f"{run.path} is of another configuration; give this one another name, or move that run away"
+        )
     if not run.record.exists() or read_record(run).status != "finished":
         yield ("sft", *given, *(["--resume"] if any(run.checkpoints.glob("checkpoint-*")) else []))
     if not run.manifest.exists():

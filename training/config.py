@@ -109,8 +109,7 @@ class RowSource:
         system: A system message put before every row that has none.
         replace: Pairs (regular expression, replacement) applied to every answer.
         weight: Share of the training tokens; 0 for all sources takes every row of each.
-        limit: Rows to read; 0 takes all.
-        repeat: Times that each row is trained on in an epoch; for a source that is smaller than its weight.
+        limit, repeat: Rows to read, 0 takes all; times that each is trained on in an epoch, for a small source.
         licence: For the data card, where the Hub does not say.
         tasks, items_per_task, first_seed: Of reasoning_gym, with settings; or `path` names a file of tasks.
         prompts, self_prompts: Files of what the base answers; how many it writes itself (replay; arXiv:2406.08464).
@@ -245,6 +244,7 @@ def _check(config: Config) -> None:
         "training.log_steps": (config.training.log_steps, 1),
         "training.keep_checkpoints": (config.training.keep_checkpoints, 1),
         "data.validation_rows": (config.data.validation_rows, 1),
+        "data.tokens": (config.data.tokens, 0),
     }
     for key, (value, low) in least.items():
         if value < low:

@@ -5,11 +5,13 @@ bases, and these bases as they were published. The app fetches them while it ser
 comparison that is open keeps its models.
 """
 
+import math
 import threading
+import time
 from collections.abc import Mapping
 
 from app.library.downloads import Download, Downloads
-from data.errors import NoRoomError
+from data.errors import TradeoffError
 from data.files import require_space, size_text
 from data.models.cache import models_dir
 from data.models.entries import ModelEntry
@@ -18,6 +20,7 @@ from data.models.fetch import local_path
 Pair = tuple[str, str]
 Registry = Mapping[str, ModelEntry]
 
+RETRY_S = 600.0
 TINY: Pair = ("smollm2-small-r8", "smollm2-135m-r16")
 _REAL = (
     (("Llama-3.2-1B-Instruct", 8), ("Llama-3.2-3B-Instruct", 16)),
@@ -57,6 +60,7 @@ class FirstPair:
         self._registry, self._downloads, self._wanted = registry, downloads, wanted
         self._problem: str | None = None
         self._running = False
+        self._failed_s = -math.inf
         self._cancelled = threading.Event()
 
     @property
@@ -72,6 +76,11 @@ class FirstPair:
             self._cancelled.clear()
             threading.Thread(target=self.work, name="first-pair", daemon=True).start()
 
+    def try_again(self) -> None:
+        """Fetch anew what could not be had some minutes ago, unless it was stopped."""
+        if self._problem and not self._cancelled.is_set() and time.monotonic() - self._failed_s > RETRY_S:
+            self.start()
+
     def work(self) -> None:
         """What the thread does."""
         try:
@@ -84,9 +93,9 @@ class FirstPair:
                     if self._cancelled.is_set():
                         download.cancelled.set()
                 if download.problem:
-                    self._problem = download.problem
+                    self._problem, self._failed_s = download.problem, time.monotonic()
                     return
-        except (NoRoomError, OSError) as error:
+        except (TradeoffError, OSError) as error:
             self._problem = str(error)
         finally:
             self._running = False
@@ -104,7 +113,9 @@ class FirstPair:
         """One line for the page; None where there is nothing to say."""
         if self._running:
             return f"{self._names()} are being fetched: {self._progress()}. Who begins after that begins with them."
-        if self._problem:
+        if self._problem and self._missing(self._aim or TINY):
+            if self._cancelled.is_set():
+                return f"{self._names()} were not fetched: stopped. The Models page fetches them."
             return (
                 f"{self._names()} could not be fetched ({self._problem}); the small models are here, and the Models "
                 "page fetches others."

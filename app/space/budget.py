@@ -53,7 +53,7 @@ class Limits:
 USUAL = Limits(
     messages=Rate(per_s=10, burst=40),
     sent_bytes=Rate(per_s=128 * 2**10, burst=4 * 2**20),
-    messages_of_address=Rate(per_s=50, burst=500),
+    messages_of_address=Rate(per_s=200, burst=2_000),
     bytes_of_address=Rate(per_s=2**20, burst=32 * 2**20),
     patience=100,
     hold_s=5.0,

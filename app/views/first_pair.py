@@ -4,10 +4,17 @@ import streamlit as st
 
 from app import runtime
 
+LOOK_S = 2.0
 
-@st.fragment(run_every=2.0)
+
 def show_first_pair() -> None:
     """Until they are here; the operator can stop it."""
+    first = runtime.first_pair()
+    first.try_again()
+    st.fragment(_show, run_every=LOOK_S if first.running else None)()
+
+
+def _show() -> None:
     first = runtime.first_pair()
     if (line := first.says) is None:
         return

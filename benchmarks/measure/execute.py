@@ -129,7 +129,7 @@ class _Record:
             if not self.stop.is_set():
                 self.writer.write(row)
                 self.progress.advance(row)
-                if self.contests and row.condition == "batched":
+                if self.contests and row.condition == "batched" and not row.error:
                     self.contests.note(row)
 
     def needless(self, trial: Trial) -> bool:

@@ -6,7 +6,6 @@ et al. 2023, arXiv:2210.01948). Prompts count in the order in which they are ask
 answers come first, and they may be another model's.
 """
 
-from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import lgamma, log
@@ -36,13 +35,14 @@ def log_evidence(first_only: int, second_only: int) -> float:
 
 @dataclass(kw_only=True)
 class Contest:
-    """Two models on one suite. Prompts of one template are one witness: what they say together is its vote."""
+    """Two models on one suite. Prompts of one template are one witness, whose first word is its vote: one that could
+    change its mind would be asked again and again."""
 
     order: Sequence[str]
     needed: float
     decided: bool = False
     _next: int = 0
-    _lead: Counter[Hashable] = field(default_factory=Counter)
+    _votes: dict[Hashable, int] = field(default_factory=dict)
 
     def look(self, first: Mapping[str, Row], second: Mapping[str, Row]) -> bool:
         """Go on through the prompts that both have answered; True once it is decided, for good."""
@@ -50,9 +50,10 @@ class Contest:
             prompt = self.order[self._next]
             if prompt not in first or prompt not in second:
                 break
-            self._lead[cluster_of(first[prompt])] += first[prompt].right - second[prompt].right
+            if vote := first[prompt].right - second[prompt].right:
+                self._votes.setdefault(cluster_of(first[prompt]), vote)
             self._next += 1
-            votes = self._lead.values()
+            votes = self._votes.values()
             self.decided = log_evidence(sum(vote > 0 for vote in votes), sum(vote < 0 for vote in votes)) >= self.needed
         return self.decided
 

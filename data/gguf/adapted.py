@@ -47,7 +47,8 @@ def base_of(path: Path, header: GGUFHeader) -> Path | None:
     sha256 = header.metadata.get(BASE_SHA256)
     if header.metadata.get("general.type") != "adapter" or not isinstance(sha256, str):
         return None
-    if (link := _link(path.parent, sha256)).is_file():
+    link = _link(path.parent, sha256)
+    if link.is_file() and BASE_SHA256 not in read_header(link.resolve()).metadata:
         return link.resolve()
     raise GGUFError(
         f"an adapter of {header.text('general.base_model.0.name') or 'another model'}, whose own file (sha256 "

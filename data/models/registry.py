@@ -29,6 +29,7 @@ from data.models.pypi import why_no_package
 from data.paths import added_models_path, registry_path
 from data.records import check_keys, did_you_mean, fits, parse_toml, read_toml, shown, toml_lines
 
+_MOST_SCALE = 100.0
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PLACES = {"source", "mirrors"}
@@ -248,6 +249,8 @@ def _check_value(where: str, key: str, value: object, expected: type) -> None:
     if not fits(value, expected) or value == "":
         kind = {int: "a whole number", float: "a number"}.get(expected, "a text that is not empty")
         raise RegistryError(f"{where}: {key} is {shown(value)}; it must be {kind}")
+    if isinstance(value, float) and not 0 < value <= _MOST_SCALE:
+        raise RegistryError(f"{where}: {key} is {value}; it must be above 0 and at most {_MOST_SCALE:g}")
     if isinstance(value, int | float) and value <= 0:
         raise RegistryError(f"{where}: {key} is {value}; it must be positive")
 

@@ -92,7 +92,9 @@ class _Grammar:
     def _allowed(self, tokens: Any, logits: Any) -> list[tuple[int, float]]:
         array, kept = _array(tokens, logits)
         c.llama_sampler_apply(self._sampler, ctypes.byref(array))
-        return [(each.id, each.logit) for each in kept[: array.size] if each.logit > -np.inf]
+        left = kept[: array.size]
+        left = left[left["logit"] > -np.inf]
+        return list(zip(left["id"].tolist(), left["logit"].tolist(), strict=True))
 
     def accept(self, token: int) -> None:
         c.llama_sampler_accept(self._sampler, token)
@@ -101,13 +103,16 @@ class _Grammar:
         c.llama_sampler_free(self._sampler)
 
 
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+"""llama.cpp's llama_token_data."""
+
+
 def _array(tokens: Any, logits: Any) -> tuple[Any, Any]:
     """As llama.cpp takes candidates, and what must be kept alive as long."""
-    data = (c.llama_token_data * len(tokens))(
-        *(c.llama_token_data(int(token), float(logit), 0.0) for token, logit in zip(tokens, logits, strict=True))
-    )
-    array = c.llama_token_data_array(data=data, size=len(tokens), selected=-1, sorted=False)
-    return array, data
+    kept = np.zeros(len(tokens), dtype=_CANDIDATE)
+    kept["id"], kept["logit"] = tokens, logits
+    data = kept.ctypes.data_as(ctypes.POINTER(c.llama_token_data))
+    return c.llama_token_data_array(data=data, size=len(tokens), selected=-1, sorted=False), kept
 
 
 def check_schema(model: NativeModel, schema: str) -> None:

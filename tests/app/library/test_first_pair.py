@@ -101,7 +101,7 @@ def test_a_cancel_stops_the_fetch_and_says_so(registry: Registry) -> None:
 
     pair = first_pair(registry, until_cancelled)
     pair.work()
-    assert not pair.running and pair.says and "cancelled; what was downloaded is kept" in pair.says
+    assert not pair.running and pair.says and "were not fetched: stopped" in pair.says
     assert pair.now == TINY
 
 

@@ -81,7 +81,7 @@ def test_two_replies_at_once_each_have_their_own_grammar(engine: Engine) -> None
 
 
 def test_a_schema_that_makes_no_grammar_is_refused_before_it_waits(engine: Engine) -> None:
-    for schema in ({"type": "string", "pattern": "no anchors"}, {"$ref": "#/nowhere"}):
+    for schema in ({"$ref": "#/nowhere"},):
         with pytest.raises(EngineError, match="the JSON schema cannot be made into a grammar: ") as caught:
             engine.submit(asks(schema))
         assert "\n" not in str(caught.value)
