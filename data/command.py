@@ -32,6 +32,9 @@ def run_command(
     except TradeoffError as error:
         say(f"{name}: {error}")
         return status(error)
+    except BrokenPipeError:  # who reads what is printed, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         say(f"{name}: {where}{error.strerror or error}")
