@@ -36,10 +36,10 @@ class Allowance:
                 self._forget()
             return allowed
 
-    def take_all_of(self, who: str, amount: float) -> None:
-        """Take it away, or what there is of it."""
+    def fine(self, who: str, amount: float) -> None:
+        """Take it away, whether it is there or not: what is lacking has to come in first."""
         with self._lock:
-            self._left[who] = (max(0.0, self._now(who) - amount), self._clock())
+            self._left[who] = (max(-self.rate.burst, self._now(who) - amount), self._clock())
             self._left.move_to_end(who)
 
     def wait_s(self, who: str, amount: float = 1.0) -> float:

@@ -140,7 +140,7 @@ class Budgeted:
 
     def punish(self, address: str | None) -> None:
         if address is not None:
-            self._comings.take_all_of(address, self.limits.punishment)
+            self._comings.fine(address, self.limits.punishment)
 
     def own_budget(self) -> tuple[Allowance, Allowance]:
         return Allowance(self.limits.messages, self._clock), Allowance(self.limits.sent_bytes, self._clock)

@@ -19,13 +19,13 @@ def test_everybody_has_their_own() -> None:
     assert [allowance.take(who) for who in ("me", "me", "you")] == [True, False, True]
 
 
-def test_what_is_refused_costs_nothing_and_what_is_taken_away_is_gone() -> None:
+def test_what_is_refused_costs_nothing_and_a_fine_has_to_come_in_first() -> None:
     allowance = Allowance(Rate(per_s=1, burst=10), lambda: 0.0)
     assert not allowance.take("me", 11) and allowance.take("me", 4)
-    allowance.take_all_of("me", 5)
+    allowance.fine("me", 5)
     assert not allowance.take("me", 2) and allowance.take("me", 1)
-    allowance.take_all_of("me", 5)
-    assert allowance.wait_s("me") == 1.0
+    allowance.fine("me", 5)
+    assert allowance.wait_s("me") == 6.0
 
 
 def test_a_million_names_take_no_memory() -> None:
