@@ -79,7 +79,10 @@ def _active(token: re.Match[str], cell: bool, depth: int) -> str:
         image = "Image&#58; " if token["picture"] else ""
         return f"{image}{_inline(token['label'], cell, depth + 1)} ({code_span(token['address'], cell=cell)}{title})"
     if mark := token["strong"] or token["mark"]:
-        return f"{mark}{_inline(token['loud'] or token['soft'], cell, depth + 1)}{mark}"
+        inner, (start, end) = token["loud"] or token["soft"], token.span()
+        if ":" in (inner[0], inner[-1], token.string[start - 1 : start], token.string[end : end + 1]):
+            mark = mark.replace("_", "*")  # :_words_: would be looked up as a short code
+        return f"{mark}{_inline(inner, cell, depth + 1)}{mark}"
     formula = (token["dollars"] or token["round"] or token["square"] or token["dollar"]).strip()
     if (token["dollar"] and _is_money(formula)) or not formula:
         return _plain(token[0], cell)

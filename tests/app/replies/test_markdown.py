@@ -3,7 +3,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.replies.markdown import MOST_CHARACTERS, MOST_PARTS, parts
@@ -59,6 +59,8 @@ WORDS = st.text(st.sampled_from("ab1 \n*_`~$[]()<>#|!:\\@.-+=&{}é שٱ\u202e\t"
 
 
 @given(WORDS, st.booleans())
+@example(":_:_", False)
+@example(":_a_:", True)
 @settings(max_examples=400, deadline=None)
 def test_any_text_is_inert(text: str, finished: bool) -> None:
     assert_inert(markdown(text, finished=finished))
