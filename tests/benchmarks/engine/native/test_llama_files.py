@@ -124,11 +124,11 @@ def test_llama_cpp_knows_every_tokenizer_of_the_tables_and_no_others(tmp_path: P
     def loads(**changes: str) -> bool:
         path = tmp_path / "vocabulary.gguf"
         path.write_bytes(gguf_bytes(metadata | {f"tokenizer.ggml.{key}": value for key, value in changes.items()}))
-        binding._errors.clear()
+        binding.forget_errors()
         model = binding.c.llama_model_load_from_file(str(path).encode(), params)
         if model:
             binding.c.llama_model_free(model)
-        return "unknown" not in binding._why()
+        return "unknown" not in binding.why()
 
     assert [name for name in sorted(PRE_TOKENIZERS) if not loads(pre=name)] == []
     assert [name for name in sorted(TOKENIZERS - {"plamo2"}) if not loads(model=name, pre="llama-bpe")] == []
