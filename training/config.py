@@ -109,7 +109,7 @@ class RowSource:
         system: A system message put before every row that has none.
         replace: Pairs (regular expression, replacement) applied to every answer.
         weight: Share of the training tokens; 0 for all sources takes every row of each.
-        limit, repeat: Rows to read, 0 takes all; times that each is trained on in an epoch, for a small source.
+        limit, repeat: Rows to read (replay: of each file of prompts), 0 takes all; times that each is trained on.
         licence: For the data card, where the Hub does not say.
         tasks, items_per_task, first_seed: Of reasoning_gym, with settings; or `path` names a file of tasks.
         prompts, self_prompts: Files of what the base answers; how many it writes itself (replay; arXiv:2406.08464).

@@ -7,6 +7,7 @@ meet a request's demands is dropped. Parts that were written before an interrupt
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -186,7 +187,7 @@ def refuses(text: str) -> bool:
 
 
 def prompts_of(name: str, source: RowSource) -> Iterator[str]:
-    """The questions of a source's prompt files, in order.
+    """The questions of a source's prompt files, in order; of each file at most its `limit`.
 
     Raises:
         TrainingError: A file is missing, or a line is not a row with a question.
@@ -195,7 +196,7 @@ def prompts_of(name: str, source: RowSource) -> Iterator[str]:
     for text in source.prompts:
         if not Path(text).is_file():
             raise TrainingError(f"{where}: {text!r}: no such file")
-        for place, row in rows_in(where, Path(text)):
+        for place, row in islice(rows_in(where, Path(text)), source.limit or None):
             try:
                 if isinstance(row, UnusableRow):
                     raise row
