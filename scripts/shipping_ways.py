@@ -13,8 +13,10 @@ import tempfile
 from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -65,7 +67,7 @@ def _open(path: Path) -> WorkerEngine:
 def _texts(engine: WorkerEngine, run: Path, model: str) -> list[Text]:
     """Token ids of prompt and reply up to its end of turn, and where the reply begins."""
     prompts = {prompt.id: prompt for prompt in load_suite("core").prompts}
-    texts = []
+    texts: list[Text] = []
     for row in read_run(run).by_model[model]:
         if row.suite == "core" and row.answer and not row.truncated and len(texts) < TEXTS:
             asked = prompts[row.prompt_id].messages
@@ -79,7 +81,7 @@ def _texts(engine: WorkerEngine, run: Path, model: str) -> list[Text]:
     return [each for each in texts if len(each[0]) > each[1]]
 
 
-def _perplexity(distributions: list, texts: list[Text]) -> float:
+def _perplexity(distributions: list[npt.NDArray[Any]], texts: list[Text]) -> float:
     chosen = [one[at, id_] for one, (ids, start) in zip(distributions, texts) for at, id_ in enumerate(ids[start:])]
     return math.exp(-float(np.mean(np.asarray(chosen, dtype=np.float64))))
 

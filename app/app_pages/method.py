@@ -32,7 +32,7 @@ NOT_SHOWN = """
 - A few hundred short English prompts are not your task.
 - Speeds hold for the CPU, build and threads that each run names; they do not carry over to another machine.
 - Graders judge what can be judged by rule: neither style nor depth.
-- The embedded models are tiny. They show the method; their figures say nothing of 1B or 3B models.
+- The largest model measured has 1.5 billion parameters, the embedded ones a tenth: they say nothing of 3B or 7B.
 - Figures under a chat's reply are made while the browser and the server use the same cores.
 """
 

@@ -182,7 +182,8 @@ for broken in filter(None, (runtime.registry_problem(), lock_problem())) if oper
     say_warning(f"Left out: {broken}")
 if problem := runtime.catalogue().problem:
     say_quietly(problem)
-rows = table(registry, service.options, available)
+first = {model_id: registry[model_id] for model_id in (*runtime.default_pair(), *registry)}  # the pair, then the rest
+rows = table(first, service.options, available)
 numbers = dict.fromkeys(("File, MB", "Needs, MB", "Rank"), st.column_config.NumberColumn(format="%.0f"))
 st.dataframe(
     [{name: value for name, value in row.items() if name != "id"} for row in rows],
@@ -192,7 +193,7 @@ st.dataframe(
     alt="The models of the registry",
 )
 chosen = st.selectbox(
-    "A model closely", list(registry), format_func=runtime.label, key="model_shown", persist_state="session"
+    "A model closely", list(first), format_func=runtime.label, key="model_shown", persist_state="session"
 )
 if chosen in registry:
     show_model(registry[chosen])

@@ -13,7 +13,7 @@ from data.files import model_files, model_size_bytes
 from data.gguf.header import GGUFError, GGUFHeader
 from data.gguf.split import read_model
 from data.models.added import completed
-from data.models.entries import DerivedSource, ModelEntry, Registry
+from data.models.entries import AdaptedSource, DerivedSource, ModelEntry, Registry, deployed_bytes
 from data.models.fetch import local_path, pin_state
 from data.paths import ROOT
 from data.records import fits, parse_json, read_json
@@ -78,6 +78,8 @@ def memory_need(entry: ModelEntry, registry: Registry, options: LoadOptions) -> 
     weights = model_size_bytes(here) if here else entry.file_size_bytes
     if weights is None:
         return None
+    if isinstance(entry.source, AdaptedSource):
+        weights += deployed_bytes(registry[entry.source.base], registry) or 0
     cells = options.context_tokens * options.sequences
     if header is not None and header.context_length:
         cells = min(options.context_tokens, header.context_length) * options.sequences

@@ -14,7 +14,7 @@ from app.library.downloads import Download, Downloads
 from data.errors import TradeoffError
 from data.files import require_space, size_text
 from data.models.cache import models_dir
-from data.models.entries import ModelEntry
+from data.models.entries import ModelEntry, deployed_bytes
 from data.models.fetch import local_path
 
 Pair = tuple[str, str]
@@ -130,7 +130,7 @@ class FirstPair:
         return [each for each in pair if local_path(self._registry[each], self._registry) is None]
 
     def _size_bytes(self, ids: list[str]) -> int:
-        return sum(self._registry[each].file_size_bytes or 0 for each in ids)
+        return sum(deployed_bytes(self._registry[each], self._registry) or 0 for each in ids)
 
     def _names(self) -> str:
         return " and ".join(self._registry[each].label for each in self._aim or TINY)

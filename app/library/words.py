@@ -1,7 +1,7 @@
 """A model in words: in a list of many, and to somebody who has never heard of it."""
 
 from data.files import size_text
-from data.models.entries import DerivedSource, ModelEntry, Registry
+from data.models.entries import DerivedSource, ModelEntry, Registry, deployed_bytes
 
 
 def picker_name(entry: ModelEntry, measured: str | None, *, here: bool) -> str:
@@ -22,7 +22,14 @@ def in_words(entry: ModelEntry, registry: Registry) -> str:
     if entry.rank:
         parts.append(f"fine-tuned with LoRA of rank {entry.rank}")
     parts += [f"stored as {each}" for each in _quantization(entry)]
-    return ", ".join(parts) + (f": {size_text(entry.file_size_bytes)}." if entry.file_size_bytes else ".")
+    return ", ".join(parts) + (f": {size}." if (size := _size_on_disk(entry, registry)) else ".")
+
+
+def _size_on_disk(entry: ModelEntry, registry: Registry) -> str:
+    own, whole = entry.file_size_bytes, deployed_bytes(entry, registry)
+    if not own or not whole:
+        return ""
+    return size_text(own) if own == whole else f"{size_text(whole - own)}, and an adapter of {size_text(own)}"
 
 
 def _size(entry: ModelEntry) -> list[str]:

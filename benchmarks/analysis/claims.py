@@ -24,7 +24,7 @@ class Claim:
 
 
 def claims(runs: Sequence[Run]) -> list[Claim]:
-    """Each claim with the evidence of the run with a 2×2 of size and rank that graded most answers.
+    """Each claim with the evidence of the run whose 2×2 of size and rank has the largest models, and then most answers.
 
     The sizes here are those of the run's own family, not the report's 1B and 3B, and the evidence says so.
     """
@@ -44,12 +44,16 @@ def claims(runs: Sequence[Run]) -> list[Claim]:
 
 
 def _square(runs: Sequence[Run]) -> tuple[Square, Run | None]:
-    found: list[tuple[int, Square, Run]] = []
+    found: list[tuple[Square, Run]] = []
     for run in runs:
         with contextlib.suppress(RunError):
-            found.append((sum(row.grade is not None for row in run.rows), cells_of(run), run))
-    _, square, best = max(found, key=lambda each: each[0], default=(0, {}, None))
-    return square, best
+            found.append((cells_of(run), run))
+    return max(found, key=_weight, default=({}, None))
+
+
+def _weight(found: tuple[Square, Run]) -> tuple[float, int]:
+    square, run = found
+    return max(parameters_of(size) for size, _ in square), sum(row.grade is not None for row in run.rows)
 
 
 def _corners(square: Square) -> tuple[str, str, list[int]]:
@@ -87,7 +91,7 @@ def _kinds(run: Run, square: Square, names: Sequence[str]) -> str:
 
 def _speed(run: Run, square: Square, runs: Sequence[Run]) -> str:
     small, large, ranks = _corners(square)
-    a, b = square[small, ranks[0]], square[large, ranks[0]]
+    a, b = square[small, ranks[0]], square[large, ranks[-1]]  # the two that the report compares
     digests = [run.by_model[model][0].model_sha256 for model in (a, b)]
     found = speed_ratio(runs, *digests)
     if found is None:
@@ -99,16 +103,12 @@ def _speed(run: Run, square: Square, runs: Sequence[Run]) -> str:
 
 def _tower(run: Run, square: Square, runs: Sequence[Run]) -> str:
     """Which of the square's models answer the report's second prompt rightly."""
-    condition = next((row.condition for row in run.rows if row.prompt_id == _TOWER), None)
-    answers = [
-        row
-        for model in square.values()
-        for row in run.by_model[model]
-        if (row.prompt_id, row.condition) == (_TOWER, condition) and row.grade is not None
-    ]
+    digests = {run.by_model[model][0].model_sha256: run.label(model) for model in square.values()}
+    asked = [row for each in runs for row in each.rows if row.prompt_id == _TOWER and row.grade is not None]
+    answers = {row.model_sha256: row for row in asked if row.model_sha256 in digests}
     if not answers:
-        return "Not measured: the run does not ask the report's second prompt."
-    right = [run.label(row.model) for row in answers if row.right]
+        return "Not measured: no run asks these models the report's second prompt."
+    right = [digests[digest] for digest, row in answers.items() if row.right]
     return f"Not decided by one prompt; the graders call right: {', '.join(right) or 'none'}, of {len(answers)} models."
 
 

@@ -20,6 +20,7 @@ from benchmarks.statistics.clusters import cluster_of, clustered_ratio
 from benchmarks.statistics.stats import Interval
 
 SPEED_CONDITION = "timed-cold"
+_ENOUGH_SAMPLES = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,10 +191,17 @@ def answer_seconds(row: Row, speed: Rates | None) -> float | None:
 
 def _figures(sources: list[Summary], machine: str | None) -> ModelFigures:
     timed = [source for source in sources if source.condition == SPEED_CONDITION and source.run.machine == machine]
-    speed = max(timed, key=lambda source: source.samples - source.errors, default=None)
+    speed = _latest_speed(timed)
     graded = [source for source in sources if source.graded]
     quality = max(graded, key=lambda source: source.graded, default=None)
     return replace(_from_sources((speed or quality or sources[0]).model, speed, quality, sources), machine=machine)
+
+
+def _latest_speed(timed: Sequence[Summary]) -> Summary | None:
+    """Of the newest run that has enough samples: an older one may be of an older build; else of the one with most."""
+    good = {id(source): source.samples - source.errors for source in timed}
+    enough = next((source for source in timed if good[id(source)] >= _ENOUGH_SAMPLES), None)
+    return enough or max(timed, key=lambda source: good[id(source)], default=None)
 
 
 def _from_sources(

@@ -143,7 +143,7 @@ def _cost_samples(figures: ModelFigures, value: Interval | float, axis: Axis) ->
 
 
 def asked_alike(figures: Sequence[ModelFigures], *, among: Collection[str] = ()) -> list[ModelFigures]:
-    """Most models whose grades are of the same prompts; of two such groups the one with more prompts.
+    """Most timed models whose grades are of the same prompts; of two such groups the larger, then that of more prompts.
 
     Args:
         among: Ids; a group with more of them comes before any other.
@@ -153,9 +153,10 @@ def asked_alike(figures: Sequence[ModelFigures], *, among: Collection[str] = ())
         if each.quality is not None:
             groups.setdefault(_prompts(each.quality), []).append(each)
 
-    def order(group: tuple[frozenset[tuple[str, str]], list[ModelFigures]]) -> tuple[int, int, int]:
+    def order(group: tuple[frozenset[tuple[str, str]], list[ModelFigures]]) -> tuple[int, int, int, int]:
         prompts, models = group
-        return sum(each.model in among for each in models), len(models), len(prompts)
+        timed = sum(each.speed is not None for each in models)
+        return sum(each.model in among for each in models), timed, len(models), len(prompts)
 
     return max(groups.items(), key=order, default=(frozenset(), []))[1]
 

@@ -199,7 +199,9 @@ def _fetched(entry: ModelEntry, registry: Registry, say: Say) -> ModelUnderTest:
     except (ModelError, GGUFError, OSError) as error:
         sha256 = entry.sha256 or UNKNOWN_SHA256 + entry.id
         return _found(id=entry.id, sha256=sha256, facts=_facts(entry), error=str(error))
-    facts = {**_facts(entry), "file_size_bytes": model_size_bytes(path)}
+    weights = read_model(path).weights  # of an adapter that is applied as it runs, what it needs beside it counts
+    size_bytes = model_size_bytes(path) + (model_size_bytes(weights) if weights else 0)
+    facts = {**_facts(entry), "file_size_bytes": size_bytes}
     return _found(id=entry.id, sha256=sha256, facts=facts, path=path)
 
 

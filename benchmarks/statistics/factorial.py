@@ -4,6 +4,7 @@ The report that this project grew from changed both at once. Four models, one pe
 separate the two.
 """
 
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from benchmarks.statistics.stats import FloatArray, Interval
 
 Cell = tuple[str, int]
 """Size and rank, such as ("135M", 16)."""
+
+_SIZE = re.compile(r"[-_ ]?\b\d+(\.\d+)?[KMB]\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,22 +47,25 @@ class Factorial:
 
 
 def cells_of(run: Run) -> dict[Cell, str]:
-    """The models of a run that form a 2×2 of one base and one quantization.
+    """The models of a run that form a 2×2 of one family and one quantization.
+
+    Bases whose names differ in the size alone, such as Llama-3.2-1B-Instruct and Llama-3.2-3B-Instruct, are one family.
 
     Raises:
         RunError: There is no such square; the message says what is there.
     """
-    by_family: dict[tuple[object, object], dict[Cell, str]] = {}
+    by_family: dict[tuple[str, object], dict[Cell, str]] = {}
     for model, facts in run.models.items():
         rank, size = facts.get("rank"), facts.get("size")
         if isinstance(rank, int) and isinstance(size, str) and not model.endswith(AGAIN) and model in run.by_model:
-            by_family.setdefault((facts.get("base"), facts.get("quantization")), {})[size, rank] = model
+            family = _SIZE.sub("", str(facts.get("base")))
+            by_family.setdefault((family, facts.get("quantization")), {})[size, rank] = model
     for cells in by_family.values():
         if len(cells) == 4 and len({size for size, _ in cells}) == 2 == len({rank for _, rank in cells}):
             return cells
-    there = "; ".join(f"{base} {quantization}: {len(cells)}" for (base, quantization), cells in by_family.items())
+    there = "; ".join(f"{family} {quantization}: {len(cells)}" for (family, quantization), cells in by_family.items())
     raise RunError(
-        f"{run.id}: no four models of one base and quantization with two sizes and two ranks "
+        f"{run.id}: no four models of one family and quantization with two sizes and two ranks "
         f"(fine-tunes there: {there or 'none'})"
     )
 

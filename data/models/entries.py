@@ -141,3 +141,12 @@ Registry = Mapping[str, ModelEntry]
 def _numbered(text: str, part: int) -> str:
     """Not `str.format`, which a registry could ask for any width."""
     return re.sub(r"\{part(?::0([1-9]))?\}", lambda found: str(part).zfill(int(found[1] or 0)), text)
+
+
+def deployed_bytes(entry: ModelEntry, registry: Registry) -> int | None:
+    """What has to be on the disk to run it: of an adapter that is applied as it runs its base, too. None if unknown."""
+    own = entry.file_size_bytes
+    if not isinstance(entry.source, AdaptedSource):
+        return own
+    base = deployed_bytes(registry[entry.source.base], registry)
+    return own + base if own and base else None

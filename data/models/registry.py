@@ -50,8 +50,14 @@ def load_registry() -> dict[str, ModelEntry]:
 
 
 def project_registry() -> dict[str, ModelEntry]:
-    """The project's models alone: `data/models.toml`, or the file that `TRADEOFF_REGISTRY` names."""
-    return read_registry(registry_path())
+    """The project's models alone: `data/models.toml`, or the file that `TRADEOFF_REGISTRY` names.
+
+    Raises:
+        RegistryError: As `read_registry`, or it has no model.
+    """
+    if registry := read_registry(registry_path()):
+        return registry
+    raise RegistryError(f"{registry_path()}: no model in it; write one as a [[model]] (data/models.toml shows how)")
 
 
 def read_registry(path: Path) -> dict[str, ModelEntry]:

@@ -15,7 +15,7 @@ Visit = Callable[..., Page]
 
 def test_a_click_on_a_point_shows_the_answers_behind_it(visit: Visit, tmp_path: Path) -> None:
     page = visit("/results")
-    page.locator("[aria-label*='Model: full·r16']").first.click(timeout=30_000)
+    page.locator("[aria-label*='Model: SmolLM2 135M · LoRA r16']").first.click(timeout=30_000)
     expect(page.get_by_role("heading", name="Answers of")).to_be_visible(timeout=20_000)
     assert "reason" in download(page, "These answers, as CSV", tmp_path).read_text().partition("\n")[0]
 

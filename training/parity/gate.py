@@ -1,10 +1,11 @@
 """The parity gate: is every exported file the model that was trained?
 
 The reference is base and adapter merged by peft in float32; the files run in Tradeoff's own engine, from GGUF. They
-must read the same tokens, end turns on the same token, and predict the same next tokens. `training.publish` refuses
-without its parity.json.
+must read the same tokens, end turns on the same token, and predict the same next tokens. A base that is a GGUF is
+judged with the adapter applied as it runs, too. `training.publish` refuses without its parity.json.
 """
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -16,12 +17,14 @@ from benchmarks.engine.worker_engine import WorkerEngine
 from benchmarks.statistics.divergence import divergence
 from data.command import say
 from data.files import sha256_of
-from data.gguf.header import GGUFError, read_header
+from data.gguf.adapted import link_base, write_adapted
+from data.gguf.header import GGUFError
 from data.gguf.lora import read_adapter
+from data.gguf.split import read_model
 from data.manifest import Manifest, read_manifest, write_manifest
 from data.message import Message
 from training.checkpoints.adapter import gguf_adapter
-from training.checkpoints.base_model import resolve
+from training.checkpoints.base_model import Checkpoint, resolve
 from training.config import Config, TrainingError
 from training.parity import checks as parity
 from training.parity.checks import Check
@@ -66,30 +69,52 @@ def verify(run: RunDirectory, *, replies: int = 12) -> list[Check]:
     files = read_manifest(run.manifest).files
     checks = _check_sums(run, files)
     data = prepared_data(record)
-    checkpoint = resolve(config.base).path
-    checks += _check_adapter(run, config, checkpoint)
+    base = resolve(config.base)
+    checks += _check_adapter(run, config, base.path)
     say("computing the reference")
-    expected = expected_of(run, checkpoint, data, replies)
-    models = [name for name in files if name != run.gguf("adapter").name]
+    expected = expected_of(run, base.path, data, replies)
     f16_perplexity = 0.0
-    for name in sorted(models, key=lambda name: ".f16." not in name):  # F16 first: the others are compared with it
-        say(f"checking {name}")
-        checks += _check_metadata(run.export / name, expected)
-        with closing(_open(run.export / name, expected.texts)) as engine:
-            checks += _check_tokens(name, engine, expected.tokenizer)
-            size, wanted = engine.info.vocabulary_size, expected.distributions[0].shape[1]
-            if size != wanted:
-                checks.append(parity.equals("vocabulary", name, f"{size} tokens", f"{wanted} tokens"))
-                continue
-            perplexity = _perplexity(engine, expected.texts)
-            is_f16 = name == run.gguf("f16").name
-            f16_perplexity = perplexity if is_f16 else f16_perplexity
-            checks += _check_divergence(name, engine, expected, config, is_f16=is_f16)
-            checks += _check_perplexity(name, perplexity, f16_perplexity, config, is_f16=is_f16)
-            if expected.texts.prompts:
-                checks += _check_replies(name, engine, expected)
+    with tempfile.TemporaryDirectory(prefix="tradeoff-parity-") as scratch:
+        for name, path in _models(run, files, config, base, Path(scratch)).items():
+            say(f"checking {name}")
+            found, perplexity = _check_model(name, path, expected, config, f16_perplexity)
+            checks += found
+            f16_perplexity = f16_perplexity or perplexity
     _write(run, config, record.base_sha256, files, checks)
     return checks
+
+
+def _models(
+    run: RunDirectory, files: Mapping[str, str], config: Config, base: Checkpoint, scratch: Path
+) -> dict[str, Path]:
+    """What is judged, by name: F16 first, as others are compared with it; last the adapter as it runs on its GGUF."""
+    names = [name for name in files if name != run.gguf("adapter").name]
+    models = {name: run.export / name for name in sorted(names, key=lambda name: ".f16." not in name)}
+    if base.gguf and config.data.template == "base":
+        adapted = scratch / f"{run.name}.adapted.gguf"
+        write_adapted(run.gguf("adapter"), base.gguf, adapted, base_sha256=base.identity)
+        link_base(scratch, base.gguf, base.identity)
+        models[adapted.name] = adapted
+    return models
+
+
+def _check_model(
+    name: str, path: Path, expected: Expected, config: Config, f16_perplexity: float
+) -> tuple[list[Check], float]:
+    """The checks of one file, and its perplexity; that of F16 is 0 before F16 was judged."""
+    checks = _check_metadata(path, expected)
+    with closing(_open(path, expected.texts)) as engine:
+        checks += _check_tokens(name, engine, expected.tokenizer)
+        size, wanted = engine.info.vocabulary_size, expected.distributions[0].shape[1]
+        if size != wanted:
+            return [*checks, parity.equals("vocabulary", name, f"{size} tokens", f"{wanted} tokens")], 0.0
+        perplexity = _perplexity(engine, expected.texts)
+        is_f16 = name.endswith(".f16.gguf")
+        checks += _check_divergence(name, engine, expected, config, is_f16=is_f16)
+        checks += _check_perplexity(name, perplexity, f16_perplexity, config, is_f16=is_f16)
+        if expected.texts.prompts:
+            checks += _check_replies(name, engine, expected)
+    return checks, perplexity if is_f16 else 0.0
 
 
 def _check_sums(run: RunDirectory, files: Mapping[str, str]) -> list[Check]:
@@ -140,7 +165,7 @@ def _largest_change(expected: "npt.NDArray[Any]", found: "npt.NDArray[Any]") -> 
 
 def _check_metadata(path: Path, expected: Expected) -> list[Check]:
     try:
-        header = read_header(path)
+        header = read_model(path)
     except GGUFError as error:
         raise TrainingError(f"{path.name}: {error}; export again") from None
     metadata, name = header.metadata, path.name

@@ -6,11 +6,12 @@ meet a request's demands is dropped. Parts that were written before an interrupt
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from benchmarks.graders.numbers import numeric
 from data.command import quiet_loading
 from data.message import Message
 from data.progress import Counter
@@ -20,7 +21,8 @@ from training.config import Base, Config, RowSource, TrainingError, to_dict
 from training.rows.conversations import UnusableRow, form_of
 from training.rows.demands import demand_rows, follows
 from training.rows.examples import chat_template, load_tokenizer, prompt_ids
-from training.rows.files import rows_in
+from training.rows.files import Placed, rows_in
+from training.rows.from_hub import from_hub
 from training.run_directory import RUNS, fingerprint
 
 if TYPE_CHECKING:
@@ -62,7 +64,8 @@ def write_parts(
     directory = _directory(name, source, config, runs)
     directory.mkdir(parents=True, exist_ok=True)
     demands = {row["prompt"]: row for row in demand_rows(count=source.demands, seed=config.data.seed, share="train")}
-    asked = [*prompts_of(name, source), *demands]
+    numbers = numbers_of(name, source) if source.right_only else {}
+    asked = [*(numbers or prompts_of(name, source)), *demands]
     total = len(asked) + source.self_prompts
     parts = range(index, -(-total // PROMPTS_PER_PART), of)
     paths = [directory / f"part-{part:04}.jsonl" for part in parts]
@@ -80,7 +83,7 @@ def write_parts(
         with temporary.open("w", encoding="utf-8") as file:
             for count, pair in enumerate(writer.pairs(questions, own, seed=config.data.seed + part), start=1):
                 counter.show(done * PROMPTS_PER_PART + count)
-                if pair and follows(pair[1], demands.get(pair[0])):
+                if pair and follows(pair[1], demands.get(pair[0])) and comes_to(pair[1], numbers.get(pair[0])):
                     row = {"question": pair[0], "answer": pair[1]}
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
         temporary.replace(path)
@@ -154,7 +157,7 @@ def _directory(name: str, source: RowSource, config: Config, runs: Path) -> Path
     """Of the parts; another base, prompts or sampling is another directory."""
     how = (
         source.self_prompts,
-        *filter(None, [source.demands]),
+        *filter(None, [source.demands, source.right_only]),
         source.max_new_tokens,
         source.temperature,
         config.training.max_length,
@@ -192,11 +195,37 @@ def prompts_of(name: str, source: RowSource) -> Iterator[str]:
     Raises:
         TrainingError: A file is missing, or a line is not a row with a question.
     """
+    return (question for _, question, _ in _questions(name, source))
+
+
+def numbers_of(name: str, source: RowSource) -> dict[str, float]:
+    """The same questions, each with the number that its row's answer gives after "####".
+
+    Raises:
+        TrainingError: As `prompts_of`, or a row has no such number.
+    """
+    found = {}
+    for place, question, row in _questions(name, source):
+        text = str(row.get("answer", "")).rpartition("####")[2].replace(",", "").strip()
+        try:
+            found[question] = float(text)
+        except ValueError:
+            raise TrainingError(
+                f"data.sources.{name}.right_only: {place}: no number after '####' in its answer: {text[:40]!r}"
+            ) from None
+    return found
+
+
+def comes_to(answer: str, number: float | None) -> bool:
+    """Whether an answer's final number is this one; without one there is nothing to come to."""
+    return number is None or numeric(answer, value=number).value == 1
+
+
+def _questions(name: str, source: RowSource) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Place, question and row."""
     where = f"data.sources.{name}.prompts"
     for text in source.prompts:
-        if not Path(text).is_file():
-            raise TrainingError(f"{where}: {text!r}: no such file")
-        for place, row in islice(rows_in(where, Path(text)), source.limit or None):
+        for place, row in islice(_rows(where, text), source.limit or None):
             try:
                 if isinstance(row, UnusableRow):
                     raise row
@@ -204,4 +233,13 @@ def prompts_of(name: str, source: RowSource) -> Iterator[str]:
                 column = next(known, None) or form_of(row, source)[0]
             except UnusableRow as error:
                 raise TrainingError(f"{where}: {text}, {place}: {error}") from None
-            yield str(row[column]).strip()
+            yield f"{text}, {place}", str(row[column]).strip(), row
+
+
+def _rows(where: str, text: str) -> Iterator[Placed]:
+    if text.startswith("hub:"):
+        repo, _, subset = text.removeprefix("hub:").partition(":")
+        return from_hub(where, RowSource(kind="hub", name=repo, subset=subset))[0]
+    if not Path(text).is_file():
+        raise TrainingError(f"{where}: {text!r}: no such file")
+    return rows_in(where, Path(text))

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from data.files import sha256_of
-from data.hub.address import host
-from data.hub.network import check_access
 from training.config import Config, RowSource, TrainingError
-from training.rows.files import Placed, placed, rows_in
+from training.rows.files import Placed, rows_in
+from training.rows.from_hub import from_hub
 from training.rows.reasoning_tasks import generate, read_tasks
 from training.rows.replay import replay_file
 from training.run_directory import RUNS
@@ -43,7 +42,7 @@ def read_source(name: str, source: RowSource, config: Config, *, runs: Path = RU
         source = _local(source, source.path)
     match source.kind:
         case "hub":
-            raw, provenance = _from_hub(where, source)
+            raw, provenance = from_hub(where, source)
         case "file":
             raw, provenance = _from_file(where, Path(source.path))
         case "reasoning_gym":
@@ -58,31 +57,6 @@ def read_source(name: str, source: RowSource, config: Config, *, runs: Path = RU
 
 def _local(source: RowSource, path: str) -> RowSource:
     return replace(source, kind="file", path=path)
-
-
-def _from_hub(where: str, source: RowSource) -> tuple[Iterator[Placed], dict[str, Any]]:
-    from datasets import load_dataset
-    from huggingface_hub import HfApi, errors
-
-    check_access()
-    page = f"https://huggingface.co/datasets/{source.name}"
-    try:
-        info = HfApi(endpoint=host()).dataset_info(source.name, revision=source.revision or None)
-        rows = load_dataset(source.name, source.subset or None, split=source.split, revision=info.sha)
-    except errors.GatedRepoError:
-        raise TrainingError(f"{where}: {source.name} is gated: ask for access at {page}, then set HF_TOKEN") from None
-    except errors.RepositoryNotFoundError:
-        raise TrainingError(
-            f"{where}: no dataset {source.name!r} that may be read; check {page}, or set HF_TOKEN"
-        ) from None
-    except errors.RevisionNotFoundError:
-        raise TrainingError(f"{where}: {source.name} has no revision {source.revision!r}; see {page}") from None
-    except Exception as error:  # datasets raises many kinds, of its builders too
-        reason = " ".join(str(error).split())[:200]
-        raise TrainingError(f"{where}: {source.name} cannot be loaded ({reason}); see {page}") from None
-    licence = info.card_data.get("license") if info.card_data else None
-    provenance = {"from": source.name, "split": source.split, "revision": info.sha, "licence": licence or "not stated"}
-    return placed(rows.data.to_batches()), provenance
 
 
 def _from_file(where: str, path: Path) -> tuple[Iterator[Placed], dict[str, Any]]:

@@ -38,3 +38,6 @@ def test_a_model_in_words_says_what_was_done_to_which_original() -> None:
         "SmolLM2-135M-Instruct, without 10 of its layers, fine-tuned with LoRA of rank 8, stored as Q8_0: 107 MB."
     )
     assert in_words(replace(MINE, rank=None), {}) == "Something 1B, stored as Q4_K_M."
+    assert in_words(registry["qwen2.5-coder-0.5b-r8"], registry) == (
+        "Qwen2.5-Coder-0.5B-Instruct, fine-tuned with LoRA of rank 8, stored as Q4_K_M: 491 MB, and an adapter of 9 MB."
+    )

@@ -38,7 +38,7 @@ def test_everything_that_the_dockerfile_copies_is_there(staged: Path) -> None:
 def test_nothing_of_this_machine_is_sent(staged: Path) -> None:
     names = {path.name for path in staged.rglob("*")}
     assert not names & {".git", ".venv", "__pycache__", "secrets.toml", "tests", "replay", ".dockerignore"}
-    assert sum(path.stat().st_size for path in staged.rglob("*")) < 60e6
+    assert sum(path.stat().st_size for path in staged.rglob("*")) < 120e6  # of which the adapters are 70
 
 
 @pytest.mark.slow

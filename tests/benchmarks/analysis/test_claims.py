@@ -1,7 +1,9 @@
+import contextlib
+
 from benchmarks.analysis.claims import NOT_MEASURED, claims
 from benchmarks.runs.on_disk import load_runs
-from benchmarks.runs.read import Run
-from benchmarks.statistics.factorial import cells_of
+from benchmarks.runs.read import Run, RunError
+from benchmarks.statistics.factorial import cells_of, parameters_of
 from benchmarks.statistics.pairs import compare_pair
 from data.paths import ROOT
 from tests.benchmarks.made_runs import graded_rows, made_run
@@ -16,17 +18,37 @@ def figures(run: Run, a: str, b: str) -> str:
     return f"{100 * found.difference:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}], n={found.n}"
 
 
-def test_the_evidence_is_worked_out_from_the_committed_run_that_graded_most() -> None:
+def squares(runs: list[Run]) -> list[Run]:
+    found = []
+    for run in runs:
+        with contextlib.suppress(RunError):
+            cells_of(run)
+            found.append(run)
+    return found
+
+
+def test_the_evidence_is_worked_out_from_the_committed_run_of_the_largest_models() -> None:
     runs = load_runs([ROOT / "benchmarks" / "results"]).runs
-    squares = [run for run in runs if {"smollm2-135m-r8", "smollm2-small-r16"} <= set(run.by_model)]
-    run = max(squares, key=lambda run: sum(row.grade is not None for row in run.rows))
+    run = max(squares(runs), key=lambda run: max(parameters_of(size) for size, _ in cells_of(run)))
     found = {each.claim: each.evidence for each in claims(runs)}
     square = cells_of(run)
-    small, large = "99M", "135M"
+    small, large = sorted({size for size, _ in square}, key=parameters_of)
     for rank in (8, 16):
         assert figures(run, square[large, rank], square[small, rank]) in found[SIZE]
     for size in (small, large):
         assert figures(run, square[size, 16], square[size, 8]) in found[RANK]
+
+
+def test_a_small_family_with_more_answers_does_not_speak_for_the_larger_one() -> None:
+    def family(size: str, count: int) -> Run:
+        names = [f"{each}-r{rank}" for each in ("1M", size) for rank in (8, 16)]
+        run = made_run(*(graded_rows(name, "10" * count) for name in names))
+        for name in names:
+            run.models[name].update(size=name.split("-")[0], rank=int(name.split("-r")[1]), label=name)
+        return run
+
+    found = {each.claim: each.evidence for each in claims([family("2M", 30), family("3B", 8)])}
+    assert "3B-r8 against 1M-r8" in found[SIZE] and "2M" not in found[SIZE]
 
 
 def test_a_claim_says_better_only_where_the_interval_is_above_zero() -> None:

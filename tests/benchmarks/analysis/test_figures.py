@@ -61,6 +61,17 @@ def test_speeds_of_two_builds_of_llama_cpp_are_not_mixed() -> None:
     assert found.decode_tok_per_s is not None and found.decode_tok_per_s.estimate == pytest.approx(90)
 
 
+def test_speeds_are_those_of_the_newest_run_unless_it_has_only_begun() -> None:
+    old, new, begun = (
+        made_run(timed_rows("m", [rate] * count), run_id=name, day=day)
+        for name, rate, count, day in (("old", 50.0, 40, 1), ("new", 90.0, 12, 2), ("begun", 10.0, 2, 3))
+    )
+    (found,) = gather([old, new, begun])
+    assert found.decode_tok_per_s is not None and found.decode_tok_per_s.estimate == pytest.approx(90)
+    (first,) = gather([old, begun])
+    assert first.decode_tok_per_s is not None and first.decode_tok_per_s.estimate == pytest.approx(50)
+
+
 def test_a_second_arm_is_no_model_of_its_own() -> None:
     found = gather([made_run(timed_rows("m", RATES), timed_rows("m@again", RATES))])
     assert [each.model for each in found] == ["m"]

@@ -33,6 +33,16 @@ def test_sizes_are_ordered_by_what_they_say_and_not_by_their_letters() -> None:
     assert factorial(square()).sizes == ("99M", "135M")
 
 
+def test_bases_that_differ_in_their_size_alone_are_one_family() -> None:
+    run = square()
+    for name in GRADES:
+        run.models[f"{name[0]}-r{name[1]}"]["base"] = f"Maker-2.5-{name[0]}-Instruct"
+    assert cells_of(run) == {cell: f"{cell[0]}-r{cell[1]}" for cell in GRADES}
+    run.models["135M-r16"]["base"] = "Another-135M-Instruct"
+    with pytest.raises(RunError, match="no four models"):
+        cells_of(run)
+
+
 def test_prompts_that_one_of_the_four_has_not_graded_are_left_out() -> None:
     assert factorial(square(GRADES | {("99M", 8): "000000--"})).n == 6
 

@@ -11,7 +11,7 @@ from data.gguf.facts import facts_of, why_no_text
 from data.gguf.header import GGUFError, read_header
 from data.gguf.lora import write_adapter
 from data.gguf.split import read_model
-from data.models.entries import AdaptedSource, FileSource, ModelEntry
+from data.models.entries import AdaptedSource, FileSource, ModelEntry, deployed_bytes
 from data.models.fetch import fetch, local_path, remove
 from data.models.registry import RegistryError, read_registry
 from tests.data.gguf_models import adapter_pairs, write_model
@@ -123,3 +123,11 @@ def test_nothing_is_derived_of_an_adapter_on_its_base(tmp_path: Path) -> None:
         'kind = "derived"\nbase = "tiny"\nquantization = "q8_0"\n'
     )
     assert "is an adapter on its base" in registry_error(tmp_path, 'base = "base"\nadapter = "a.gguf"', more=more)
+
+
+def test_what_is_needed_on_the_disk_to_run_it_is_adapter_and_base(family: Family) -> None:
+    sized = {
+        id_: dataclasses.replace(each, file_size_bytes=size) for (id_, each), size in zip(family.items(), (500, 9))
+    }
+    assert [deployed_bytes(each, sized) for each in sized.values()] == [500, 509]
+    assert deployed_bytes(sized["tiny"], {**sized, "base": family["base"]}) is None

@@ -90,7 +90,7 @@ def test_several_sources_stand_in_their_order_and_are_written_back(tmp_path: Pat
 
 
 def test_the_shipped_mirrors_name_their_parts_and_stand_last() -> None:
-    *_, half, large = project_registry().values()
+    half, large = (entry for entry in project_registry().values() if entry.mirrors)
     assert [entry.id for entry in (half, large)] == ["qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"]
     for entry, parts in ((half, 6), (large, 22)):
         hub, mirror = entry.sources
@@ -229,3 +229,13 @@ def test_an_unknown_id_lists_close_and_known_ones() -> None:
         get(load_registry(), "smollm2-135")
     with pytest.raises(RegistryError, match=r"did you mean 'llama-3\.2-1b-instruct'"):
         get(load_registry(), "llama")
+
+
+def test_a_registry_without_a_model_is_refused_where_the_app_needs_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, "# nothing yet\n")
+    assert read_registry(path) == {}
+    monkeypatch.setenv("TRADEOFF_REGISTRY", str(path))
+    with pytest.raises(RegistryError, match="no model in it; write one"):
+        project_registry()

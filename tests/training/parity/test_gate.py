@@ -15,6 +15,7 @@ from data.gguf.write import F16, F32, NewTensor, copied_metadata, copied_tensor,
 from data.manifest import read_manifest, write_manifest
 from tests.data.gguf_models import values
 from tests.training.conftest import Tiny, Trained, copy_of
+from training.checkpoints.export import export
 from training.checkpoints.tensors import unpermute
 from training.config import TrainingError
 from training.parity.checks import Check
@@ -76,6 +77,17 @@ def _new(name: str, weights: Weights) -> NewTensor:
     return NewTensor(
         name=name, dimensions=weights.shape[::-1], kind=kind, content=lambda: [weights.astype(dtype).tobytes()]
     )
+
+
+def trained_on_a_gguf(run: RunDirectory, tiny: Tiny, directory: Path) -> None:
+    """The run as if its base had been a GGUF, exported anew."""
+    from training.checkpoints.write_gguf import write_gguf as write_base
+
+    base, record = directory / "base.gguf", read_record(run)
+    write_base(tiny.base, base, name="base", tokenizer=Path(record.data_path) / "tokenizer")
+    config = {**record.config, "base": {**record.config["base"], "name": str(base)}}
+    write_record(run, replace(record, config=config, base_sha256=sha256_of(base)))
+    export(run, ["f16"])
 
 
 def heads_of(name: str) -> int | None:
@@ -242,6 +254,19 @@ def test_a_quantized_file_has_limits_of_its_own(exported: RunDirectory) -> None:
     exported.gguf("f16").replace(exported.gguf("q8_0"))
     rewrite(exported.gguf("q8_0"), change=disturb)
     assert judge(exported, kinds=["adapter", "q8_0"]) == {"mean KL, nats"}
+
+
+def test_an_adapter_of_a_gguf_is_judged_as_it_runs_too(
+    exported: RunDirectory, any_run: Trained, tmp_path: Path
+) -> None:
+    trained_on_a_gguf(exported, any_run[0], tmp_path)
+    name = f"{exported.name}.adapted.gguf"
+    checks = verify(exported, replies=0)
+    assert not failed(checks)
+    assert {"mean KL, nats", "perplexity increase over F16"} <= {check.name for check in checks if check.file == name}
+    again(exported, lambda tensor, b: 40 * b)
+    worse = {check.name for check in verify(exported, replies=0) if check.file == name and not check.passed}
+    assert "mean KL, nats" in worse
 
 
 def test_a_file_that_changed_since_the_export_fails_by_its_sum(llama: RunDirectory) -> None:

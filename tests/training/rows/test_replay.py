@@ -12,7 +12,7 @@ from training.config import CONFIGS_DIR, Base, Config, RowSource, TrainingError,
 from training.fit.layer_search import search
 from training.replay import main
 from training.rows.examples import load_tokenizer
-from training.rows.replay import around_user_turn, loops, prompts_of, refuses, write_parts
+from training.rows.replay import around_user_turn, comes_to, loops, numbers_of, prompts_of, refuses, write_parts
 from training.rows.sources import read_source
 
 REPLAY = RowSource(kind="replay", self_prompts=4, max_new_tokens=8, temperature=0.0)
@@ -111,3 +111,25 @@ def test_layers_are_removed_one_at_a_time_the_least_harmful_first(tiny: Path) ->
     with pytest.raises(TrainingError, match="the base has 2 layers"):
         search(Base(source="path", name=str(tiny)), [("a", "b")], drop=2)
     assert json.dumps(steps)
+
+
+def test_of_each_file_so_many_prompts_are_asked_as_the_limit_says(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.jsonl", "b.jsonl")]
+    for file in files:
+        file.write_text("".join(json.dumps({"prompt": f"{file.stem}{number}?"}) + "\n" for number in range(3)))
+    source = dataclasses.replace(REPLAY, prompts=tuple(map(str, files)), limit=2)
+    assert list(prompts_of("replay", source)) == ["a0?", "a1?", "b0?", "b1?"]
+
+
+def test_own_work_is_kept_where_it_comes_to_the_rows_number(tmp_path: Path) -> None:
+    file = tmp_path / "sums.jsonl"
+    file.write_text(json.dumps({"question": "How many?", "answer": "600 twice is 1200.\n#### 1,200"}) + "\n")
+    source = dataclasses.replace(REPLAY, prompts=(str(file),), right_only=True)
+    numbers = numbers_of("replay", source)
+    assert numbers == {"How many?": 1200.0}
+    assert comes_to("So it is 600 + 600 = 1200.", numbers["How many?"])
+    assert not comes_to("So it is 600 + 600 = 1300.", numbers["How many?"])
+    assert comes_to("Anything at all.", None)
+    file.write_text(json.dumps({"question": "Why?", "answer": "Because."}) + "\n")
+    with pytest.raises(TrainingError, match=r"right_only: .*sums.jsonl, line 1: no number after '####'"):
+        numbers_of("replay", source)

@@ -10,6 +10,7 @@ from pyarrow import parquet
 from tests.hub import COMMIT, Hub, Repo
 from training.config import CONFIGS_DIR, RowSource, TrainingError, load_config
 from training.rows.conversations import Messages, UnusableRow, conversation_of
+from training.rows.replay import prompts_of
 from training.rows.sources import Rows, read_source
 
 ROWS = [{"question": f"What is {i}?", "answer": f"It is {i}."} for i in range(5)]
@@ -169,6 +170,14 @@ def test_a_dataset_of_the_hub_comes_with_its_commit(dataset: Repo) -> None:
     rows = read(source)
     expected = {"from": "me/rows", "split": "train", "revision": COMMIT, "licence": "not stated"}
     assert rows.provenance == expected
+
+
+def test_a_replays_questions_can_be_those_of_a_dataset_of_the_hub(dataset: Repo) -> None:
+    source = RowSource(kind="replay", prompts=("hub:me/rows",), limit=2)
+    assert list(prompts_of("mine", source)) == [row["question"] for row in ROWS[:2]]
+    missing = RowSource(kind="replay", prompts=("hub:me/other",))
+    with pytest.raises(TrainingError, match=r"data.sources.mine.prompts: no dataset 'me/other'"):
+        list(prompts_of("mine", missing))
 
 
 @pytest.mark.parametrize(
