@@ -75,7 +75,8 @@ def lockstep(reference: Engine, file: Engine, windows: Sequence[Sequence[int]]) 
 
     def pairs() -> Iterator[tuple[LogProbabilities, LogProbabilities]]:
         for ids in windows:
-            expected, found = (engine.distributions(list(ids))[:-1] for engine in (reference, file))
+            expected = reference.distributions(list(ids))[:-1]
+            found = expected if file is reference else file.distributions(list(ids))[:-1]
             chosen.extend(map(float, found[np.arange(len(ids) - 1), np.array(ids[1:])]))
             yield expected, found
 

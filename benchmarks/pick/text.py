@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,7 @@ def _entry(arm: Arm, name: str, path: str) -> ModelEntry:
         size="unknown",
         quantization=arm.quantization,
         licence="unknown",
-        source=FileSource(path=path),  # type: ignore[arg-type]
+        source=FileSource(path=Path(path)),
     )
 
 
