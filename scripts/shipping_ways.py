@@ -23,12 +23,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.engine.contract import LoadOptions, Request
 from benchmarks.engine.worker_engine import WorkerEngine
 from benchmarks.runs.read import read_run
+from benchmarks.statistics.divergence import divergence
 from data.gguf.lora import merge_adapter
 from data.message import Message
 from data.models.fetch import locate
 from data.suites.prompts import load_suite
 from data.tables import aligned
-from training.parity.checks import divergence
 
 TEXTS, CONTEXT_TOKENS = 60, 1024
 Text = tuple[list[int], int]

@@ -54,6 +54,8 @@ QUANTIZATIONS: dict[str, tuple[int, float]] = {
     "q4_1": (3, 6.9),
     "q4_0": (2, 6.9),
     "q4_k_m": (15, 8.6),
+    "q3_k_m": (12, 8.6),
+    "q2_k": (10, 8.6),
 }
 
 FILE_TYPES: dict[int, str] = {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.engine.ask import ask_all
 from benchmarks.engine.contract import Engine, EngineError, LoadOptions, Request, Sampling
 from benchmarks.engine.worker_engine import WorkerEngine
+from benchmarks.statistics.divergence import divergence
 from data.command import say
 from data.files import sha256_of
 from data.gguf.adapted import link_base, write_adapted
@@ -208,7 +209,7 @@ def _leading(ids: Sequence[int], token: int | None) -> int:
 
 def _check_divergence(name: str, engine: Engine, expected: Expected, config: Config, *, is_f16: bool) -> list[Check]:
     limits = config.export
-    found = parity.divergence(
+    found = divergence(
         (one, engine.distributions(ids))
         for one, ids in zip(expected.distributions, expected.texts.compared, strict=True)
     )

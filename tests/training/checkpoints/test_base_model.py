@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.engine.contract import LoadOptions
 from benchmarks.engine.worker_engine import WorkerEngine
+from benchmarks.statistics.divergence import divergence
 from data.gguf.header import read_header
 from data.gguf.quantize import quantize
 from tests.data.gguf_models import values
@@ -18,7 +19,6 @@ from tests.training.tiny_models import TINY_ARCHITECTURES, write_tiny
 from training.checkpoints.base_model import resolve
 from training.checkpoints.write_gguf import write_gguf
 from training.config import Base, TrainingError
-from training.parity.checks import divergence
 
 IDS = [0, 3, 50, 60, 4, 70, 80, 90, 5, 100, 7]
 

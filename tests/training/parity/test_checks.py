@@ -5,12 +5,10 @@ import numpy.typing as npt
 import pytest
 from scipy import special, stats
 
+from benchmarks.statistics.divergence import NEAR_TIE_NATS, Divergence, divergence
 from training.parity.checks import (
-    NEAR_TIE_NATS,
-    Divergence,
     at_least,
     at_most,
-    divergence,
     equals,
     perplexity,
     reported,
@@ -47,7 +45,7 @@ def test_divergence_is_torchs_too() -> None:
 
 def test_a_file_that_predicts_the_same_does_not_diverge() -> None:
     same = log_probabilities(seed=5)
-    assert divergence([(same, same)]) == Divergence(mean_kl=0, max_kl=0, top1=1, tokens=20)
+    assert divergence([(same, same)]) == Divergence(mean_kl=0, p99_kl=0, max_kl=0, error_kl=0, top1=1, tokens=20)
 
 
 def test_rounding_never_makes_a_divergence_negative() -> None:

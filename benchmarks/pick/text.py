@@ -1,0 +1,164 @@
+"""What the command says at its end: a table, one sentence, and how to serve the file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.pick.arms import Arm
+from benchmarks.pick.rule import Choice, Graded
+from benchmarks.pick.source import Reference
+from benchmarks.statistics.stats import points_text, ratio_of_medians
+from data.files import size_text
+from data.models.entries import FileSource, ModelEntry
+from data.models.registry import registry_toml
+from data.tables import aligned
+
+SEED = 3407
+CONTEXT_TOKENS = 4096
+_HEAD = ("file", "size", "load s", "prefill tok/s", "decode tok/s", "memory", "mean KL", "p99", "max", "same token")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """All that is known at the end."""
+
+    reference: Reference
+    arms: Sequence[Arm]
+    choice: Choice
+    suite: str
+
+    @property
+    def reference_arm(self) -> Arm:
+        return next(arm for arm in self.arms if arm.quantization == self.reference.quantization)
+
+
+def table(outcome: Outcome) -> str:
+    """A line a file, in the order of sizes."""
+    rows: list[tuple[str, ...]] = [(*_HEAD, "perplexity", "graded difference")]
+    for arm in sorted(outcome.arms, key=lambda arm: -arm.size_bytes):
+        rows.append((*_figures(arm), f"{arm.perplexity:.2f}", _graded_cell(arm, outcome)))
+    return aligned(rows)
+
+
+def _figures(arm: Arm) -> tuple[str, ...]:
+    return (
+        arm.quantization,
+        size_text(arm.size_bytes),
+        f"{arm.load_s:.2f}",
+        f"{arm.prefill_tok_per_s:.0f}",
+        f"{arm.decode_tok_per_s:.1f}",
+        size_text(arm.peak_rss_bytes),
+        f"{arm.mean_kl:.4f} ± {1.96 * arm.error_kl:.4f}",
+        f"{arm.p99_kl:.3f}",
+        f"{arm.max_kl:.2f}",
+        f"{arm.top1:.1%}",
+    )
+
+
+def _graded_cell(arm: Arm, outcome: Outcome) -> str:
+    if arm.quantization == outcome.reference.quantization:
+        return "reference"
+    found = outcome.choice.graded.get(arm.quantization)
+    if not found:
+        return "not asked"
+    early = ", ended early" if found.told_apart else ""
+    return f"{points_text(found.comparison.interval)} of {found.comparison.n}{early}"
+
+
+def sentence(outcome: Outcome) -> str:
+    """What to ship, with intervals, and why not what is faster."""
+    choice = outcome.choice
+    if choice.picked is None:
+        misses = "; ".join(miss.text for miss in choice.misses[choice.nearest.quantization])
+        return f"nothing keeps the budget; {choice.nearest.quantization} comes nearest: {misses}"
+    said = [f"ship {choice.picked.quantization}: {_speed_and_distance(choice.picked, outcome)}"]
+    if found := choice.graded.get(choice.picked.quantization):
+        said.append(_graded_text(found, outcome.suite))
+    return "".join((", ".join(said), *_left_out(outcome)))
+
+
+def _speed_and_distance(arm: Arm, outcome: Outcome) -> str:
+    reference = outcome.reference_arm
+    if arm is reference:
+        return f"no smaller file that is faster keeps the budget ({arm.decode_tok_per_s:.1f} tok/s here)"
+    rng = np.random.default_rng(SEED)
+    ratio = ratio_of_medians(arm.decode_samples, reference.decode_samples, rng=rng)
+    return (
+        f"{ratio.estimate:.2f}× [{ratio.low:.2f}, {ratio.high:.2f}] as fast as {reference.quantization} here, "
+        f"{arm.size_bytes / reference.size_bytes:.0%} of its size, "
+        f"mean KL {arm.mean_kl:.3g} ± {1.96 * arm.error_kl:.1g}"
+    )
+
+
+def _graded_text(found: Graded, suite: str) -> str:
+    n, seen = found.comparison.n, found.comparison.detectable
+    could = f"a loss of {100 * seen:.0f} points would be seen in 80% of cases" if seen else f"{n} prompts show no loss"
+    return f"graded difference {points_text(found.comparison.interval)} points on {n} prompts of {suite} ({could})"
+
+
+def _left_out(outcome: Outcome) -> list[str]:
+    """Files that are faster than the picked one, and what was wrong with each."""
+    picked = outcome.choice.picked
+    faster = [arm for arm in outcome.arms if picked and arm.decode_tok_per_s > picked.decode_tok_per_s]
+    misses = outcome.choice.misses
+    return [f"; {arm.quantization}, faster, {', '.join(m.text for m in misses[arm.quantization])}" for arm in faster]
+
+
+def how_to_serve(outcome: Outcome, path: str, threads: int) -> str:
+    """The llama-server line, an Ollama Modelfile and the registry's entry."""
+    arm, name = outcome.choice.nearest, outcome.reference.name
+    lines = (
+        f"llama-server -m {path} -c {CONTEXT_TOKENS} -t {threads}",
+        "",
+        "# Modelfile; then: ollama create NAME -f Modelfile",
+        f"FROM {path}",
+        f"PARAMETER num_ctx {CONTEXT_TOKENS}",
+        f"PARAMETER num_thread {threads}",
+        "",
+        "# for the registry of models",
+        registry_toml([_entry(arm, name, path)]),
+    )
+    return "\n".join(lines)
+
+
+def _entry(arm: Arm, name: str, path: str) -> ModelEntry:
+    tidy = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name.lower()).strip("._-")
+    return ModelEntry(
+        id=f"{tidy or 'model'}-{arm.quantization}",
+        label=f"{name} · {arm.quantization.upper()}",
+        base=name,
+        size="unknown",
+        quantization=arm.quantization,
+        licence="unknown",
+        source=FileSource(path=Path(path)),
+    )
+
+
+def as_json(outcome: Outcome, path: str) -> dict[str, Any]:
+    """The outcome for programs."""
+    choice = outcome.choice
+    return {
+        "picked": choice.picked.quantization if choice.picked else None,
+        "nearest": choice.nearest.quantization,
+        "path": path,
+        "sentence": sentence(outcome),
+        "misses": {name: [miss.text for miss in found] for name, found in choice.misses.items()},
+        "arms": [vars(arm) for arm in outcome.arms],
+        "graded": {name: _graded_json(found) for name, found in choice.graded.items()},
+    }
+
+
+def _graded_json(found: Graded) -> dict[str, Any]:
+    pair = found.comparison
+    return {
+        "difference": pair.difference,
+        "low": pair.low,
+        "high": pair.high,
+        "n": pair.n,
+        "p_value": pair.p_value,
+        "detectable": pair.detectable,
+        "told_apart_early": found.told_apart,
+    }

@@ -1,0 +1,173 @@
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.pick.arms import Arm, Ledger
+from benchmarks.pick.rule import Budget, BudgetError, Choice, Graded, choose, parse_budget
+from benchmarks.pick.source import Reference
+from benchmarks.pick.text import Outcome, how_to_serve, sentence, table
+from benchmarks.statistics.pairs import PairComparison
+from data.models.registry import parse_registry
+
+
+def arm(quantization: str, *, tok_per_s: float, kl: float = 0.0, memory: int = 10**9) -> Arm:
+    return Arm(
+        quantization=quantization,
+        size_bytes=10**8,
+        load_s=0.1,
+        prefill_tok_per_s=100.0,
+        decode_tok_per_s=tok_per_s,
+        decode_samples=(tok_per_s, tok_per_s * 1.01, tok_per_s * 0.99),
+        peak_rss_bytes=memory,
+        mean_kl=kl,
+        error_kl=kl / 10,
+        p99_kl=kl * 5,
+        max_kl=kl * 9,
+        top1=0.97,
+        perplexity=8.0,
+        tokens=2000,
+    )
+
+
+def graded(points: float, *, p_value: float = 0.5, told_apart: bool = False) -> Graded:
+    shown = p_value < 0.05
+    pair = PairComparison(
+        a="file",
+        b="reference",
+        suite=None,
+        kinds=(),
+        condition="batched",
+        n=60,
+        left_out=0,
+        share_a=0.5 + points / 100,
+        share_b=0.5,
+        difference=points / 100,
+        low=points / 100 - (0.01 if shown else 0.2),
+        high=points / 100 + (0.01 if shown else 0.2),
+        only_a=2,
+        only_b=4,
+        p_value=p_value,
+        clusters=60,
+        independent=60,
+    )
+    return Graded(comparison=pair, told_apart=told_apart)
+
+
+LADDER = [
+    arm("f16", tok_per_s=10),
+    arm("q8_0", tok_per_s=18, kl=0.001),
+    arm("q4_0", tok_per_s=30, kl=0.04),
+    arm("q2_k", tok_per_s=40, kl=0.6),
+]
+
+
+def answers(**points: Graded) -> Callable[[Arm], Graded | None]:
+    return lambda arm: None if arm.quantization == "f16" else points[arm.quantization]
+
+
+def outcome(choice: Choice) -> Outcome:
+    reference = Reference(name="tuned", path=Path("tuned.f16.gguf"), quantization="f16", sha256="0" * 64)
+    return Outcome(reference=reference, arms=LADDER, choice=choice, suite="core")
+
+
+def test_the_fastest_near_enough_is_picked_and_no_slower_one_is_asked() -> None:
+    asked: list[str] = []
+
+    def grade(arm: Arm) -> Graded:
+        asked.append(arm.quantization)
+        return graded(-1)
+
+    choice = choose(LADDER, Budget(), grade)
+    assert choice.picked == LADDER[2]
+    assert asked == ["q4_0"]
+    assert choice.misses["q2_k"][0].text == "mean KL 0.6, over 0.05"
+
+
+@pytest.mark.parametrize("loss", [graded(-12, p_value=0.01), graded(-12, told_apart=True)])
+def test_a_shown_loss_passes_the_place_to_the_next_one(loss: Graded) -> None:
+    choice = choose(LADDER, Budget(), answers(q4_0=loss, q8_0=graded(0)))
+    assert choice.picked == LADDER[1]
+    assert choice.misses["q4_0"][0].text == "loses 12.0 points"
+
+
+def test_a_gain_that_ends_the_questions_is_no_loss() -> None:
+    assert choose(LADDER, Budget(), answers(q4_0=graded(+12, told_apart=True))).picked == LADDER[2]
+
+
+def test_a_loss_within_the_budget_is_borne() -> None:
+    budget = Budget(max_loss_points=12.5)
+    assert choose(LADDER, budget, answers(q4_0=graded(-12, p_value=0.01))).picked == LADDER[2]
+
+
+def test_the_reference_is_shipped_where_every_smaller_file_loses() -> None:
+    loss = graded(-12, p_value=0.01)
+    choice = choose(LADDER, Budget(), answers(q4_0=loss, q8_0=loss))
+    assert choice.picked == LADDER[0]
+    assert sentence(outcome(choice)).startswith("ship f16: no smaller file that is faster keeps the budget (10.0 tok/s")
+
+
+def test_where_nothing_keeps_the_budget_the_nearest_is_named() -> None:
+    budget = parse_budget("min-tok-s=35,memory=1GB")
+    choice = choose(LADDER, budget, answers())
+    assert choice.picked is None
+    assert sentence(outcome(choice)) == ("nothing keeps the budget; q4_0 comes nearest: writes 30.0 tok/s, under 35")
+
+
+def test_the_sentence_has_intervals_and_says_what_could_have_been_seen() -> None:
+    text = sentence(outcome(choose(LADDER, Budget(), answers(q4_0=graded(-2)))))
+    assert text.startswith(
+        "ship q4_0: 3.00× [2.94, 3.06] as fast as f16 here, 100% of its size, mean KL 0.04 ± 0.008, "
+    )
+    assert "graded difference -2.0 [-22.0, +18.0] points on 60 prompts of core (a loss of " in text
+    assert text.endswith("80% of cases); q2_k, faster, mean KL 0.6, over 0.05")
+
+
+def test_the_table_tells_who_was_not_asked() -> None:
+    lines = table(outcome(choose(LADDER, Budget(), answers(q4_0=graded(+9, told_apart=True))))).splitlines()
+    cells = {line.split()[0]: line for line in lines}
+    assert cells["q8_0"].endswith("not asked")
+    assert cells["f16"].endswith("reference")
+    assert cells["q4_0"].endswith("+9.0 [-11.0, +29.0] of 60, ended early")
+
+
+def test_the_registry_entry_can_be_read() -> None:
+    text = how_to_serve(outcome(choose(LADDER, Budget(), answers(q4_0=graded(0)))), "/models/tuned.q4_0.gguf", 2)
+    assert text.splitlines()[0] == "llama-server -m /models/tuned.q4_0.gguf -c 4096 -t 2"
+    entry = parse_registry(text[text.index("[[model]]") :], Path("/x/models.toml"))["tuned-q4_0"]
+    assert entry.quantization == "q4_0"
+
+
+def test_a_budget_is_read_with_its_units() -> None:
+    assert parse_budget("memory=2GB, min-tok-s=20,max-kl=0.1,max-loss=2") == Budget(
+        memory_bytes=2e9, min_tok_per_s=20, max_kl=0.1, max_loss_points=2
+    )
+    assert parse_budget("") == Budget()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("speed=3", "unknown limit 'speed'; known: memory, min-tok-s, max-kl, max-loss"),
+        ("memory=2", "memory is '2'; write it with its unit"),
+        ("max-kl=-1", "max-kl is '-1'; it must be a number of at least 0"),
+        ("max-kl=1,max-kl=2", "max-kl is there twice"),
+        ("max-loss", "max-loss is ''"),
+    ],
+)
+def test_a_wrong_budget_is_one_line(text: str, message: str) -> None:
+    with pytest.raises(BudgetError, match=message):
+        parse_budget(text)
+
+
+def test_the_ledger_finds_what_was_measured_here_and_skips_a_torn_line(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "arms.jsonl", "here")
+    ledger.add(LADDER[1])
+    later = dataclasses.replace(LADDER[1], load_s=9.0)
+    ledger.add(later)
+    with ledger.path.open("a") as file:
+        file.write('{"key": "here", "arm": {"quantiz')
+    assert ledger.find("q8_0") == later
+    assert ledger.find("q4_0") is None
+    assert Ledger(ledger.path, "another machine").find("q8_0") is None
