@@ -114,6 +114,9 @@ def pick(reference: Reference, wanted: Wanted, work: Path, stream: TextIO) -> tu
         return found
 
     choice = choose(arms, wanted.budget, grade)
+    for arm in arms:
+        if arm is not choice.nearest:
+            ladder.drop(arm.quantization)
     path = ladder.make(choice.nearest.quantization)
     return Outcome(reference=reference, arms=arms, choice=choice, suite=wanted.suite.name), path
 

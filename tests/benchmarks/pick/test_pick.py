@@ -6,6 +6,10 @@ import pytest
 
 from benchmarks.pick.__main__ import main
 from benchmarks.pick.arms import WINDOW_TOKENS, lockstep, open_for_windows, windows_of
+from benchmarks.pick.flow import Ladder, Wanted
+from benchmarks.pick.rule import Budget
+from benchmarks.pick.source import Reference
+from data.suites.prompts import load_suite
 
 
 def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -35,6 +39,27 @@ def test_a_run_without_its_f16_file_says_how_to_make_it(
 ) -> None:
     (tmp_path / "run").mkdir()
     assert "no export/run.f16.gguf; make it with python -m training.export" in refusal([str(tmp_path / "run")], capsys)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_candidates_are_dropped_unless_kept_and_the_reference_never(tmp_path: Path, keep: bool) -> None:
+    wanted = Wanted(
+        quantizations=("q8_0",),
+        budget=Budget(),
+        suite=load_suite("core"),
+        text=None,
+        prompts=4,
+        threads=1,
+        repetitions=1,
+        keep=keep,
+    )
+    source = tmp_path / "m.f16.gguf"
+    ladder = Ladder(Reference(name="m", path=source, quantization="f16", sha256="0" * 64), wanted, tmp_path)
+    for quantization in ("f16", "q8_0"):
+        ladder.path(quantization).touch()
+        ladder.drop(quantization)
+    assert source.exists()
+    assert (tmp_path / "m.q8_0.gguf").exists() == keep
 
 
 @pytest.mark.slow
