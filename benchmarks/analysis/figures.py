@@ -20,7 +20,7 @@ from benchmarks.statistics.clusters import cluster_of, clustered_ratio
 from benchmarks.statistics.stats import Interval
 
 SPEED_CONDITION = "timed-cold"
-_ENOUGH_SAMPLES = 12
+_ENOUGH_SAMPLES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
