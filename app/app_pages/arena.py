@@ -7,7 +7,7 @@ import time
 import streamlit as st
 
 from app import runtime
-from app.arena.battle import Battle, draw_pair
+from app.arena.battle import Battle, can_battle, draw_pair
 from app.arena.vote_backup import banner
 from app.arena.vote_store import VotedAlready
 from app.chat.conversation import lane_requests
@@ -38,7 +38,7 @@ battle: Battle | None = state.setdefault("battle", None)
 def begin(prompt: str) -> None:
     """Draw a pair and ask it, unseen."""
     rng = random.SystemRandom()
-    here = [model_id for model_id, entry in registry.items() if local_path(entry, registry)]
+    here = [each for each, entry in registry.items() if can_battle(entry) and local_path(entry, registry)]
     try:
         if not prompt.strip():
             raise ValueError("the prompt is empty; write something first")

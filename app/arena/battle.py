@@ -14,6 +14,7 @@ from app.chat.lanes import Lane
 from app.chat.suite_prompts import SuitePrompt, find, grade_reply
 from benchmarks.graders.visible import visible
 from benchmarks.statistics.votes import Outcome
+from data.models.entries import DerivedSource, ModelEntry
 
 CHARACTERS_PER_S = 90.0
 """Of the replay, for every reply: somewhat faster than people read."""
@@ -86,6 +87,12 @@ class Battle:
             grade_a=grades[0].value if grades[0] else None,
             grade_b=grades[1].value if grades[1] else None,
         )
+
+
+def can_battle(entry: ModelEntry) -> bool:
+    """Not one whose layers were dropped and that no training has healed: it writes nonsense, or nothing to vote on."""
+    source = entry.source
+    return not (isinstance(source, DerivedSource) and source.drop_layers and source.adapter is None)
 
 
 def draw_pair(model_ids: Sequence[str], rng: random.Random) -> tuple[str, str]:

@@ -2,9 +2,10 @@ import random
 
 import pytest
 
-from app.arena.battle import CHARACTERS_PER_S, Battle, draw_pair
+from app.arena.battle import CHARACTERS_PER_S, Battle, can_battle, draw_pair
 from app.chat.lanes import Lane
 from app.chat.suite_prompts import library
+from data.models.registry import project_registry
 
 
 def lane(text: str, reason: str = "stop") -> Lane:
@@ -59,3 +60,8 @@ def test_a_vote_on_a_suites_prompt_carries_both_grades_and_one_on_a_persons_prom
     private = battle("a", "b", prompt="my own words").as_vote("b")
     assert (private.suite, private.prompt_id, private.grade_a) == (None, None, None)
     assert "my own words" not in repr(private)
+
+
+def test_a_model_without_its_layers_battles_once_it_is_healed() -> None:
+    left_out = [model_id for model_id, entry in project_registry().items() if not can_battle(entry)]
+    assert left_out == ["smollm2-small"]
