@@ -36,7 +36,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--text", type=Path, metavar="FILE", help="for KL (default: the suite with its right answers)")
     parser.add_argument("--suite", default="core", help="whose answers are graded (default: core)")
     parser.add_argument("--prompts", type=positive, default=60, metavar="N", help="graded ones (default: 60)")
-    parser.add_argument("--repetitions", type=positive, default=5, help="of the timed shapes (default: 5)")
+    parser.add_argument("--repetitions", type=positive, default=5, help="of the timed shapes, at least 2 (default: 5)")
     parser.add_argument("--threads", type=positive, help="default: what this process may use")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep every file, in this directory")
     parser.add_argument("--from-quantized", action="store_true", help="go on where the source is quantized already")
@@ -47,7 +47,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run(options: argparse.Namespace) -> int:
     from benchmarks.engine.machine import usable_threads
     from benchmarks.graders import check_suite
-    from benchmarks.pick.flow import Wanted, pick, quantizations_of
+    from benchmarks.pick.flow import Wanted, pick, quantizations_of, repetitions_of
     from benchmarks.pick.rule import parse_budget
     from benchmarks.pick.source import reference_of
     from benchmarks.pick.text import as_json, how_to_serve, sentence, table
@@ -60,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
         text=_text(options.text),
         prompts=options.prompts,
         threads=options.threads or usable_threads(),
-        repetitions=options.repetitions,
+        repetitions=repetitions_of(options.repetitions),
         keep=options.keep is not None,
     )
     check_suite(wanted.suite)

@@ -16,7 +16,7 @@ from benchmarks.statistics.divergence import Divergence, LogProbabilities, diver
 from data.errors import TradeoffError
 from data.files import model_size_bytes, write_atomically
 from data.message import Message
-from data.records import build
+from data.records import build, parse_json
 from data.suites.prompts import Prompt
 
 WINDOW_TOKENS, MOST_WINDOWS = 256, 24
@@ -132,10 +132,10 @@ class Ledger:
         self.path, self.key = path, key
 
     def find(self, quantization: str) -> Arm | None:
-        """The last one measured; a torn line is none."""
+        """The last one measured; a torn or damaged line is none."""
         for line in reversed(self._lines()):
             try:
-                row = json.loads(line)
+                row = parse_json(line, self.path.name, PickError)
                 if row["key"] == self.key and row["arm"]["quantization"] == quantization:
                     return build(Arm, row["arm"], PickError)
             except (ValueError, KeyError, TypeError, PickError):
@@ -147,7 +147,7 @@ class Ledger:
         write_atomically(self.path, "\n".join([*self._lines(), line]) + "\n")
 
     def _lines(self) -> list[str]:
-        return self.path.read_text().splitlines() if self.path.exists() else []
+        return self.path.read_text(encoding="utf-8", errors="replace").splitlines() if self.path.exists() else []
 
 
 def _conversation_ids(engine: Engine, prompts: Sequence[Prompt]) -> list[int]:

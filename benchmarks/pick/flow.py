@@ -44,6 +44,17 @@ class Wanted:
     keep: bool
 
 
+def repetitions_of(count: int) -> int:
+    """Refuses one that gives no interval.
+
+    Raises:
+        PickError: Fewer than two.
+    """
+    if count < 2:
+        raise PickError(f"--repetitions is {count}; an interval needs at least 2")
+    return count
+
+
 def quantizations_of(text: str) -> tuple[str, ...]:
     """Names parted by commas, none twice.
 

@@ -78,10 +78,12 @@ def _exported(run: Path) -> Path:
 
 
 def _entry_path(entry: ModelEntry, registry: Registry, work: Path) -> Path:
-    """A quantized entry that was made here is made again without its last step."""
+    """A quantized entry that was made here is made without its last step; an adapter beside its base is merged."""
     source = entry.source
     if isinstance(source, AdaptedSource):
-        raise ModelError(f"{entry.id}: an adapter beside its base is no file to quantize; give the merged entry")
+        if source.scale != 1:
+            raise ModelError(f"{entry.id}: its adapter is applied at a scale of {source.scale:g}; only 1 can be merged")
+        source = DerivedSource(base=source.base, adapter=source.adapter, adapter_sha256=source.adapter_sha256)
     if not isinstance(source, DerivedSource):
         return fetch(entry, registry)
     base = registry[source.base]

@@ -24,6 +24,7 @@ def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     [
         (["m.gguf", "--quants", "q9"], "error: --quants: unknown 'q9'; known: f16, q8_0"),
         (["m.gguf", "--quants", ","], "error: --quants is empty"),
+        (["m.gguf", "--repetitions", "1"], "error: --repetitions is 1; an interval needs at least 2"),
         (["you/your-model-GGUF"], "error: you/your-model-GGUF: not a file or a run here; of a repository on the Hub"),
         (["no-such-model"], "error: unknown model 'no-such-model'"),
     ],

@@ -170,4 +170,7 @@ def test_the_ledger_finds_what_was_measured_here_and_skips_a_torn_line(tmp_path:
         file.write('{"key": "here", "arm": {"quantiz')
     assert ledger.find("q8_0") == later
     assert ledger.find("q4_0") is None
+    with ledger.path.open("ab") as file:
+        file.write(b"\xff\xfe\n" + b"[" * 100_000 + b"\n")
+    assert ledger.find("q8_0") == later
     assert Ledger(ledger.path, "another machine").find("q8_0") is None
