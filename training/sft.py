@@ -41,7 +41,8 @@ def _run(options: argparse.Namespace) -> int:
 
         print(plan_text(plan(config, backend=options.backend, runs=options.runs)))
         return 0
-    from training.fit.train import is_first, train
+    from training.fit.cards import is_first
+    from training.fit.train import train
 
     run = train(
         config, backend=options.backend, resume=options.resume, stop_after=options.stop_after, runs=options.runs

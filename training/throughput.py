@@ -26,10 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from training.fit.throughput import CELLS, measure, measure_cell, table
+    from training.fit.cards import is_first
+    from training.fit.cells import CELLS
+    from training.fit.throughput import measure, measure_cell, table
 
     if options.command == "cell":
-        print(json.dumps(measure_cell(options.cell, options.base, options.scratch)))
+        measured = json.dumps(measure_cell(options.cell, options.base, options.scratch))
+        if is_first():
+            print(measured)
     elif options.command == "measure":
         names = options.only.split(",") if options.only else list(CELLS)
         if unknown := [name for name in names if name not in CELLS]:

@@ -8,106 +8,27 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from data.command import say
 from data.tables import markdown
 from training.checkpoints.base_model import resolve
-from training.config import CONFIGS_DIR, Config, load_config
+from training.config import Config
 from training.fit import unsloth
 from training.fit.backends import BackendChoice, choose, load
+from training.fit.cards import first_alone
+from training.fit.cells import CELLS, PROFILED_STEPS, TIMED_STEPS, WARM_UP_STEPS, Cell, cell_config
 from training.fit.trainer import make_trainer
 from training.rows.build import Prepared
 from training.rows.examples import load_tokenizer
 
-WARM_UP_STEPS, TIMED_STEPS, PROFILED_STEPS = 4, 16, 2
 _EXAMPLES, _COMMON_TOKENS = 64, 4_000
 _MOST_KERNELS = 12
 _MOVED = 0.99  # the loss has moved when it is below this share of its first value
 _EPOCH_TOKENS = 50_000_000  # FineTome-100k at 500 tokens an example: assumed, its data were not read here
 _T4 = {"compute": 65 / 989, "bandwidth": 320 / 3350}  # of an H100's, by the vendor's data sheets
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One measurement.
-
-    Attributes:
-        shape: Of `benchmarks.shapes`, or a registry id.
-        examples, length: Of one optimizer step, in examples and tokens an example.
-        changes: Further `--set` changes; `environment`: variables of the process.
-    """
-
-    config: str
-    shape: str
-    backend: str
-    examples: int
-    length: int
-    changes: tuple[str, ...] = ()
-    environment: Mapping[str, str] | None = None
-
-
-_PADDING_FREE, _PADDED = ({"UNSLOTH_DISABLE_AUTO_PADDING_FREE": value} for value in ("0", "1"))
-CELLS: Mapping[str, Cell] = {
-    **{
-        f"{shape}-{rank}-{backend}-{examples}x{length}": Cell(
-            config=f"llama-3.2-{shape}-{rank}",
-            shape=shape,
-            backend=backend,
-            examples=examples,
-            length=length,
-            environment=_PADDING_FREE,
-        )
-        for shape, rank in (("1b", "r8"), ("3b", "r16"))
-        for backend in ("unsloth", "trl")
-        for examples, length in ((2, 1024), (8, 1024))
-    },
-    "1b-r8-unsloth-8x1024-padded": Cell(
-        config="llama-3.2-1b-r8",
-        shape="1b",
-        backend="unsloth",
-        examples=8,
-        length=1024,
-        environment=_PADDED,
-    ),
-    "1b-r8-unsloth-8x1024-fp16": Cell(
-        config="llama-3.2-1b-r8",
-        shape="1b",
-        backend="unsloth",
-        examples=8,
-        length=1024,
-        changes=("training.precision=fp16",),
-    ),
-    **{
-        f"smollm2-135m-r8-{backend}-128x192": Cell(
-            config="smollm2-135m-r8", shape="smollm2-135m", backend=backend, examples=128, length=192
-        )
-        for backend in ("unsloth", "trl")
-    },
-}
-
-
-def cell_config(cell: Cell, base: str) -> Config:
-    """The shipped configuration, changed to this cell's base, batch and length."""
-    source = "registry" if cell.shape == base else "path"
-    steps = WARM_UP_STEPS + TIMED_STEPS + PROFILED_STEPS
-    return load_config(
-        CONFIGS_DIR / f"{cell.config}.toml",
-        [
-            f'base.source="{source}"',
-            f'base.name="{base}"',
-            f"training.micro_batch={cell.examples}",
-            f"training.effective_batch={cell.examples}",
-            f"training.max_length={cell.length}",
-            f"training.max_steps={steps}",
-            "training.log_steps=1",
-            "training.eval_steps=0",
-            "training.save_steps=0",
-            *cell.changes,
-        ],
-    )
 
 
 def measure_cell(name: str, base: str, scratch: Path) -> dict[str, Any]:
@@ -121,9 +42,11 @@ def measure_cell(name: str, base: str, scratch: Path) -> dict[str, Any]:
     choice = choose(config, cell.backend)
     if choice.backend == "unsloth":
         unsloth.import_first()
-    checkpoint = resolve(config.base).path
     prepared = Prepared(path=scratch, card={})
-    _write_examples(prepared, config.training.max_length, config.training.seed)
+    with first_alone(choice.world_size):
+        checkpoint = resolve(config.base).path
+        if not prepared.train.exists():
+            _write_examples(prepared, config.training.max_length, config.training.seed)
     return _timed(cell, config, choice, checkpoint, prepared)
 
 
@@ -144,7 +67,7 @@ def _timed(cell: Cell, config: Config, choice: BackendChoice, checkpoint: Path, 
         config,
         checkpoints=scratch / "checkpoints",
         precision=choice.precision,
-        world_size=1,
+        world_size=choice.world_size,
         callback=steps,
     )
     trainer.train()
@@ -162,7 +85,7 @@ def _timed(cell: Cell, config: Config, choice: BackendChoice, checkpoint: Path, 
 
 def _timings(cell: Cell, seconds: Sequence[float]) -> dict[str, Any]:
     timed = seconds[WARM_UP_STEPS : WARM_UP_STEPS + TIMED_STEPS]
-    tokens = cell.examples * cell.length
+    tokens = cell.examples * cell.length * cell.cards
     return {
         "tokens_per_step": tokens,
         "step_s": [round(seconds, 4) for seconds in timed],
@@ -254,10 +177,10 @@ def measure(names: Sequence[str], shapes: Path, out: Path) -> list[dict[str, Any
     results: list[dict[str, Any]] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else []
     for name in names:
         cell = CELLS[name]
-        base = cell.shape if cell.shape.startswith("smollm2") else str(shapes / f"{cell.shape}.gguf")
+        base = str(shapes / f"{cell.shape}.gguf") if cell.shape in ("1b", "3b") else cell.shape
         started = time.monotonic()
         with tempfile.TemporaryDirectory() as scratch:
-            command = [sys.executable, "-m", "training.throughput", "cell", name, "--base", base, "--scratch", scratch]
+            command = [*_python(cell.cards), "training.throughput", "cell", name, "--base", base, "--scratch", scratch]
             done = subprocess.run(
                 command, capture_output=True, text=True, env={**os.environ, **(cell.environment or {})}
             )
@@ -274,17 +197,24 @@ def measure(names: Sequence[str], shapes: Path, out: Path) -> list[dict[str, Any
     return results
 
 
+def _python(cards: int) -> list[str]:
+    several = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(cards), "-m"]
+    return [sys.executable, "-m", *(several if cards > 1 else [])]
+
+
 def table(results: Sequence[Mapping[str, Any]]) -> str:
     """The cells as Markdown, each Unsloth cell with its ratio to the plain one of the same batch."""
     by_name = {row["cell"]: row for row in results}
-    head = ["cell", "tokens/s", "peak GiB", "speed against trl", "memory against trl", "loss moves at step"]
+    head = ["cell", "tokens/s", "peak GiB a card", "speed against trl", "memory against trl", "speed against one card"]
+    head += ["loss moves at step"]
     head += [f"hours for {_EPOCH_TOKENS // 1_000_000} M tokens, here", "and on a T4 (scaled)"]
     lines = []
     for row in results:
         if "error" in row:
-            lines.append([row["cell"], f"failed: {row['error'][:80]}", *[""] * 6])
+            lines.append([row["cell"], f"failed: {row['error'][:80]}", *[""] * 7])
             continue
         plain = by_name.get(row["cell"].removesuffix("-padded").removesuffix("-fp16").replace("unsloth", "trl"), {})
+        alone = by_name.get(f"{row['cell'].rpartition('-')[0]}-1", {}) if row.get("cards", 1) > 1 else {}
         compared = row["backend"] == "unsloth" and "tokens_per_s" in plain
         hours = _EPOCH_TOKENS / row["tokens_per_s"] / 3600
         moved = row["steps_until_loss_moves"]
@@ -295,6 +225,7 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
                 f"{row['peak_gib']:.2f}" if row["peak_gib"] is not None else "–",
                 f"{row['tokens_per_s'] / plain['tokens_per_s']:.2f}×" if compared else "",
                 f"{row['peak_gib'] / plain['peak_gib']:.2f}×" if compared and plain.get("peak_gib") else "",
+                f"{row['tokens_per_s'] / alone['tokens_per_s']:.2f}×" if "tokens_per_s" in alone else "",
                 str(moved) if moved is not None else f"not in {len(row['losses'])}",
                 f"{hours:.1f}",
                 f"{hours / _T4['bandwidth']:.0f} to {hours / _T4['compute']:.0f}",

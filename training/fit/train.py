@@ -1,6 +1,5 @@
 """Fine-tune a LoRA adapter on answers alone, and keep everything that is needed to judge, repeat and resume it."""
 
-import os
 import sys
 import time
 from dataclasses import replace
@@ -14,6 +13,7 @@ from training.checkpoints.base_model import resolve
 from training.config import Config, TrainingError, to_dict
 from training.fit import unsloth
 from training.fit.backends import BackendChoice, choose, load
+from training.fit.cards import first_alone, is_first
 from training.fit.monitor import Monitor, keep_metrics_until, plot_loss
 from training.fit.trainer import accumulation_steps, make_trainer
 from training.rows.build import Prepared, prepare
@@ -54,10 +54,9 @@ def train(
         _check_same_backend(run, earlier, choice)
     if choice.backend == "unsloth":
         unsloth.import_first()
-    if choice.world_size > 1:
-        _wait_for_first_process(config, runs)
-    prepared = prepare(config, runs=runs)
-    checkpoint = resolve(config.base)
+    with first_alone(choice.world_size):
+        prepared = prepare(config, runs=runs)
+        checkpoint = resolve(config.base)
     record = earlier or _new_record(config, choice, prepared, checkpoint.path, checkpoint.identity)
     if earlier:
         _check_same_material(run, earlier, prepared, checkpoint.identity)
@@ -233,26 +232,6 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def is_first() -> bool:
-    return os.environ.get("RANK", "0") == "0"
-
-
-def _wait_for_first_process(config: Config, runs: Path) -> None:
-    """Let the first process prepare the data and convert the base; the others then find both."""
-    import torch
-    import torch.distributed as dist
-
-    gpu = torch.cuda.is_available()
-    if gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    if not dist.is_initialized():
-        dist.init_process_group("nccl" if gpu else "gloo")
-    if is_first():
-        resolve(config.base)
-        prepare(config, runs=runs)
-    dist.barrier()
 
 
 def _out_of_memory(config: Config) -> str:

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from training.fit.throughput import CELLS, TIMED_STEPS, Cell, cell_config, measure, measure_cell, table
+from training.fit.cells import CELLS, TIMED_STEPS, Cell, cell_config
+from training.fit.throughput import measure, measure_cell, table
 from training.throughput import main
 
 TINY = Cell(config="tiny", shape="tiny", backend="trl", examples=2, length=32, changes=("base.load_in_4bit=false",))
@@ -13,12 +14,9 @@ TINY = Cell(config="tiny", shape="tiny", backend="trl", examples=2, length=32, c
 def test_every_cell_is_a_shipped_configuration_at_its_true_rank(name: str) -> None:
     cell = CELLS[name]
     config = cell_config(cell, "shape.gguf")
-    assert config.training.effective_batch == config.training.micro_batch == cell.examples
+    assert config.training.micro_batch == cell.examples
+    assert config.training.effective_batch == cell.examples * cell.cards
     assert f"r{config.lora.rank}-{cell.backend}" in name
-
-
-def test_there_are_at_most_twelve_cells() -> None:
-    assert len(CELLS) <= 12
 
 
 @pytest.mark.slow
@@ -48,7 +46,20 @@ def test_unsloth_is_compared_with_the_plain_cell_of_the_same_batch() -> None:
         "tokens_per_s": 12_000.0,
         "peak_gib": 2.0,
     }
-    assert "1.20× | 0.50× | not in 1" in table([plain, tuned])
+    assert "1.20× | 0.50× |  | not in 1" in table([plain, tuned])
+
+
+def test_several_cards_are_compared_with_one_of_the_same_batch() -> None:
+    one = {
+        "cell": "q-r16-trl-16x1024-a-card-1",
+        "backend": "trl",
+        "cards": 1,
+        "tokens_per_s": 10_000.0,
+        "losses": [3.0],
+    }
+    one |= {"peak_gib": 4.0, "steps_until_loss_moves": None}
+    two = one | {"cell": "q-r16-trl-16x1024-a-card-2", "cards": 2, "tokens_per_s": 19_000.0}
+    assert "| 1.90× |" in table([one, two])
 
 
 def test_an_unknown_cell_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
