@@ -59,7 +59,7 @@ def test_what_somebody_brings_after_one_that_left_moves_up() -> None:
     assert served(waiting) == ["a2", "b1", "a3", "b2"]
 
 
-def test_of_a_hundred_who_come_again_and_again_nobody_waits_three_times_as_long_as_most() -> None:
+def test_of_a_hundred_who_come_again_and_again_nobody_waits_much_longer_than_most() -> None:
     """Four are served at a time, for six seconds; everybody thinks for up to a minute after their last."""
     waiting, waits, came = FairQueue(), list[float](), dict[str, float]()
     thinking = {f"{number}": number * 0.6 for number in range(100)}
@@ -71,4 +71,4 @@ def test_of_a_hundred_who_come_again_and_again_nobody_waits_three_times_as_long_
             person = job.partition("'")[0]
             waits.append(second - came[person])
             thinking[person] = max(second + 6, came[person] + 60)
-    assert max(waits) < 3 * statistics.median(waits)
+    assert max(waits) < 1.5 * statistics.median(waits)
