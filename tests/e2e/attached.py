@@ -6,7 +6,7 @@ Both sides run the same pair of models on the same prompt with the same seed, at
 With: a client that speaks Streamlit's protocol over a WebSocket presses the page's buttons and takes every update that
 a browser would. Without: the generation service alone. Also: each model alone, to see what sharing costs. The three
 take turns, in an order that changes with each round; the first round warms up and does not count. The last line is
-JSON: medians of the rounds' own ratios, with their 95% intervals. `--real`: the real pair, in place of the embedded one.
+JSON: medians of the rounds' own ratios, with their 95% intervals. `--real`: the real pair, not the embedded one.
 """
 
 import argparse
