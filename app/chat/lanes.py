@@ -42,6 +42,8 @@ class Lane:
         thinking_tokens, thinking_s: Tokens and seconds (to the first token and decoding) until the first trace of
             thinking ended, where the answer follows it; None before, and where there is none.
         memory_bytes: Resident memory of the worker at the end, all loaded models together.
+        as_served: Another's server writes it: its seconds are compared with those of no model of this machine.
+        note: What a whole reply lacks, in one line.
     """
 
     model_id: str
@@ -63,6 +65,8 @@ class Lane:
     timings: Timings | None = None
     reason: FinishReason | None = None
     error: str | None = None
+    as_served: bool = False
+    note: str | None = None
 
     @property
     def done(self) -> bool:
@@ -158,7 +162,13 @@ class Comparison:
     def take(self, index: int, event: Event, *, memory_bytes: int | None = None) -> None:
         """Note an engine's event of one lane."""
         if isinstance(event, Started):
-            self.update(index, stage="prefill", prompt_tokens=event.prompt_tokens, cached_tokens=event.cached_tokens)
+            self.update(
+                index,
+                stage="prefill",
+                prompt_tokens=event.prompt_tokens,
+                cached_tokens=event.cached_tokens,
+                as_served=event.as_served,
+            )
         elif isinstance(event, Delta):
             self._write(index, event)
         else:
@@ -190,7 +200,9 @@ class Comparison:
             completion_tokens=event.completion_tokens,
             timings=event.timings,
             memory_bytes=memory_bytes,
+            note=event.note,
             **({} if first is None else {"ttft_s": first}),
+            **({"prompt_tokens": event.timings.prompt_tokens} if self.lanes[index].as_served else {}),
         )
 
 

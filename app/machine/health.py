@@ -163,6 +163,8 @@ def models() -> tuple[Verdict, str]:
         return "mend", problem
     here = {entry.id: path for entry in registry.values() if (path := local_path(entry, registry))}
     for model, path in here.items():
+        if registry[model].is_served:
+            continue
         try:
             read_model(path)
         except (GGUFError, OSError) as error:
