@@ -33,7 +33,7 @@ MEASURED = {
 }
 SHOWN = {f"benchmarks/{name}" for name in ("runs", "statistics", "analysis", "charts", "reports")}
 BENCHMARKS = DATA | MEASURED | SHOWN | {"benchmarks/measure"}
-LOGIC = {f"app/{name}" for name in ("replies", "machine", "chat", "arena", "library", "results", "space")}
+LOGIC = {f"app/{name}" for name in ("replies", "machine", "chat", "api", "arena", "library", "results", "space")}
 ALLOWED: Mapping[str, set[str]] = {
     "data": LEAVES,
     "data/gguf": LEAVES,
@@ -62,6 +62,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "app/replies": LEAVES,
     "app/machine": BENCHMARKS,
     "app/chat": BENCHMARKS | {"app/machine"},
+    "app/api": BENCHMARKS | {"app/machine", "app/chat"},
     "app/arena": BENCHMARKS | {"app/machine", "app/chat"},
     "app/library": BENCHMARKS | {"app/machine", "app/chat"},
     "app/results": BENCHMARKS | {"app/machine", "app/chat"},

@@ -22,7 +22,7 @@ CONNECT_S, PATIENCE_S = 10.0, 120.0
 """Until a server is reached, and between two pieces of what it says."""
 _AGAIN = (408, 409, 425, 429)
 _MOST_SAID, _MOST_NAMED = 200, 12
-_OWN_FIELDS = ("llamacpp", "vllm")
+_OWN_FIELDS = ("llamacpp", "tradeoff", "vllm")
 """Servers, as their lists of models name the owner, that take more than OpenAI's own fields."""
 
 
