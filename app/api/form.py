@@ -26,7 +26,7 @@ _NEUTRAL = {"n": 1, "presence_penalty": 0, "frequency_penalty": 0, "store": Fals
 _IGNORED = ("user", "metadata", "cache_prompt", "timings_per_token")
 _KNOWN = (
     *("model", "messages", "stream", "stream_options", *_NUMBERS, "max_completion_tokens", "stop", "logprobs"),
-    *("top_logprobs", "response_format", "chat_template_kwargs", *_NEUTRAL, *_IGNORED),
+    *("top_logprobs", "response_format", "chat_template_kwargs", "ignore_eos", *_NEUTRAL, *_IGNORED),
 )
 _WORDS = {str: "a text", bool: "true or false", dict: "an object", int: "a whole number", float: "a number"}
 
@@ -108,6 +108,7 @@ def _sampling(fields: Mapping[str, Any], context_tokens: int) -> Sampling:
     return Sampling(
         **usual | given,
         stop=tuple(stops),
+        ignore_eos=_typed(fields, "ignore_eos", bool, False),
         json_schema=_schema(_typed(fields, "response_format", dict, {"type": "text"})),
         template_switches=tuple(_switches(_typed(fields, "chat_template_kwargs", dict, {})).items()),
     )

@@ -109,6 +109,7 @@ class Timings:
         ttft_s: Wall seconds from submission to the first token, waiting included.
         total_s: Wall seconds from submission to the end.
         itl_p50_s, itl_p95_s: Quantiles of the own seconds per decode step.
+        gap_p50_s, gap_p95_s: Of the wall seconds from token to token, as who reads along sees them.
         max_batch: Most sequences that shared a decode step with this one, itself included.
     """
 
@@ -121,6 +122,8 @@ class Timings:
     total_s: float | None = None
     itl_p50_s: float | None = None
     itl_p95_s: float | None = None
+    gap_p50_s: float | None = None
+    gap_p95_s: float | None = None
     max_batch: int | None = None
 
     @property

@@ -91,6 +91,7 @@ class GrowingReply:
 
     def _timings(self) -> Timings:
         gaps = np.diff(self.seen_at)
+        p50, p95 = (float(np.quantile(gaps, share)) if len(gaps) else None for share in (0.5, 0.95))
         read = self.timings.get("prompt_n")
         return Timings(
             prompt_tokens=self._prompt_tokens(),
@@ -100,8 +101,10 @@ class GrowingReply:
             decode_s=self.decode_s,
             ttft_s=self.ttft_s,
             total_s=time.perf_counter() - self.submitted_at,
-            itl_p50_s=float(np.quantile(gaps, 0.5)) if len(gaps) else None,
-            itl_p95_s=float(np.quantile(gaps, 0.95)) if len(gaps) else None,
+            itl_p50_s=p50,
+            itl_p95_s=p95,
+            gap_p50_s=p50,
+            gap_p95_s=p95,
         )
 
 

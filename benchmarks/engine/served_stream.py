@@ -141,7 +141,7 @@ class Server:
         wanted: dict[str, Any] = {"top_k": sampling.top_k, "min_p": sampling.min_p, penalty: sampling.repeat_penalty}
         usual = {"top_k": 0, "min_p": 0.0, penalty: 1.0}
         found = {name: value for name, value in wanted.items() if known or value != usual[name]}
-        if sampling.ignore_eos:
+        if known and sampling.ignore_eos:
             found["ignore_eos"] = True
         if known and sampling.template_switches:
             found["chat_template_kwargs"] = dict(sampling.template_switches)

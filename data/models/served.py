@@ -52,10 +52,18 @@ def address_file(entry: ModelEntry) -> Path:
         OSError: It cannot be written.
     """
     assert isinstance(entry.source, OpenAISource)
-    source = entry.source
+    return write_address(entry.source, model_directory(entry))
+
+
+def write_address(source: OpenAISource, folder: Path) -> Path:
+    """The file that says where this is, in a folder.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     content = json.dumps({"url": source.url, "model": source.model, "key": source.key}, indent=1) + "\n"
     sha256 = hashlib.sha256(content.encode()).hexdigest()
-    path = model_directory(entry) / f"{entry.id}-{sha256[:12]}{_ENDING}"
+    path = folder / f"{folder.name}-{sha256[:12]}{_ENDING}"
     if not path.is_file() or path.read_text(encoding="utf-8") != content:
         write_atomically(path, content)
     return path

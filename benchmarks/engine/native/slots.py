@@ -68,12 +68,14 @@ class GrowingReply:
     step_s: list[float] = field(default_factory=list)
     max_batch: int = 0
     cancelled: bool = False
+    accepted_at: list[float] = field(default_factory=list)
     fresh_logprobs: list[TokenLogprob] = field(default_factory=list)
 
     def accept(self, token: int, model: NativeModel, index: int) -> None:
         """Take the token that was drawn at this place of the batch."""
         self.completion_tokens += 1
         self.next_token = token
+        self.accepted_at.append(time.perf_counter())
         if self.request.logprobs is not None:
             self.fresh_logprobs.append(_told(model, model.logits(index), token, self.request.logprobs))
 
@@ -122,7 +124,7 @@ class GrowingReply:
         return self.first_token_at - self.submitted_at if self.first_token_at else None
 
     def _timings(self) -> Timings:
-        steps = np.array(self.step_s)
+        steps, gaps = np.array(self.step_s), np.diff(self.accepted_at)
         return Timings(
             prompt_tokens=len(self.prompt),
             prefill_tokens=self.prefill_tokens,
@@ -133,6 +135,8 @@ class GrowingReply:
             total_s=time.perf_counter() - self.submitted_at,
             itl_p50_s=float(np.quantile(steps, 0.5)) if len(steps) else None,
             itl_p95_s=float(np.quantile(steps, 0.95)) if len(steps) else None,
+            gap_p50_s=float(np.quantile(gaps, 0.5)) if len(gaps) else None,
+            gap_p95_s=float(np.quantile(gaps, 0.95)) if len(gaps) else None,
             max_batch=self.max_batch or None,
         )
 
