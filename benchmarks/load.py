@@ -16,14 +16,13 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from data.command import parser_of, positive, run_command, say
 
 if TYPE_CHECKING:
-    from benchmarks.measure.load import Level
+    from benchmarks.runs.load import Level, LoadCurve
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +42,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--suite", default="core", help="of prompts (default: core)")
     parser.add_argument("--context", type=positive, default=2048, help="tokens of each user's place (default: 2048)")
     parser.add_argument("--threads", type=positive, help="default: what this process may use")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write everything as JSON there")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: a new one in results/load")
     parser.add_argument("--json", action="store_true", help="the last line of stdout is one JSON object")
     options = parser.parse_args(arguments)
     if _is_url(options.target) != bool(options.model):
@@ -56,8 +55,8 @@ def _is_url(target: str) -> bool:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from benchmarks.measure.load import load_curve, sentence, table
-    from data.files import write_atomically
+    from benchmarks.measure.load import load_curve, table
+    from benchmarks.runs.load import write_load
     from data.suites.prompts import load_suite
 
     with tempfile.TemporaryDirectory() as folder:
@@ -72,15 +71,20 @@ def _run(options: argparse.Namespace) -> int:
             threads=options.threads,
             say=say,
         )
-    said = sentence(levels, name, at_least=options.at_least, server=server)
+    curve = _curve(options, name, server, levels)
+    out = options.out or _new_file(name, curve.created_at)
+    write_load(out, curve)
     print(table(levels))
-    print(said)
-    found = json.dumps(_record(options, name, server, levels, said), indent=1 if options.out else None)
-    if options.out:
-        write_atomically(options.out, found + "\n")
+    print(curve.sentence)
+    say(f"{out}; chart: the Results page of the app (`make app`)")
     if options.json:
-        print(json.dumps(json.loads(found)))
+        print(json.dumps(json.loads(out.read_text(encoding="utf-8"))))
     return 0
+
+
+def _new_file(name: str, created_at: str) -> Path:
+    kept = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).lstrip(".") or "model"
+    return Path("results") / "load" / f"{kept[:80]}-{created_at[:19].replace(':', '')}.json"
 
 
 def _target(options: argparse.Namespace, folder: Path) -> tuple[Path, str, str | None]:
@@ -105,26 +109,24 @@ def _target(options: argparse.Namespace, folder: Path) -> tuple[Path, str, str |
     return fetch(entry, registry), entry.id, server
 
 
-def _record(
-    options: argparse.Namespace, name: str, server: str | None, levels: "Sequence[Level]", said: str
-) -> dict[str, Any]:
+def _curve(options: argparse.Namespace, name: str, server: str | None, levels: "Sequence[Level]") -> "LoadCurve":
     from benchmarks.measure.machine_state import describe_machine
     from benchmarks.measure.manifest import engine_facts, now
+    from benchmarks.runs.load import SCHEMA_VERSION, LoadCurve
 
-    return {
-        "schema_version": "1.0",
-        "kind": "load",
-        "created_at": now(),
-        "model": name,
-        "served_by": server,
-        "suite": options.suite,
-        "answer_tokens": options.tokens,
-        "threads": options.threads,
-        "machine": describe_machine(),
-        "llama_cpp": None if server else engine_facts("llama_cpp"),
-        "levels": [asdict(level) for level in levels],
-        "sentence": said,
-    }
+    return LoadCurve(
+        schema_version=SCHEMA_VERSION,
+        created_at=now(),
+        model=name,
+        served_by=server,
+        suite=options.suite,
+        answer_tokens=options.tokens,
+        threads=options.threads,
+        at_least=options.at_least,
+        machine=describe_machine(),
+        llama_cpp=None if server else engine_facts("llama_cpp"),
+        levels=tuple(levels),
+    )
 
 
 if __name__ == "__main__":

@@ -248,11 +248,12 @@ def _cells(cost: Cost) -> list[str]:
         cost.written_from,
         "–" if cost.seconds is None else f"{at_most}{cost.seconds / 60:.1f}",
         "–" if cost.memory_bytes is None else f"{cost.memory_bytes / 1e9:.2f}",
-        cost.rates.source if cost.rates else _without_rates(cost),
+        cost.rates.source if cost.rates else f"none: {why_no_rates(cost)}",
     ]
 
 
-def _without_rates(cost: Cost) -> str:
+def why_no_rates(cost: Cost) -> str:
+    """Why it is not known how long a model takes."""
     if not cost.served:
-        return "none: the model could not be timed"
-    return "none: a server's" + ("" if cost.usd is None else f"; its tokens cost ${cost.usd:.2f}")
+        return "the model could not be timed"
+    return "a server's seconds are not known before" + ("" if cost.usd is None else f"; tokens for ${cost.usd:.2f}")

@@ -16,6 +16,7 @@ from benchmarks.engine.contract import Delta, Engine, EngineError, Finished, Loa
 from benchmarks.engine.worker import beside_others
 from benchmarks.engine.worker_engine import WorkerEngine
 from benchmarks.measure.machine_state import Counters, noise_between, read_counters
+from benchmarks.runs.load import Level
 from benchmarks.runs.noise import is_noisy
 from data.models.served import is_address
 from data.suites.prompts import Prompt
@@ -43,36 +44,6 @@ class Answer:
     gap_p50_s: float | None
     gap_p95_s: float | None
     tok_per_s: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Level:
-    """So many users at once. None where no answer ended.
-
-    Attributes:
-        ttft_p50_s, ttft_p95_s: Over the answers, from asking to the first token.
-        gap_p50_s, gap_p95_s: From token to token: of the answers' own quantiles the medians.
-        tok_per_s_per_user: Median over the answers; tok_per_s: of all users together, unfinished answers included.
-        answers_per_hour: Answers of this length at that rate.
-        prompt_tokens, answer_tokens: Means.
-        errors: Answers that failed.
-        noisy: Something else used this machine's processor; None of a server.
-    """
-
-    users: int
-    seconds: float
-    answers: int
-    errors: int
-    ttft_p50_s: float | None
-    ttft_p95_s: float | None
-    gap_p50_s: float | None
-    gap_p95_s: float | None
-    tok_per_s_per_user: float | None
-    tok_per_s: float
-    answers_per_hour: float | None
-    prompt_tokens: float | None
-    answer_tokens: float | None
-    noisy: bool | None = None
 
 
 def load_curve(
@@ -222,26 +193,6 @@ def summed(users: int, seconds: float, answers: Sequence[Answer], *, unfinished:
         prompt_tokens=mean("prompt_tokens"),
         answer_tokens=length,
     )
-
-
-def served_users(levels: Sequence[Level], at_least: float) -> int:
-    """Most users of whom each gets that many tokens a second, as everybody does at each smaller level; 0 for none."""
-    found = 0
-    for level in sorted(levels, key=lambda each: each.users):
-        if (level.tok_per_s_per_user or 0.0) < at_least:
-            break
-        found = level.users
-    return found
-
-
-def sentence(levels: Sequence[Level], model: str, *, at_least: float, server: str | None) -> str:
-    """Such as "this machine serves 4 users of this model at 10 tok/s each"."""
-    who, count = server or "this machine", served_users(levels, at_least)
-    more = "at least " if count == max(level.users for level in levels) else ""
-    seen = ", as served" if server else ""
-    if not count:
-        return f"{who} serves no user of {model} at {at_least:g} tok/s{seen}"
-    return f"{who} serves {more}{count} user{'s' if count > 1 else ''} of {model} at {at_least:g} tok/s each{seen}"
 
 
 def table(levels: Sequence[Level]) -> str:

@@ -128,5 +128,5 @@ def test_a_dry_run_says_what_the_tokens_cost_and_asks_nothing(
     openai_server: OpenAIServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run.main(["test.toml", "--dry-run"]) == 0
-    assert "a server's; its tokens cost $0.00" in capsys.readouterr().out
+    assert "a server's seconds are not known before; tokens for $0.00" in capsys.readouterr().out
     assert openai_server.requests == []

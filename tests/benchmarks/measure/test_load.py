@@ -13,7 +13,7 @@ from benchmarks.engine import open_engine
 from benchmarks.engine.contract import EngineError, Finished, LoadOptions, Request, Sampling, Timings
 from benchmarks.engine.scripted import ScriptedEngine
 from benchmarks.load import main
-from benchmarks.measure.load import Answer, Level, answer_of, measure_level, sentence, served_users, summed, table
+from benchmarks.measure.load import Answer, answer_of, measure_level, summed, table
 from data.message import Message
 from data.models.served import address_file
 from tests.openai_server import KEY, OpenAIServer, refuse
@@ -48,29 +48,6 @@ def test_a_users_rate_is_from_the_first_token_to_the_last() -> None:
         tokens=21, prompt_tokens=5, ttft_s=1.0, gap_p50_s=0.1, gap_p95_s=0.3, tok_per_s=10.0
     )
     assert answer_of(replace(end, completion_tokens=2)).tok_per_s is None
-
-
-def level(users: int, rate: float | None) -> Level:
-    return replace(summed(users, 1.0, [answer(tok_per_s=rate)]), users=users)
-
-
-@pytest.mark.parametrize(
-    ("rates", "count", "said"),
-    [
-        ((40, 22, 11, 6), 4, "this machine serves 4 users of m at 10 tok/s each"),
-        ((40, 22, 11, 10), 8, "this machine serves at least 8 users of m at 10 tok/s each"),
-        ((10, 5, 11, 1), 1, "this machine serves 1 user of m at 10 tok/s each"),
-        ((9, 5, 3, 1), 0, "this machine serves no user of m at 10 tok/s"),
-        ((40, None, 11, 6), 1, "this machine serves 1 user of m at 10 tok/s each"),
-    ],
-)
-def test_the_sentence_says_how_many_users_get_enough(rates: tuple[float | None, ...], count: int, said: str) -> None:
-    levels = [level(users, rate) for users, rate in zip((1, 2, 4, 8), rates, strict=True)]
-    assert served_users(levels, 10) == count
-    assert sentence(levels, "m", at_least=10, server=None) == said
-    assert sentence(levels, "m", at_least=10, server="there:80") == said.replace("this machine", "there:80") + (
-        ", as served"
-    )
 
 
 def test_so_many_users_ask_again_and_again_and_nothing_is_left(tmp_path: Path) -> None:
