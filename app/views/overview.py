@@ -106,6 +106,7 @@ def _columns() -> dict[str, Any]:
         "ttft_s": number("TTFT (s)", "%.2f"),
         "answer_s": number("Seconds per answer", "%.2f"),
         "s_per_correct_answer": number("Seconds per correct answer", "%.2f"),
+        "usd_per_correct_answer": number("Dollars per correct answer", "%.5f"),
         "p_on_frontier": number("P(on the frontier)", "%.2f"),
         "peak_rss_gb": number("Peak memory (GB)", "%.2f"),
         "file_mb": number("File (MB)", "%.0f"),
@@ -119,8 +120,12 @@ def _columns() -> dict[str, Any]:
     }
 
 
+def _columns_without_prices() -> dict[str, Any]:
+    return {name: column for name, column in _columns().items() if name != "usd_per_correct_answer"}
+
+
 def show_points_table(points: Any) -> None:
-    columns = _columns()
+    columns = _columns() if points["usd_per_correct_answer"].notna().any() else _columns_without_prices()
     shown = points.assign(
         of=points["correct"].astype(str) + " / " + points["n"].astype(str),
         peak_rss_gb=points["peak_rss_bytes"] / 1e9,

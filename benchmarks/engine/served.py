@@ -36,7 +36,8 @@ from data.models.served import read_address
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Before each further try of a request that was refused for now; a server's own wish counts, up to a minute."""
 _LONGEST_PAUSE_S = 60.0
-MOST_CHARACTERS = 4_000_000
+MOST_CHARACTERS, MOST_SILENT_S = 4_000_000, 900.0
+"""Of one answer; a server may say every minute that it still works, and never write."""
 
 
 class ServedEngine(Engine):
@@ -143,7 +144,17 @@ class ServedEngine(Engine):
         late = [reply for reply in self._replies.values() if reply.deadline is not None and reply.deadline <= now]
         for reply in late:
             self._forget(reply)
-        return [reply.end("deadline") for reply in late]
+        return [reply.end("deadline") for reply in late] + self._end_silent(now)
+
+    def _end_silent(self, now: float) -> list[Event]:
+        dumb = [
+            reply
+            for reply in self._replies.values()
+            if reply.silent_since is not None and now - reply.silent_since > MOST_SILENT_S
+        ]
+        for reply in dumb:
+            self._forget(reply)
+        return [reply.end("error", f"{self._server.where} wrote nothing for {MOST_SILENT_S:g} s") for reply in dumb]
 
     def _forget(self, reply: GrowingReply) -> None:
         reply.over.set()
@@ -154,6 +165,7 @@ class ServedEngine(Engine):
         while reply := self._waiting.get():
             if reply.over.is_set():
                 continue
+            reply.begun_at = time.perf_counter()
             self._events.put((reply, _started(reply)))
             try:
                 reason = self._write(reply)

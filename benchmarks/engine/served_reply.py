@@ -21,6 +21,7 @@ class GrowingReply:
     id: int
     request: Request
     submitted_at: float
+    begun_at: float | None = None
     written: list[str] = field(default_factory=list)
     characters: int = 0
     logprobs: list[TokenLogprob] = field(default_factory=list)
@@ -35,6 +36,11 @@ class GrowingReply:
     def deadline(self) -> float | None:
         deadline_s = self.request.sampling.deadline_s
         return None if deadline_s is None else self.submitted_at + deadline_s
+
+    @property
+    def silent_since(self) -> float | None:
+        """Since when nothing was written; None of one that waits for its turn."""
+        return self.seen_at[-1] if self.seen_at else self.begun_at
 
     def take(self, piece: Piece) -> str:
         """Note what a piece brings, and return its text: thinking stands between marks, as models write it."""

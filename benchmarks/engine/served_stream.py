@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CONNECT_S, PATIENCE_S = 10.0, 120.0
 """Until a server is reached, and between two pieces of what it says."""
+MOST_BYTES = 64 * 2**20
+"""Of one answer, whatever is in it."""
 _AGAIN = (408, 409, 425, 429)
 _MOST_SAID, _MOST_NAMED = 200, 12
 _OWN_FIELDS = ("llamacpp", "tradeoff", "vllm")
@@ -220,10 +222,31 @@ def _client(url: str, key: str, patience_s: float) -> "OpenAI":
     import openai
 
     timeout = openai.Timeout(patience_s, connect=CONNECT_S)
-    transport = openai.DefaultHttpxClient(follow_redirects=False, timeout=timeout)
+    transport = openai.DefaultHttpxClient(follow_redirects=False, timeout=timeout, event_hooks={"response": [_bound]})
     return openai.OpenAI(
         base_url=url, api_key=key or "none", organization="", project="", max_retries=0, http_client=transport
     )
+
+
+def _bound(response: Any) -> None:
+    """Have the reading of a response end where it is too long: its lines have no bound of their own."""
+    from httpx2 import ReadError, SyncByteStream
+
+    stream = response.stream
+
+    class Bounded(SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            total = 0
+            for part in stream:
+                total += len(part)
+                if total > MOST_BYTES:
+                    raise ReadError(f"more than {MOST_BYTES:,} bytes")
+                yield part
+
+        def close(self) -> None:
+            stream.close()
+
+    response.stream = Bounded()
 
 
 def _piece(chunk: Any) -> Piece:

@@ -214,6 +214,35 @@ def test_one_that_goes_silent_is_left_after_a_while(
     assert end_of(reply).text == "Par"
 
 
+def test_one_that_says_that_it_works_and_never_writes_is_left_too(
+    far: Open, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.engine.served.MOST_SILENT_S", 0.2)
+
+    def act(talk: Talk) -> None:
+        talk.begin()
+        while not talk.server.state.go_on.wait(0.02):
+            talk.wfile.write(b": still working\n\n")
+
+    openai_server.acts.append(act)
+    engine = far()
+    engine.submit(request())
+    events: list[Any] = []
+    while engine.busy:
+        events += engine.step(0.05)
+    assert events[-1].error.endswith("wrote nothing for 0.2 s")
+
+
+@pytest.mark.parametrize("kind", ["text/event-stream", "application/json"])
+def test_a_line_without_end_is_not_read_to_its_end(
+    far: Open, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("benchmarks.engine.served_stream.MOST_BYTES", 2**20)
+    openai_server.acts += [answer(b"data: " + b"a" * 2**22, kind)] * 9
+    reply = ask(far(), request())
+    assert reply.error and "more than 1,048,576 bytes" in reply.error
+
+
 def test_an_unknown_model_is_refused_with_those_that_there_are(far: Open, openai_server: OpenAIServer) -> None:
     openai_server.models = {"llama-3b": "llamacpp", "qwen": "llamacpp"}
     with pytest.raises(EngineError, match=r"has no model 'tiny'; it has: llama-3b, qwen$"):
