@@ -93,6 +93,6 @@ def tiny_model(embedded_model: Path, tmp_path_factory: pytest.TempPathFactory) -
 def openai_server(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
     """A server of OpenAI's protocol on loopback, an empty cache, and no pause between attempts."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    monkeypatch.setattr("benchmarks.engine.served.PAUSES_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("benchmarks.engine.served.engine.PAUSES_S", (0.0, 0.0, 0.0))
     with serve_openai() as server:
         yield server

@@ -27,6 +27,7 @@ DATA = LEAVES | {"data/gguf", "data/hub", "data/models", "data/suites"}
 MEASURED = {
     "benchmarks/engine",
     "benchmarks/engine/native",
+    "benchmarks/engine/served",
     "benchmarks/graders",
     "benchmarks/runs",
     "benchmarks/config",
@@ -41,8 +42,9 @@ ALLOWED: Mapping[str, set[str]] = {
     "data/models": LEAVES | {"data/gguf", "data/hub"},
     "data/suites": LEAVES | {"data/gguf", "data/hub"},
     "benchmarks": BENCHMARKS,
-    "benchmarks/engine": DATA | {"benchmarks/engine/native"},
+    "benchmarks/engine": DATA | {"benchmarks/engine/native", "benchmarks/engine/served"},
     "benchmarks/engine/native": DATA | {"benchmarks/engine"},
+    "benchmarks/engine/served": DATA | {"benchmarks/engine"},
     "benchmarks/graders": DATA,
     "benchmarks/runs": LEAVES,
     "benchmarks/measure": DATA | MEASURED | {"benchmarks/statistics"},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.engine.contract import Engine, LoadOptions
 from benchmarks.engine.scripted import ScriptedEngine
-from benchmarks.engine.served import ServedEngine
+from benchmarks.engine.served.engine import ServedEngine
 from data.models.served import is_address
 
 

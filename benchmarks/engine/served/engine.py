@@ -28,8 +28,8 @@ from benchmarks.engine.contract import (
     Started,
 )
 from benchmarks.engine.reply_text import LOOK_EVERY, in_a_loop
-from benchmarks.engine.served_reply import GrowingReply
-from benchmarks.engine.served_stream import Piece, ServedError, Server
+from benchmarks.engine.served.reply import GrowingReply
+from benchmarks.engine.served.stream import Piece, ServedError, Server
 from data.errors import ModelError
 from data.models.served import read_address
 

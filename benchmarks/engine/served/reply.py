@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.engine.contract import Finished, FinishReason, Request, Timings
 from benchmarks.engine.logprobs import TokenLogprob
-from benchmarks.engine.served_stream import Piece
+from benchmarks.engine.served.stream import Piece
 
 NO_USAGE = "the server does not tell its tokens; pieces of the stream are counted in their place"
 

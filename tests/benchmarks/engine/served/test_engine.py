@@ -10,7 +10,7 @@ import pytest
 from benchmarks.engine import open_engine
 from benchmarks.engine.ask import Reply, ask, ask_all
 from benchmarks.engine.contract import Delta, Engine, EngineError, Finished, LoadOptions, Request, Sampling, Started
-from benchmarks.engine.served_reply import NO_USAGE
+from benchmarks.engine.served.reply import NO_USAGE
 from data.message import Message
 from data.models.served import address_file
 from tests.openai_server import KEY, Act, OpenAIServer, Talk, answer, cut_after, hold_after, refuse, tell
@@ -207,7 +207,7 @@ def test_a_server_that_is_down_says_so(far: Open, openai_server: OpenAIServer) -
 def test_one_that_goes_silent_is_left_after_a_while(
     far: Open, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.engine.served_stream.Server.__init__.__kwdefaults__", {"patience_s": 0.2})
+    monkeypatch.setattr("benchmarks.engine.served.stream.Server.__init__.__kwdefaults__", {"patience_s": 0.2})
     openai_server.acts.append(hold_after("Par"))
     reply = ask(far(), request())
     assert reply.error and "was silent for too long (0.2 s are waited); what it had written is kept" in reply.error
@@ -217,7 +217,7 @@ def test_one_that_goes_silent_is_left_after_a_while(
 def test_one_that_says_that_it_works_and_never_writes_is_left_too(
     far: Open, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.engine.served.MOST_SILENT_S", 0.2)
+    monkeypatch.setattr("benchmarks.engine.served.engine.MOST_SILENT_S", 0.2)
 
     def act(talk: Talk) -> None:
         talk.begin()
@@ -237,7 +237,7 @@ def test_one_that_says_that_it_works_and_never_writes_is_left_too(
 def test_a_line_without_end_is_not_read_to_its_end(
     far: Open, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("benchmarks.engine.served_stream.MOST_BYTES", 2**20)
+    monkeypatch.setattr("benchmarks.engine.served.stream.MOST_BYTES", 2**20)
     openai_server.acts += [answer(b"data: " + b"a" * 2**22, kind)] * 9
     reply = ask(far(), request())
     assert reply.error and "more than 1,048,576 bytes" in reply.error
