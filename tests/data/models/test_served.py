@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.pick.source import reference_of
 from data.errors import ModelError
 from data.models.entries import OpenAISource, RegistryError
 from data.models.fetch import fetch, local_path, locate, remove
@@ -81,6 +82,8 @@ def test_what_needs_a_file_says_so(cache: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("TRADEOFF_REGISTRY", str(tmp_path / "models.toml"))
     with pytest.raises(ModelError, match="big is served elsewhere; this needs a model's own file"):
         locate("big")
+    with pytest.raises(ModelError, match="this needs a model's own file"):
+        reference_of("big", tmp_path, from_quantized=True)
     with pytest.raises(ModelError, match="take it out of the registry"):
         remove(parse_registry(toml(), Path("models.toml"))["big"])
 
