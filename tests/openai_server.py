@@ -1,6 +1,7 @@
 """A small server of OpenAI's protocol on loopback, which answers as it is told, also badly; it waits for no clock."""
 
 import json
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -110,10 +111,11 @@ class Talk(BaseHTTPRequestHandler):
 
 
 def tell(text: str, *, usage: bool = True, timings: bool = True) -> Act:
-    """Write a text word by word, as many as are asked for, and end as a good server does."""
+    """Write a text word by word, as many as are asked for or until a stop string, and end as a good server does."""
 
     def act(talk: Talk) -> None:
-        words = [word if not place else f" {word}" for place, word in enumerate(text.split())]
+        end = min((text.find(stop) for stop in talk.body.get("stop", ()) if stop in text), default=len(text))
+        words = re.findall(r"\s*\S+|\s+", text[:end])
         said = words[: talk.body.get("max_tokens", len(words))]
         talk.begin()
         for word in said:

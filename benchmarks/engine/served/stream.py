@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.engine.contract import EngineError, Request
 from benchmarks.engine.logprobs import TokenLogprob
 from data.models.entries import OpenAISource
+from data.records import whole_characters
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI
@@ -119,7 +120,7 @@ class Server:
         limit = "max_completion_tokens" if self.where.endswith("openai.com") else "max_tokens"
         fields: dict[str, Any] = {
             "model": self._source.model,
-            "messages": [{"role": each.role, "content": each.content} for each in request.messages],
+            "messages": [{"role": each.role, "content": whole_characters(each.content)} for each in request.messages],
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": sampling.seed,
