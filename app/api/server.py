@@ -31,6 +31,7 @@ from data.models.fetch import local_path
 MOST_BYTES = 4 * 2**20
 LOOK_S = 2.0
 """Until a reply is looked at again though nothing is new: what nobody looks at is ended."""
+RETRY_S = 2
 _LEFT = 499
 """Nobody reads it: whoever asked has gone."""
 PERSON = "the API"
@@ -234,7 +235,8 @@ def _too_long(text: str) -> ApiError:
 
 def _said(request: HttpRequest | None, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return JSONResponse(error.body, status_code=error.status)
+    headers = {"retry-after": f"{RETRY_S:g}"} if error.status == 429 else None
+    return JSONResponse(error.body, status_code=error.status, headers=headers)
 
 
 def _no_such(request: HttpRequest, error: Exception) -> Response:

@@ -264,6 +264,15 @@ def test_our_own_engine_for_served_models_asks_it_too(
     assert end and (end.text, end.completion_tokens, end.timings.prompt_tokens) == ("Paris is one of them", 5, 2)
 
 
+def test_who_asks_for_more_than_waits_is_told_to_come_again(api: Running) -> None:
+    asked = Request(messages=(Message(role="user", content="x"),), sampling=Sampling(max_tokens=9_000))
+    for at in range(10):
+        api.service.compare(f"v{at}", [LaneRequest(model_id="slow", request=asked)], person="the API")
+    said = api.post({"model": "near", "messages": USER})
+    assert (said.status_code, said.json()["error"]["type"]) == (429, "rate_limit_error")
+    assert said.headers["retry-after"] == "2"
+
+
 @pytest.mark.slow
 def test_a_real_model_keeps_to_seed_schema_and_tells_its_log_probabilities(embedded_model: Path) -> None:
     running = Running({"real": entry("real", embedded_model)}, "llama_cpp")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -174,8 +175,15 @@ def in_stream(talk: Talk) -> None:
     ids=range(11),
 )
 def test_what_goes_wrong_is_one_line_without_the_key_and_loses_nothing(
-    far: Open, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, act: Act, error: str, kept: str
+    far: Open,
+    openai_server: OpenAIServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    act: Act,
+    error: str,
+    kept: str,
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("FAR_KEY", KEY)
     openai_server.models["other"] = "x"
     openai_server.acts.append(act)
@@ -186,6 +194,7 @@ def test_what_goes_wrong_is_one_line_without_the_key_and_loses_nothing(
     assert (end_of(reply).reason, end_of(reply).text) == ("error", kept)
     assert len(openai_server.requests) == 1
     assert ask(engine, request()).error is None  # the next one goes well
+    assert caplog.text and KEY not in caplog.text
 
 
 def test_a_redirection_does_not_take_the_key_along(
