@@ -7,12 +7,13 @@ not followed, and no message has it. Whatever a server says becomes one line (`S
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.engine.contract import EngineError, Request
 from benchmarks.engine.logprobs import TokenLogprob
+from benchmarks.engine.reply_text import ReplyText
 from data.models.entries import OpenAISource
 from data.records import whole_characters
 
@@ -101,12 +102,25 @@ class Server:
         """
         try:
             with self._client.chat.completions.create(**self._fields(request)) as chunks:
-                yield from map(_piece, chunks)
+                yield from self._without_key(map(_piece, chunks))
+        except ServedError:
+            raise
         except Exception as error:
             raise self._explained(error) from None
 
     def close(self) -> None:
         self._client.close()
+
+    def _without_key(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        """The same pieces, as long as none has the key: who reads them need not be who may use it."""
+        held = {name: ReplyText((self._key,) if self._key else ()) for name in ("text", "thinking")}
+        for piece in pieces:
+            certain = {name: text.push(getattr(piece, name).encode()) for name, text in held.items()}
+            if piece.finish:
+                certain = {name: certain[name] + text.finish() for name, text in held.items()}
+            if any(text.stopped for text in held.values()):
+                raise ServedError(f"{self.where} repeats the key in its answer, which was ended there")
+            yield replace(piece, **certain)  # type: ignore[arg-type]
 
     def _models(self) -> dict[str, str]:
         """Names, and who owns each."""
@@ -158,7 +172,9 @@ class Server:
         if isinstance(error, openai.APITimeoutError):
             return ServedError(f"{self.where} was silent for too long ({self._patience_s:g} s are waited)")
         if isinstance(error, openai.APIConnectionError):
-            return ServedError(f"{self.where} cannot be reached, or broke off ({_cause(error)})", again=True)
+            return ServedError(
+                f"{self.where} cannot be reached, or broke off ({self._safe(_cause(error))})", again=True
+            )
         if isinstance(error, openai.APIStatusError):
             return self._refused(error)
         if isinstance(error, openai.APIError) and not isinstance(error, openai.APIResponseValidationError):
@@ -170,8 +186,8 @@ class Server:
         if 300 <= status < 400:
             target = re.sub(r"^(https?://)?(?:[^/@]*@)?([^/?#]*).*$", r"\2", error.response.headers.get("location", ""))
             return ServedError(
-                f"{self.where} redirects to {target[:80] or 'another address'}, which is not followed: keys stay home; "
-                "if that is right, write its address as url"
+                f"{self.where} redirects to {self._safe(target)[:80] or 'another address'}, which is not followed: "
+                "keys stay home; if that is right, write its address as url"
             )
         if status in (401, 403):
             name = f"${self._source.key}" if self._source.key else "no key, as the entry names no variable"
@@ -272,7 +288,7 @@ def _piece(chunk: Any) -> Piece:
 def _text(value: Any) -> str:
     if value is not None and not isinstance(value, str):
         raise TypeError("a piece of the reply is no text")
-    return value or ""
+    return whole_characters(value or "")
 
 
 def _table(value: Any) -> Mapping[str, Any] | None:

@@ -197,6 +197,31 @@ def test_what_goes_wrong_is_one_line_without_the_key_and_loses_nothing(
     assert caplog.text and KEY not in caplog.text
 
 
+@pytest.mark.parametrize("parts", [[KEY], [f"is {KEY[:9]}", KEY[9:20], KEY[20:]], ["", f"{KEY}!"]])
+def test_an_answer_that_has_the_key_is_ended_before_it(
+    far: Open, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, parts: list[str]
+) -> None:
+    monkeypatch.setenv("FAR_KEY", KEY)
+
+    def act(talk: Talk) -> None:
+        talk.begin()
+        for part in ["Your key ", *parts, " it was."]:
+            talk.piece(part)
+        talk.piece(finish="stop")
+
+    openai_server.acts += [act, tell("Paris sk-Rec")]
+    engine = far(key="FAR_KEY")
+    reply = ask(engine, request())
+    assert reply.error and "repeats the key in its answer" in reply.error
+    assert KEY[:9] not in end_of(reply).text and end_of(reply).text.startswith("Your key ")
+    assert end_of(ask(engine, request())).text == "Paris sk-Rec"  # what only begins like it is an answer
+
+
+def test_half_a_character_of_a_server_is_made_whole(far: Open, openai_server: OpenAIServer) -> None:
+    openai_server.acts.append(lambda talk: (talk.begin(), talk.piece("hi \ud83d", finish="stop")))  # type: ignore[arg-type,return-value]
+    end_of(ask(far(), request())).text.encode()
+
+
 def test_a_redirection_does_not_take_the_key_along(
     far: Open, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
