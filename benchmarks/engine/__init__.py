@@ -23,9 +23,10 @@ def _scripted(path: Path, options: LoadOptions) -> Engine:
     return ScriptedEngine(path, options)
 
 
+SERVED = "openai"
 ENGINES: dict[str, Callable[[Path, LoadOptions], Engine]] = {
     "llama_cpp": _llama_cpp,
-    "openai": _openai,
+    SERVED: _openai,
     "scripted": _scripted,
 }
 
@@ -36,4 +37,4 @@ def open_engine(name: str, path: Path, options: LoadOptions) -> Engine:
     Raises:
         EngineError: It cannot be opened.
     """
-    return ENGINES["openai" if is_address(path) else name](path, options)
+    return ENGINES[SERVED if is_address(path) else name](path, options)
