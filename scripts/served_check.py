@@ -8,6 +8,7 @@ likely, so that a difference in rounding decides. Nothing is downloaded but the 
 """
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -150,12 +151,16 @@ def compared(prompt: str, ours: Answer, theirs: Answer) -> Compared:
     pairs = list(zip(ours.tokens, theirs.tokens, strict=False))
     same = next((at for at, (a, b) in enumerate(pairs) if a.token != b.token), len(pairs))
     of = max(len(ours.tokens), len(theirs.tokens))
-    if same == len(pairs):
-        gap = None if len(ours.tokens) == len(theirs.tokens) and ours.text == theirs.text else float("inf")
-        return Compared(prompt=prompt, same=same, of=of, gap=gap)
-    a, b = pairs[same]
-    gaps = [mine.logprob - dict(mine.top).get(other.token, -float("inf")) for mine, other in ((a, b), (b, a))]
-    return Compared(prompt=prompt, same=same, of=of, gap=min(gaps))
+    if same == of and ours.text == theirs.text:
+        return Compared(prompt=prompt, same=same, of=of)
+    next_tokens = [each.tokens[same] if same < len(each.tokens) else None for each in (ours, theirs)]
+    gaps = [_gap(mine, other) for mine, other in itertools.permutations(next_tokens) if mine]
+    return Compared(prompt=prompt, same=same, of=of, gap=min(gaps, default=float("inf")))
+
+
+def _gap(mine: TokenLogprob, other: TokenLogprob | None) -> float:
+    """How much likelier one engine held its token than the other's, or than the end, which is a token without text."""
+    return mine.logprob - dict(mine.top).get(other.token if other else b"", -float("inf"))
 
 
 if __name__ == "__main__":
