@@ -50,10 +50,10 @@ def load_chart(
         x=alt.X(
             "users:Q",
             title="Users at once",
-            scale=alt.Scale(type="log", base=2),
+            scale=alt.Scale(type="log", base=2, padding=12),
             axis=alt.Axis(values=sorted({row["users"] for row in rows}), format="d"),
         ),
-        y=alt.Y("tok_per_s_per_user:Q", title="Tokens/s of each", scale=alt.Scale(type="log", nice=False)),
+        y=alt.Y("tok_per_s_per_user:Q", title="Tokens/s of each", scale=alt.Scale(type="log", nice=False, padding=12)),
         color=named_colours(names, palette),
     )
     told = [alt.Tooltip(name, title=title, format=form) for name, (title, form) in _TOOLTIP.items()]
@@ -65,10 +65,12 @@ def load_chart(
             tooltip=[alt.Tooltip("label", title="Model"), alt.Tooltip("users", title="Users"), *told]
         ),
     ]
-    words = f"Tokens a second of each user, on {curves[0].where}. " + "; ".join(map(_words, curves))
+    words = f"Tokens a second of each user, on {curves[0].where}. " + "; ".join(
+        _words(curve, names[curve.model]) for curve in curves
+    )
     return framed(layers, words, height=320)
 
 
-def _words(curve: LoadCurve) -> str:
+def _words(curve: LoadCurve, name: str) -> str:
     rates = [f"{level.tok_per_s_per_user:.1f} at {level.users}" for level in curve.levels if level.tok_per_s_per_user]
-    return f"{curve.model}: {', '.join(rates) or 'none'}"
+    return f"{name}: {', '.join(rates) or 'none'}"

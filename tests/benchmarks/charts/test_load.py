@@ -9,7 +9,7 @@ from tests.benchmarks.runs.test_load import made_curve
 def test_a_line_a_model_over_users_with_its_rates_in_the_words() -> None:
     curves = [made_curve(40.0, 22.0, None, 6.0), made_curve(9.0, 5.0, model="b")]
     spec = load_chart(curves, {"m": "M"}, {"m": "#111111", "b": "#222222"}).to_dict()
-    assert "m: 40.0 at 1, 22.0 at 2, 6.0 at 8; b: 9.0 at 1, 5.0 at 2" in spec["description"]
+    assert "M: 40.0 at 1, 22.0 at 2, 6.0 at 8; b: 9.0 at 1, 5.0 at 2" in spec["description"]
     points = next(data for data in spec["datasets"].values() if len(data) > 1)
     assert [(point["label"], point["users"]) for point in points] == [("M", 1), ("M", 2), ("M", 8), ("b", 1), ("b", 2)]
     json.dumps(spec, allow_nan=False)
