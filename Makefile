@@ -28,6 +28,7 @@ peers:
 	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
 	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-peers.txt
 	@.venv-peers/bin/python scripts/ifeval_reference.py
+	@test ! -x .venv/bin/python || .venv/bin/python scripts/served_check.py --prompts 10
 	@git diff --stat --exit-code tests/benchmarks/graders/ifeval_pairs.json
 
 # Side by side on all cores; what asserts seconds follows alone, from the files that have any.

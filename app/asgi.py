@@ -17,7 +17,8 @@ from streamlit.runtime import Runtime, exists, get_instance
 from streamlit.starlette import App
 
 from app import runtime
-from app.chat.visitors import address_of, is_operator
+from app.api.server import Api, Served
+from app.chat.visitors import address_of, is_operator, usable_token
 from app.machine import descriptors
 from app.space.budget import USUAL, Budgeted
 from app.space.first_view import FirstView, Told
@@ -25,6 +26,7 @@ from app.space.guard import Guard, rules
 from app.space.messages import PagesOnly
 from data import events
 from data.models.entries import RegistryError
+from data.settings import API
 
 SWEEP_S = 20.0
 
@@ -83,11 +85,16 @@ def address(client: str | None, headers: Headers) -> str | None:
     return address_of(os.environ, client, headers.getlist("x-forwarded-for"))
 
 
+def served_models() -> Served:
+    return Served(service=runtime.service(), registry=runtime.registry())
+
+
 app = App(
     "streamlit_app.py",
     lifespan=while_serving,
     middleware=[
         Middleware(Guard, headers=rules(os.environ), is_operator=asks_as_operator),
+        *([Middleware(Api, served=served_models, token=usable_token(os.environ))] if API.read() else []),
         Middleware(FirstView, told=told),
         Middleware(Budgeted, address=address, limits=replace(USUAL, open=descriptors.pages(descriptors.limit()))),
         Middleware(PagesOnly),

@@ -18,6 +18,7 @@ from benchmarks.analysis.verdict import Verdict, verdict
 from benchmarks.analysis.waterfall import WaterfallStep, waterfall
 from benchmarks.analysis.within import Answers, Curve, all_answers, curve
 from benchmarks.analysis.within_text import pair_text
+from benchmarks.runs.load import LoadCurve, find_loads, read_load
 from benchmarks.runs.on_disk import ReadRuns, fingerprint, load_runs
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.factorial import Factorial, factorial
@@ -44,6 +45,23 @@ def all_runs() -> tuple[State, ReadRuns]:
 def _runs_as_of(state: State, where: tuple[str, ...]) -> ReadRuns:
     found = load_runs([Path(directory) for directory in where])
     return replace(found, runs=renamed(found.runs, runtime.registry()))
+
+
+def all_loads() -> tuple[list[LoadCurve], list[str]]:
+    """Every load curve, and one line for each file that is none."""
+    paths = find_loads(results_directories())
+    return _loads_as_of(tuple((str(path), path.stat().st_mtime_ns) for path in paths))
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _loads_as_of(state: tuple[tuple[str, int], ...]) -> tuple[list[LoadCurve], list[str]]:
+    curves, problems = [], []
+    for path, _ in state:
+        try:
+            curves.append(read_load(Path(path)))
+        except RunError as error:
+            problems.append(str(error).replace(f"{Path(path).parent}/", ""))
+    return curves, problems
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)

@@ -1,4 +1,4 @@
-"""Serve the app: `python -m app.serve [--port 8501] [--host ADDRESS]`."""
+"""Serve the app: `python -m app.serve [--port 8501] [--host ADDRESS] [--api]`."""
 
 import argparse
 import os
@@ -11,6 +11,7 @@ from data.command import parser_of, run_command, say
 from data.errors import TradeoffError
 from data.llama_library import library_dir
 from data.paths import ROOT
+from data.settings import API, OPERATOR_TOKEN
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,6 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--host", default="localhost", help="address to listen on; 0.0.0.0 for all (default: localhost)"
     )
+    parser.add_argument(
+        "--api",
+        action="store_true",
+        help=f"also /v1/chat/completions and /v1/models, for {OPERATOR_TOKEN.name} as Bearer",
+    )
     options = parser.parse_args(arguments)
     return run_command(lambda: _serve(options), interrupted="nothing was started")
 
@@ -26,6 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(options: argparse.Namespace) -> int:
     if problem := problem_with_port(options.host, options.port):
         raise TradeoffError(problem)
+    if options.api:
+        from app.chat.visitors import problem_with_token, usable_token
+
+        if usable_token(os.environ) is None:
+            raise TradeoffError(problem_with_token(os.environ) or f"--api needs a token; set {OPERATOR_TOKEN.name}")
+        os.environ[API.name] = "1"
     library = library_dir()
     print(f"Tradeoff on http://{options.host}:{options.port} (llama.cpp: {library.name})", flush=True)
     if problem := problem_with(raise_limit()):

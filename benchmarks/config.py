@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.engine import ENGINES
+from benchmarks.engine import ENGINES, SERVED
 from benchmarks.engine.chat_template import read_switches
 from benchmarks.engine.contract import TemplateSwitch
 from benchmarks.runs.read import AGAIN, CONDITIONS, Run
@@ -57,7 +57,7 @@ class Config:
         depths: Tokens of context after which decoding is timed too, at each of the fixed repetitions: [0, 512, 2048].
         template_switches: Settings of the chat templates, such as "enable_thinking=false", for those models whose
             template knows them.
-        engine: "llama_cpp", or "scripted", a fake for tests.
+        engine: "llama_cpp", or "scripted", a fake for tests; a model that a server has is asked there all the same.
     """
 
     name: str
@@ -97,7 +97,7 @@ class Config:
                 raise ConfigError(f"{name} has {twice[0]!r} twice")
         if alone := [id_ for id_ in self.models if original(id_) not in self.models]:
             raise ConfigError(f"models has {alone[0]!r} without {original(alone[0])!r}; an A/A arm needs both")
-        for name, known in (("conditions", CONDITIONS), ("engine", ENGINES)):
+        for name, known in (("conditions", CONDITIONS), ("engine", [each for each in ENGINES if each != SERVED])):
             for value in self.conditions if name == "conditions" else (self.engine,):
                 if value not in known:
                     raise ConfigError(f"{name}: {value!r} cannot be run; known: {', '.join(known)}")

@@ -2,11 +2,12 @@
 
     python -m benchmarks.run benchmarks/configs/smoke.toml
 
-One worker process a model, one answer at a time, nothing else running. Every sample is appended to
-RUN/samples.jsonl as it is made, so that an interrupted run goes on with --resume; so does a finished one whose limit
-was raised, whose suite got more lines at its end, or that has prompts without an answer: those are asked again. What it
-will cost, --dry-run says: from the tokens and rates of earlier runs on this machine, or a short measurement. With
---json, the last line of stdout is one JSON object:
+One worker process a model, one answer at a time, nothing else running; a model that a server has (kind "openai" in
+data/models.toml) is asked there, its single answers are of the condition "as-served", and shapes are left out. Every
+sample is appended to RUN/samples.jsonl as it is made, so that an interrupted run goes on with --resume; so does a
+finished one whose limit was raised, whose suite got more lines at its end, or that has prompts without an answer: those
+are asked again. What it will cost, --dry-run says: from the tokens and rates of earlier runs on this machine, or a
+short measurement. With --json, the last line of stdout is one JSON object:
 {"run_id": ..., "models": [{"id", "decode_tok_per_s", "prefill_tok_per_s", "ttft_s", "accuracy", "n",
 "peak_rss_bytes", ...}]}. decode_tok_per_s is the median over answers of at least 8 decoded tokens.
 """
@@ -16,6 +17,7 @@ import dataclasses
 import json
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,7 +91,7 @@ def _tell_cost(options: argparse.Namespace) -> int:
     known = [each.seconds for each in costs if each.seconds is not None]
     at_once = f", {config.jobs} models at once in batches" if config.jobs > 1 else ""
     print(f"about {sum(known) / 60:.0f} min in all, one model after another{at_once}; nothing was asked")
-    return 0 if len(known) == len(costs) else 1
+    return 0 if all(each.seconds is not None or each.served for each in costs) else 1
 
 
 def _run(options: argparse.Namespace) -> "Run":
@@ -108,6 +110,7 @@ def _run(options: argparse.Namespace) -> "Run":
 def _report(run: "Run", *, as_json: bool) -> int:
     from benchmarks.analysis.summary import as_json as flat
     from benchmarks.analysis.summary import summarise, table
+    from benchmarks.runs.read import AS_SERVED
     from benchmarks.statistics.consistency import batch_effect_text, batch_effects
     from benchmarks.statistics.sequential import early_texts
 
@@ -115,6 +118,10 @@ def _report(run: "Run", *, as_json: bool) -> int:
     print(table(summaries))
     print("decode: median over answers of at least 8 decoded tokens, or over the fixed shape where there are none;")
     print("intervals: 95%; noisy: others used the CPU, too")
+    if any(each.condition == AS_SERVED for each in summaries):
+        print("as-served: seconds of another's server as seen from here, which are not compared with this machine's")
+    for note, count in Counter((row.model, row.note) for row in run.rows if row.note).items():
+        say(f"{note[0]}: {count} answers: {note[1]}")
     if effects := batch_effects(run):
         print(batch_effect_text(effects))
     print("".join(f"{text}\n" for text in early_texts(run)), end="")

@@ -78,6 +78,11 @@ OPERATOR_TOKEN = Variable(
     meaning="16 characters or more; who gives it on the Models page is the operator of a public app",
     default="nobody on a Space or behind --host",
 )
+API = Variable(
+    name="TRADEOFF_API",
+    meaning="1 serves the models at /v1, as OpenAI's API, to the operator's token, as `app.serve --api` does",
+    default="pages alone",
+)
 PROXIES = Variable(
     name="TRADEOFF_PROXIES",
     meaning="how many proxies of yours stand before the app; visitors are told apart by what these say of addresses",
@@ -95,5 +100,5 @@ VOTES_REPO = Variable(
 )
 VARIABLES = (
     *(CACHE, CACHE_QUOTA_GB, MEMORY_GB, CONTEXT_TOKENS, STATE, REGISTRY, RESULTS),
-    *(ENGINE, LLAMA_VARIANT, MODELS, OPERATOR_TOKEN, PROXIES, HUB_NAMESPACE, VOTES_REPO),
+    *(ENGINE, LLAMA_VARIANT, MODELS, OPERATOR_TOKEN, API, PROXIES, HUB_NAMESPACE, VOTES_REPO),
 )

@@ -2,10 +2,12 @@
 
     .venv-peers/bin/python scripts/lm_eval_check.py stored RUN ROWS [--out FILE.json]
     .venv-peers/bin/python scripts/lm_eval_check.py asks GGUF ROWS [--limit 100] [--out FILE.json]
+    OPENAI_API_KEY=TOKEN .venv-peers/bin/python scripts/lm_eval_check.py asks ID ROWS --url http://localhost:8501/v1
 
 `stored` lets its tasks (gsm8k_cot_zeroshot or ifeval, by the rows' columns) score the very answers that a run has of
 ROWS, and compares item by item. `asks` lets it ask the same prompts by itself, of llama.cpp's own server with that file
-on loopback (xllamacpp). ROWS are JSON Lines as the Hub has them. Nothing is downloaded.
+on loopback (xllamacpp), or of any server of OpenAI's protocol, such as `app.serve --api`. ROWS are JSON Lines as the
+Hub has them. Nothing is downloaded.
 """
 
 import argparse
@@ -36,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stored.add_argument("run", type=Path, metavar="RUN")
     stored.set_defaults(command=_stored)
     asks = commands.add_parser("asks")
-    asks.add_argument("model", type=Path, metavar="GGUF")
+    asks.add_argument("model", type=Path, metavar="GGUF", help="a file, or with --url the model's name there")
+    asks.add_argument("--url", help="of a server that runs already, such as http://localhost:8501/v1")
     asks.add_argument("--limit", type=int, default=100, help="default: the first 100")
     asks.set_defaults(command=_asks)
     for each in (stored, asks):
@@ -72,11 +75,11 @@ def _stored(options: argparse.Namespace) -> int:
 def _asks(options: argparse.Namespace) -> int:
     from lm_eval.models.openai_completions import LocalChatCompletion
 
-    server = _server(options.model)
+    url = options.url or f"{(server := _server(options.model)).listening_address}/v1"  # noqa: F841 (lives as long)
     os.environ.setdefault("OPENAI_API_KEY", "none")
     model = LocalChatCompletion(
-        base_url=f"{server.listening_address}/v1/chat/completions",
-        model="any",
+        base_url=f"{url}/chat/completions",
+        model=str(options.model),
         num_concurrent=_AT_ONCE,
         max_retries=1,
         timeout=600,

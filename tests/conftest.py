@@ -18,6 +18,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 os.environ.setdefault("TRADEOFF_MODELS", "tiny")
 
 from tests.hub import Hub, serve_hub  # noqa: E402
+from tests.openai_server import OpenAIServer, serve_openai  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +87,12 @@ def tiny_model(embedded_model: Path, tmp_path_factory: pytest.TempPathFactory) -
     path = tmp_path_factory.mktemp("shape") / "tiny.gguf"
     write_shape(SHAPES["tiny"], path, embedded_model, name="tiny", quantization="f16")
     return path
+
+
+@pytest.fixture
+def openai_server(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
+    """A server of OpenAI's protocol on loopback, an empty cache, and no pause between attempts."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setattr("benchmarks.engine.served.engine.PAUSES_S", (0.0, 0.0, 0.0))
+    with serve_openai() as server:
+        yield server

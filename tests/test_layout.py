@@ -27,13 +27,14 @@ DATA = LEAVES | {"data/gguf", "data/hub", "data/models", "data/suites"}
 MEASURED = {
     "benchmarks/engine",
     "benchmarks/engine/native",
+    "benchmarks/engine/served",
     "benchmarks/graders",
     "benchmarks/runs",
     "benchmarks/config",
 }
 SHOWN = {f"benchmarks/{name}" for name in ("runs", "statistics", "analysis", "charts", "reports")}
 BENCHMARKS = DATA | MEASURED | SHOWN | {"benchmarks/measure"}
-LOGIC = {f"app/{name}" for name in ("replies", "machine", "chat", "arena", "library", "results", "space")}
+LOGIC = {f"app/{name}" for name in ("replies", "machine", "chat", "api", "arena", "library", "results", "space")}
 ALLOWED: Mapping[str, set[str]] = {
     "data": LEAVES,
     "data/gguf": LEAVES,
@@ -41,8 +42,9 @@ ALLOWED: Mapping[str, set[str]] = {
     "data/models": LEAVES | {"data/gguf", "data/hub"},
     "data/suites": LEAVES | {"data/gguf", "data/hub"},
     "benchmarks": BENCHMARKS,
-    "benchmarks/engine": DATA | {"benchmarks/engine/native"},
+    "benchmarks/engine": DATA | {"benchmarks/engine/native", "benchmarks/engine/served"},
     "benchmarks/engine/native": DATA | {"benchmarks/engine"},
+    "benchmarks/engine/served": DATA | {"benchmarks/engine"},
     "benchmarks/graders": DATA,
     "benchmarks/runs": LEAVES,
     "benchmarks/measure": DATA | MEASURED | {"benchmarks/statistics"},
@@ -62,6 +64,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "app/replies": LEAVES,
     "app/machine": BENCHMARKS,
     "app/chat": BENCHMARKS | {"app/machine"},
+    "app/api": BENCHMARKS | {"app/machine", "app/chat"},
     "app/arena": BENCHMARKS | {"app/machine", "app/chat"},
     "app/library": BENCHMARKS | {"app/machine", "app/chat"},
     "app/results": BENCHMARKS | {"app/machine", "app/chat"},

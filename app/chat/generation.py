@@ -95,11 +95,19 @@ class GenerationService:
     def options(self) -> LoadOptions:
         return self._options
 
-    def compare(self, visitor: str, lanes: Sequence[LaneRequest], *, person: str | None = None) -> str:
+    def compare(
+        self,
+        visitor: str,
+        lanes: Sequence[LaneRequest],
+        *,
+        person: str | None = None,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> str:
         """Queue a comparison and return its id; its turn comes by itself.
 
         Args:
             person: Who is behind the visitor, who may have many tabs; the queue is fair by person.
+            on_change: As `Comparison` has it.
 
         Raises:
             Refused: An unknown model, a prompt that no context holds, a comparison of this visitor still in progress,
@@ -114,7 +122,7 @@ class GenerationService:
                 raise Refused(f"{most_of_one} comparisons of yours are waiting already; wait for one, or stop one")
             if len(self._waiting) >= most:
                 raise Refused(f"{len(self._waiting):,} comparisons are waiting already; try again in a minute")
-            job = Comparison(visitor, lanes, self._clock())
+            job = Comparison(visitor, lanes, self._clock(), on_change)
             self._jobs[job.id] = job
             self._waiting.add(job.id, person)
             note("comparison.queued", request=job.id[:8], models=job.models, waiting=len(self._waiting))

@@ -3,11 +3,12 @@
 import re
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmarks.engine.contract import Delta, Event, Finished, FinishReason, Request, Started, Timings
+from benchmarks.engine.logprobs import TokenLogprob
 from benchmarks.graders.visible import visible
 
 _MAY_END_A_MARK = re.compile(r"[>\]▷]|final", re.IGNORECASE)
@@ -42,6 +43,9 @@ class Lane:
         thinking_tokens, thinking_s: Tokens and seconds (to the first token and decoding) until the first trace of
             thinking ended, where the answer follows it; None before, and where there is none.
         memory_bytes: Resident memory of the worker at the end, all loaded models together.
+        as_served: Another's server writes it: its seconds are compared with those of no model of this machine.
+        note: What a whole reply lacks, in one line.
+        logprobs: Of the tokens so far, where the request asks for them.
     """
 
     model_id: str
@@ -63,6 +67,9 @@ class Lane:
     timings: Timings | None = None
     reason: FinishReason | None = None
     error: str | None = None
+    as_served: bool = False
+    note: str | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -122,9 +129,18 @@ class Comparison:
         engine_ids: The engine's id of each lane's request, once it was submitted.
         cancelled: Lanes that the visitor has stopped, whatever they were doing.
         finished: Set when the last lane ends.
+
+    Args:
+        on_change: Called after each change of a lane, on the thread that brings it.
     """
 
-    def __init__(self, visitor: str, requests: Sequence[LaneRequest], touched_at: float) -> None:
+    def __init__(
+        self,
+        visitor: str,
+        requests: Sequence[LaneRequest],
+        touched_at: float,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
         self.id = uuid.uuid4().hex
         self.visitor = visitor
         self.requests = tuple(requests)
@@ -134,7 +150,7 @@ class Comparison:
         self.engine_ids: list[int | None] = [None] * len(self.requests)
         self.cancelled = [False] * len(self.requests)
         self.finished = threading.Event()
-        self._lock = threading.RLock()
+        self._lock, self._on_change = threading.RLock(), on_change
 
     @property
     def done(self) -> bool:
@@ -148,6 +164,7 @@ class Comparison:
         with self._lock:
             if not self.lanes[index].done:
                 self.lanes[index] = replace(self.lanes[index], **changes)  # type: ignore[arg-type]
+        self._on_change()
 
     def end(self, index: int, reason: FinishReason, *, error: str | None = None, **changes: object) -> None:
         """The lane's last change, in one step: who looks sees all of it, or nothing."""
@@ -158,7 +175,13 @@ class Comparison:
     def take(self, index: int, event: Event, *, memory_bytes: int | None = None) -> None:
         """Note an engine's event of one lane."""
         if isinstance(event, Started):
-            self.update(index, stage="prefill", prompt_tokens=event.prompt_tokens, cached_tokens=event.cached_tokens)
+            self.update(
+                index,
+                stage="prefill",
+                prompt_tokens=event.prompt_tokens,
+                cached_tokens=event.cached_tokens,
+                as_served=event.as_served,
+            )
         elif isinstance(event, Delta):
             self._write(index, event)
         else:
@@ -177,6 +200,7 @@ class Comparison:
             decode_s=event.decode_s,
             ttft_s=event.ttft_s,
             paces=paces,
+            logprobs=lane.logprobs + event.logprobs,
             **_end_of_thinking(lane, event, text),
         )
 
@@ -190,7 +214,9 @@ class Comparison:
             completion_tokens=event.completion_tokens,
             timings=event.timings,
             memory_bytes=memory_bytes,
+            note=event.note,
             **({} if first is None else {"ttft_s": first}),
+            **({"prompt_tokens": event.timings.prompt_tokens} if self.lanes[index].as_served else {}),
         )
 
 

@@ -137,7 +137,7 @@ def as_rows(run: ListRun, labels: Mapping[str, str]) -> list[dict[str, object]]:
         for place, lane in enumerate(lanes):
             name = column_name(run, place, labels)
             grade = grade_reply(prompt, lane.text) if lane.text else None
-            row |= {name: lane.text or lane.error or "", f"{name} · tok/s": lane.decode_tok_per_s}
+            row |= {name: lane.text or lane.error or "", f"{name} · {_rate_name(lane)}": lane.decode_tok_per_s}
             row |= {f"{name} · grade": grade.value} if grade else {}
         rows.append(row)
     return rows
@@ -156,13 +156,18 @@ def findings(run: ListRun, labels: Mapping[str, str]) -> list[str]:
 
 
 def _speed(run: ListRun, place: int, names: Sequence[str]) -> list[str]:
-    both = [(lanes[place].decode_tok_per_s, lanes[0].decode_tok_per_s) for lanes in run.replies if len(lanes) > place]
+    pairs = [(lanes[place], lanes[0]) for lanes in run.replies if len(lanes) > place]
+    both = [(a.decode_tok_per_s, b.decode_tok_per_s) for a, b in pairs if not a.as_served and not b.as_served]
     ratios = [mine / first for mine, first in both if mine and first]
     if len(ratios) < 2:
         return []
     found = median_interval(ratios, rng=np.random.default_rng(len(ratios)))
     span = f"[{found.low:.2f}, {found.high:.2f}]"
     return [f"{names[place]} decodes {found.estimate:.2f}× as fast as {names[0]} {span} (n={len(ratios)})."]
+
+
+def _rate_name(lane: Lane) -> str:
+    return "tok/s as served" if lane.as_served else "tok/s"
 
 
 def _as_run(run: ListRun, labels: Mapping[str, str]) -> Run:

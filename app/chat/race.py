@@ -50,18 +50,26 @@ def outcome(lanes: Sequence[Lane], names: Sequence[str], grades: Sequence[str | 
     written = [(name, lane) for name, lane in zip(names, lanes, strict=True) if lane.text and lane.done]
     if len(written) < 2:
         return ""
-    parts = [
-        _against(written, lambda lane: lane.decode_tok_per_s, "wrote", "{:.0f}", "tokens/s", more=True),
-        _against(written, lambda lane: lane.ttft_s, "began", "{:.2f}", "s", more=False),
-        _against(written, _total_s, "was done", "{:.1f}", "s", more=False),
-        f"{_listed([f'{name} {lane.completion_tokens:,}' for name, lane in written])} tokens long",
-    ]
+    parts = _seconds(written)
+    parts.append(f"{_listed([f'{name} {lane.completion_tokens:,}' for name, lane in written])} tokens long")
     if len(written) == 2:
         share = common_share(written[0][1].text, written[1][1].text)
         parts += [f"{share:.0%} of the words are in both"] if share is not None else []
     if any(grades):
         parts.append(f"graded: {', '.join(f'{name} {grade}' for name, grade in zip(names, grades) if grade)}")
     return "; ".join(filter(None, parts)) + "."
+
+
+def _seconds(written: Sequence[tuple[str, Lane]]) -> list[str | None]:
+    """Who was faster; of a server's seconds and this machine's nothing is said in one number."""
+    served = [name for name, lane in written if lane.as_served]
+    if served and len(served) < len(written):
+        return [f"{_listed(served) if len(served) > 1 else served[0]} as served, so that seconds are not compared"]
+    return [
+        _against(written, lambda lane: lane.decode_tok_per_s, "wrote", "{:.0f}", "tokens/s", more=True),
+        _against(written, lambda lane: lane.ttft_s, "began", "{:.2f}", "s", more=False),
+        _against(written, _total_s, "was done", "{:.1f}", "s", more=False),
+    ]
 
 
 def _against(
@@ -96,7 +104,12 @@ def _listed(parts: Sequence[str]) -> str:
 
 
 def _way(lane: Lane) -> list[Moment]:
-    """Seconds and tokens, from the start of the prompt on; of many moments every so-and-so-many-th and the last."""
+    """Seconds and tokens, from the start of the prompt on; of many moments every so-and-so-many-th and the last.
+
+    Nothing of a lane that a server writes: its seconds are another machine's.
+    """
+    if lane.as_served:
+        return []
     start = lane.ttft_s or 0.0
     moments = [(start + pace.decode_s, float(pace.tokens)) for pace in lane.paces]
     step = max(1, len(moments) // _MOST_POINTS)

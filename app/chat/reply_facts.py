@@ -52,8 +52,12 @@ def statistics_line(lane: Lane) -> str:
         parts.append(f"{lane.completion_tokens:,} token{'s' if lane.completion_tokens != 1 else ''}{_of_them(lane)}")
     if lane.timings and lane.timings.total_s is not None:
         parts.append(f"{lane.timings.total_s:.1f} s")
+    if lane.as_served and parts:
+        parts.append("as served")
     if lane.reason:
         parts.append(ENDINGS[lane.reason])
+    if lane.note:
+        parts.append(lane.note)
     return " · ".join(parts)
 
 
@@ -85,7 +89,7 @@ def thinking_line(said: Visible, lane: Lane | None, *, finished: bool) -> str:
 def details(lane: Lane) -> dict[str, str]:
     """Every figure of a reply by its name, for people; what is not known is left out."""
     timings, said = lane.timings, visible(lane.text)
-    known: dict[str, tuple[str, float | int | None]] = {
+    known: dict[str, tuple[str, float | int | str | None]] = {
         "Prompt": ("{:,} tokens", lane.prompt_tokens),
         "Read from the cache": ("{:,} tokens", lane.cached_tokens or None),
         "Prefill": ("{:.0f} tok/s", timings.prefill_tok_per_s if timings else None),
@@ -101,8 +105,14 @@ def details(lane: Lane) -> dict[str, str]:
         "Length": ("{:,} characters", len(lane.text)),
         "Characters": ("{:.0f} per s", lane.characters_per_s),
         "Whole time": ("{:.2f} s", timings.total_s if timings else None),
-        "Worker's memory": ("{:.2f} GB", lane.memory_bytes / 1e9 if lane.memory_bytes else None),
+        "Worker's memory": ("{:.2f} GB", None if lane.as_served else _gigabytes(lane.memory_bytes)),
         "Seed": ("{}", lane.seed),
     }
+    if lane.as_served:
+        known["Seconds"] = ("{}as served: another machine's, and the way to it", "")
     shown = {name: form.format(value) for name, (form, value) in known.items() if value is not None}
     return shown | ({"Ending": ENDINGS[lane.reason]} if lane.reason else {})
+
+
+def _gigabytes(count: int | None) -> float | None:
+    return count / 1e9 if count else None

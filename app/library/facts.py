@@ -74,6 +74,8 @@ def memory_need(entry: ModelEntry, registry: Registry, options: LoadOptions) -> 
     while header is None and isinstance(ancestor.source, DerivedSource):
         ancestor = registry[ancestor.source.base]
         header = header_of(ancestor, registry)
+    if entry.is_served:
+        return MemoryNeed(weights_bytes=0, kv_bytes=0)
     here = local_path(entry, registry)
     weights = model_size_bytes(here) if here else entry.file_size_bytes
     if weights is None:
@@ -93,7 +95,7 @@ def table(registry: Registry, options: LoadOptions, available_bytes: int) -> lis
         header = header_of(known, registry)
         entry = completed(known, header) if header else known
         need, here = memory_need(entry, registry, options), local_path(entry, registry)
-        size = model_size_bytes(here) if here else entry.file_size_bytes
+        size = model_size_bytes(here) if here and not entry.is_served else entry.file_size_bytes
         rows.append(
             {
                 "id": entry.id,
@@ -106,7 +108,7 @@ def table(registry: Registry, options: LoadOptions, available_bytes: int) -> lis
                 "Needs, MB": need.total_bytes / 1e6 if need else None,
                 "Fits": need.total_bytes <= available_bytes if need else None,
                 "Licence": entry.licence,
-                "Pin": pin_state(entry, registry),
+                "Pin": "served" if entry.is_served else pin_state(entry, registry),
             }
         )
     return rows

@@ -158,7 +158,7 @@ def index() -> tuple[Verdict, str]:
 
 
 def models() -> tuple[Verdict, str]:
-    registry = load_registry()
+    registry = {model_id: entry for model_id, entry in load_registry().items() if not entry.is_served}
     if problem := lock_problem():
         return "mend", problem
     here = {entry.id: path for entry in registry.values() if (path := local_path(entry, registry))}

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.chat.running import one_line
 from benchmarks.config import Config, ConfigError
-from benchmarks.measure.estimate import Cost, estimate, this_machine
+from benchmarks.measure.estimate import Cost, estimate, this_machine, why_no_rates
 from benchmarks.measure.models import find_models
 from benchmarks.runs.on_disk import load_runs
 from data.paths import results_directories
@@ -79,7 +79,7 @@ class Estimates:
             earlier = load_runs(results_directories()).runs
             models = find_models(config, lambda text: None)
             (cost,) = estimate(config, suites, models, earlier, this_machine(config, suites))
-            return cost if cost.seconds is not None else f"{models[0].error or 'it could not be timed'}"
+            return cost if cost.seconds is not None else models[0].error or why_no_rates(cost)
         except Exception as error:  # the thread is the edge: whatever went wrong is shown beside the button
             return one_line(error)
 

@@ -1,4 +1,4 @@
-"""Results at a glance: every model's cost against its quality, the 2×2 and the depth curve."""
+"""Results at a glance: every model's cost against its quality, the 2×2, the depth curve and the load curve."""
 
 from typing import Any
 
@@ -6,18 +6,20 @@ import streamlit as st
 
 from app import runtime
 from app.chat.inert import inert_markdown
-from app.results_cache import State, factorial_of, points_of
+from app.results_cache import State, all_loads, factorial_of, points_of
 from app.views.charts import show_chart, show_selectable
 from app.views.samples import show_method, show_samples
-from app.views.say import say_quietly
+from app.views.say import say_quietly, say_warning
 from app.views.within import show_within
 from benchmarks.analysis.depth import depth_points
 from benchmarks.analysis.filters import Filters, options
 from benchmarks.analysis.points import AXES
 from benchmarks.charts.effects import factorial_chart, factorial_words
 from benchmarks.charts.frame import colour_of
+from benchmarks.charts.load import load_chart
 from benchmarks.charts.scatter import scatter
 from benchmarks.charts.speed import depth_chart
+from benchmarks.runs.load import LoadCurve, latest
 from benchmarks.runs.read import AGAIN, Run
 
 ALL, BOTH = "most models", "both"
@@ -57,6 +59,7 @@ def show_overview(state: State, runs: tuple[Run, ...]) -> None:
     show_picked(points, picked, runs)
     show_square(state, runs)
     show_depth(runs)
+    show_load()
 
 
 def show_asked(runs: tuple[Run, ...]) -> tuple[str, ...]:
@@ -103,6 +106,7 @@ def _columns() -> dict[str, Any]:
         "ttft_s": number("TTFT (s)", "%.2f"),
         "answer_s": number("Seconds per answer", "%.2f"),
         "s_per_correct_answer": number("Seconds per correct answer", "%.2f"),
+        "usd_per_correct_answer": number("Dollars per correct answer", "%.5f"),
         "p_on_frontier": number("P(on the frontier)", "%.2f"),
         "peak_rss_gb": number("Peak memory (GB)", "%.2f"),
         "file_mb": number("File (MB)", "%.0f"),
@@ -116,8 +120,12 @@ def _columns() -> dict[str, Any]:
     }
 
 
+def _columns_without_prices() -> dict[str, Any]:
+    return {name: column for name, column in _columns().items() if name != "usd_per_correct_answer"}
+
+
 def show_points_table(points: Any) -> None:
-    columns = _columns()
+    columns = _columns() if points["usd_per_correct_answer"].notna().any() else _columns_without_prices()
     shown = points.assign(
         of=points["correct"].astype(str) + " / " + points["n"].astype(str),
         peak_rss_gb=points["peak_rss_bytes"] / 1e9,
@@ -173,3 +181,31 @@ def show_depth(runs: tuple[Run, ...]) -> None:
             show_chart(depth_chart(points, colours), "depth")
             say_quietly(f"From run {run.id}.")
             return
+
+
+def show_load() -> None:
+    """How many users a model serves: a chart a place, and the sentences; nothing where nothing was measured."""
+    curves, problems = all_loads()
+    for problem in problems:
+        say_warning(problem)
+    if not curves:
+        return
+    st.subheader("How many users it serves", anchor=False)
+    for number, (where, mine) in enumerate(latest(curves).items()):
+        _show_place(where, mine, f"load_{number}")
+
+
+def _show_place(where: str, curves: list[LoadCurve], key: str) -> None:
+    for curve in curves:
+        said = curve.said_of(runtime.label(curve.model))
+        st.text(f"{said[0].upper()}{said[1:]}.")
+    try:
+        colours = colour_of([curve.model for curve in curves], order=list(runtime.registry()))
+        show_chart(load_chart(curves, runtime.labels(), colours), key)
+    except ValueError as error:
+        say_quietly(f"No chart: {error}.")
+    noisy = any(level.noisy for curve in curves for level in curve.levels)
+    say_quietly(
+        f"On {where}. Each asks a prompt, reads the answer, and asks the next at once; the dashed line is "
+        f"{curves[0].at_least:g} tokens/s." + (" Something else ran beside some of it." if noisy else "")
+    )

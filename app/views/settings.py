@@ -12,7 +12,8 @@ from app.chat.sampling import CONTROLS, sampling_of
 from app.library.facts import template_switches
 from app.library.words import picker_name
 from benchmarks.engine.chat_template import read_switches
-from benchmarks.engine.contract import MAX_STOP_CHARACTERS, MAX_STOPS, Sampling, TemplateSwitch
+from benchmarks.engine.contract import Sampling, TemplateSwitch
+from benchmarks.engine.limits import MAX_STOP_CHARACTERS, MAX_STOPS
 from data.json_schema import MOST_CHARACTERS, checked
 from data.models.fetch import local_path
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.analysis.summary import SINGLE_SEQUENCE, Summary, decode_rate, summarise
 from benchmarks.runs.on_disk import newest_first
-from benchmarks.runs.read import AGAIN, FIXED_SHAPE, Row, Run
+from benchmarks.runs.read import AGAIN, AS_SERVED, FIXED_SHAPE, Row, Run
 from benchmarks.statistics.clusters import cluster_of, clustered_ratio
 from benchmarks.statistics.stats import Interval
 
@@ -135,8 +135,12 @@ def gather(runs: Sequence[Run], *, machine: str | None = None) -> list[ModelFigu
 
 
 def per_condition(run: Run) -> list[ModelFigures]:
-    """One record per model and condition of one run; second arms are there too."""
-    return [_from_sources(summary.model, summary, summary, [summary]) for summary in summarise(run)]
+    """One record per model and condition of one run; second arms are there too. A server's speeds are left out: they
+    meet this machine's in no chart."""
+    return [
+        _from_sources(summary.model, None if summary.condition == AS_SERVED else summary, summary, [summary])
+        for summary in summarise(run)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

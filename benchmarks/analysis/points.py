@@ -75,7 +75,7 @@ AXES: Mapping[str, Axis] = MappingProxyType(
 _NAMES = ("run_id", "model", "label", "quantization", "condition", "note")
 _MEASURED = (
     *(name + end for name in (*AXES, "accuracy") for end in ("", "_low", "_high")),
-    *("prefill_tok_per_s", "load_s", "p_on_frontier"),
+    *("prefill_tok_per_s", "load_s", "p_on_frontier", "usd_per_correct_answer"),
 )
 _TOLD = ("alike", "bounds")
 _COUNTED = ("correct", "n", "truncated", "looped", "ungradable", "errors", "noisy", "samples")
@@ -185,6 +185,7 @@ def _point(figures: ModelFigures) -> dict[str, object]:
         "bounds": bounds_text(summary.bounds, summary.truncated) if summary else "–",
         "prefill_tok_per_s": _estimate(speed.prefill_tok_per_s) if speed else None,
         "load_s": figures.load_s,
+        "usd_per_correct_answer": quality.usd_per_correct if quality else None,
         "correct": summary.correct if summary else 0,
         "n": summary.graded if summary else 0,
     }

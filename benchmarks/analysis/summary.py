@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.runs.read import FIXED_SHAPE, Row, Run
+from benchmarks.runs.read import AS_SERVED, FIXED_SHAPE, Row, Run
 from benchmarks.statistics.clusters import cluster_of, clustered_mean
 from benchmarks.statistics.stats import Interval, median_interval, wilson
 from data.tables import aligned
@@ -33,7 +33,9 @@ class Summary:
         fixed_decode_tok_per_s, fixed_prefill_tok_per_s: Median over the fixed-shape samples.
         itl_p50_s, itl_p95_s: Medians over the answers of their inter-token quantiles.
         characters_per_s: Median; compares across tokenizers, which tokens do not.
-        answer_s: Median wall seconds per answer; of single-sequence conditions only.
+        answer_s: Median wall seconds per answer; of single-sequence conditions only, or as served.
+        s_per_correct: Wall seconds of the graded answers over the number of correct ones; of the same conditions.
+        usd_per_correct: What their tokens cost by the price of the model's entry, over the number of correct ones.
         accuracy: Share correct among the graded prompts; its interval counts a template or a repeated prompt once.
         bounds: What that share would be if every truncated answer were wrong, and if every one were right.
         correct, graded: Counts behind it; a repetition's answers count too.
@@ -53,6 +55,8 @@ class Summary:
     itl_p95_s: Interval | None
     characters_per_s: Interval | None
     answer_s: Interval | None
+    s_per_correct: float | None
+    usd_per_correct: float | None
     fixed_decode_tok_per_s: Interval | None
     fixed_prefill_tok_per_s: Interval | None
     accuracy: Interval | None
@@ -98,7 +102,7 @@ def _summary(run: Run, model: str, condition: str, all_rows: Sequence[Row]) -> S
     timed = rows if condition != "batched" else []  # a step there is shared, and so is no answer's own speed
     grades = [row.grade for row in rows if row.grade is not None]
     correct = sum(1 for grade in grades if grade >= 1)
-    seconds = [row.total_s for row in rows if row.total_s is not None] if condition in SINGLE_SEQUENCE else []
+    alone = rows if condition in (*SINGLE_SEQUENCE, AS_SERVED) else []
 
     def median(values: Iterable[float | None], name: str) -> Interval | None:
         return median_of(values, f"{run.id} {model} {condition} {name}")
@@ -114,7 +118,9 @@ def _summary(run: Run, model: str, condition: str, all_rows: Sequence[Row]) -> S
         itl_p50_s=median((row.itl_p50_s for row in timed), "itl p50"),
         itl_p95_s=median((row.itl_p95_s for row in timed), "itl p95"),
         characters_per_s=median(map(character_rate, timed), "characters"),
-        answer_s=median(seconds, "answer"),
+        answer_s=median((row.total_s for row in alone), "answer"),
+        s_per_correct=_per_correct([row.total_s for row in alone if row.grade is not None], correct),
+        usd_per_correct=_per_correct([_usd(run, row) for row in rows if row.grade is not None], correct),
         fixed_decode_tok_per_s=median(map(decode_rate, fixed), "fixed decode"),
         fixed_prefill_tok_per_s=median((row.prefill_tok_per_s for row in fixed), "fixed prefill"),
         accuracy=_accuracy(rows),
@@ -128,6 +134,20 @@ def _summary(run: Run, model: str, condition: str, all_rows: Sequence[Row]) -> S
         noisy=sum(row.noisy for row in good),
         peak_rss_bytes=run.models.get(model, {}).get("peak_rss_bytes"),
     )
+
+
+def _per_correct(costs: Sequence[float | None], correct: int) -> float | None:
+    """None where one of them is not known, or nothing is right."""
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) / correct if known and correct and len(known) == len(costs) else None
+
+
+def _usd(run: Run, row: Row) -> float | None:
+    """What the answer's tokens cost; None without a price, or where the server did not tell them."""
+    read, written = (run.models.get(row.model, {}).get(f"usd_per_million_{way}") for way in ("in", "out"))
+    if read is None or written is None or row.prompt_tokens is None or row.completion_tokens is None:
+        return None
+    return float(read * row.prompt_tokens + written * row.completion_tokens) / 1e6
 
 
 def _accuracy(rows: Sequence[Row]) -> Interval | None:
@@ -216,9 +236,19 @@ _COLUMNS: dict[str, Callable[[Summary], str]] = {
 }
 
 
+_PRICED: dict[str, Callable[[Summary], str]] = {
+    "s per correct": lambda each: "–" if each.s_per_correct is None else f"{each.s_per_correct:.2f}",
+    "$ per correct": lambda each: "–" if each.usd_per_correct is None else f"{each.usd_per_correct:.3g}",
+}
+
+
 def table(summaries: Sequence[Summary]) -> str:
-    """The summaries as aligned text; speeds are the fixed shape's where no prompt was answered."""
-    return aligned([list(_COLUMNS), *([cell(each) for cell in _COLUMNS.values()] for each in summaries)])
+    """The summaries as aligned text; speeds are the fixed shape's where no prompt was answered.
+
+    What a correct answer costs stands there where a model has a price.
+    """
+    columns = _COLUMNS | (_PRICED if any(each.usd_per_correct is not None for each in summaries) else {})
+    return aligned([list(columns), *([cell(each) for cell in columns.values()] for each in summaries)])
 
 
 def as_json(summary: Summary) -> dict[str, float | int | str | None]:
@@ -244,6 +274,8 @@ def as_json(summary: Summary) -> dict[str, float | int | str | None]:
         "ungradable": summary.ungradable,
         "errors": summary.errors,
         "noisy": summary.noisy,
+        "s_per_correct": summary.s_per_correct,
+        "usd_per_correct": summary.usd_per_correct,
         "fixed_decode_tok_per_s": _estimate(fixed),
         "fixed_prefill_tok_per_s": _estimate(summary.fixed_prefill_tok_per_s),
         "peak_rss_bytes": summary.peak_rss_bytes,

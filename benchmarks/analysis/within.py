@@ -124,6 +124,8 @@ def answers_of(figures: ModelFigures) -> Answers:
         raise RunError(f"{figures.label}: nothing is graded; run a suite with it first")
     alone = quality.condition == SPEED_CONDITION and figures.machine in (None, quality.run.machine)
     rates = rates_of(speed.rows) if speed else None
+    if server := quality.run.models.get(quality.model, {}).get("served_by"):
+        raise RunError(f"{figures.label}: {server} has it, whose seconds are not this machine's")
     if not alone and rates is None:
         raise RunError(
             f"{figures.label}: its rates were not measured on {figures.machine or 'one machine'}; time it alone "

@@ -1,7 +1,8 @@
 """The contract between a language model and everything that uses one: requests in, events out.
 
 Chat, measurement and the parity gate all speak it. An engine is one method that makes progress (`step`)
-and three that ask for something. Two implementations ship: `llama_cpp` and `scripted`, a deterministic fake.
+and three that ask for something. Three implementations ship: `llama_cpp`; `openai`, which asks a server; and
+`scripted`, a deterministic fake.
 
 Prefill reads the prompt (bound by compute); decode writes one token a step (bound by memory bandwidth).
 They are timed apart, and neither figure ever contains the other.
@@ -14,6 +15,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.engine.limits import LIMITS, MOST_ALTERNATIVES, check_number, check_stops
+from benchmarks.engine.logprobs import TokenLogprob
 from data.errors import TradeoffError
 from data.message import Message
 
@@ -21,7 +24,6 @@ FinishReason = Literal["stop", "length", "loop", "deadline", "cancelled", "error
 TemplateSwitch = bool | int | float | str
 
 DEFAULT_CONTEXT_TOKENS = 4096
-MAX_STOPS, MAX_STOP_CHARACTERS = 16, 200
 
 
 class EngineError(TradeoffError):
@@ -66,25 +68,10 @@ class Sampling:
     template_switches: tuple[tuple[str, TemplateSwitch], ...] = ()
 
     def __post_init__(self) -> None:
-        limits: tuple[tuple[str, float, float, float], ...] = (
-            ("temperature", self.temperature, 0, 2),
-            ("top_p", self.top_p, 1e-6, 1),
-            ("top_k", self.top_k, 0, 1_000_000),
-            ("min_p", self.min_p, 0, 0.999),
-            ("repeat_penalty", self.repeat_penalty, 0.1, 10),
-            ("max_tokens", self.max_tokens, 1, 1_000_000),
-            ("seed", self.seed, 0, 2**32 - 1),
-            ("deadline_s", 1.0 if self.deadline_s is None else self.deadline_s, 0.001, 86_400),
-        )
-        for name, value, low, high in limits:
-            if not low <= value <= high:  # also catches NaN
-                raise ValueError(f"{name} is {value!r}; it must lie between {low:g} and {high:g}")
-        if any(not text for text in self.stop):
-            raise ValueError("stop contains an empty string; leave it out")
-        if len(self.stop) > MAX_STOPS:
-            raise ValueError(f"stop has {len(self.stop)} strings; give at most {MAX_STOPS}")
-        if longest := max((len(text) for text in self.stop if len(text) > MAX_STOP_CHARACTERS), default=0):
-            raise ValueError(f"stop has a string of {longest} characters; give at most {MAX_STOP_CHARACTERS}")
+        for name in LIMITS:
+            if (value := getattr(self, name)) is not None:
+                check_number(name, value)
+        check_stops(self.stop)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +82,18 @@ class Request:
         messages: The conversation so far; rendered with the model's own chat template.
         prompt_tokens: Token ids to use instead of messages, for fixed-shape timing and scoring.
         cold: Read the whole prompt again, even where an earlier one shares its beginning.
+        logprobs: Tell each token's log-probability, and so many of the likeliest in its place; None tells nothing.
     """
 
     messages: tuple[Message, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     prompt_tokens: tuple[int, ...] = ()
     cold: bool = False
+    logprobs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.logprobs is not None and not 0 <= self.logprobs <= MOST_ALTERNATIVES:
+            raise ValueError(f"logprobs is {self.logprobs}; it must lie between 0 and {MOST_ALTERNATIVES}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +101,7 @@ class Timings:
     """Native timings of one request; None where an engine cannot know.
 
     Attributes:
-        prompt_tokens: Length of the rendered prompt.
+        prompt_tokens: Length of the rendered prompt; None where a server does not tell.
         prefill_tokens: How many of them were computed; the rest came from the KV cache.
         prefill_s: Own compute seconds of the prefill.
         decode_tokens: Tokens after the first, which the prefill's logits already gave.
@@ -116,10 +109,11 @@ class Timings:
         ttft_s: Wall seconds from submission to the first token, waiting included.
         total_s: Wall seconds from submission to the end.
         itl_p50_s, itl_p95_s: Quantiles of the own seconds per decode step.
+        gap_p50_s, gap_p95_s: Of the wall seconds from token to token, as who reads along sees them.
         max_batch: Most sequences that shared a decode step with this one, itself included.
     """
 
-    prompt_tokens: int
+    prompt_tokens: int | None
     prefill_tokens: int | None = None
     prefill_s: float | None = None
     decode_tokens: int | None = None
@@ -128,6 +122,8 @@ class Timings:
     total_s: float | None = None
     itl_p50_s: float | None = None
     itl_p95_s: float | None = None
+    gap_p50_s: float | None = None
+    gap_p95_s: float | None = None
     max_batch: int | None = None
 
     @property
@@ -144,13 +140,15 @@ class Started:
     """The prompt was rendered and admitted; prefill begins.
 
     Attributes:
-        prompt_sha256: Of the rendered prompt's UTF-8 text, or of its token ids where there is no text.
+        prompt_sha256: Of the rendered prompt's UTF-8 text, or of its token ids or messages where there is no text.
+        as_served: Seconds that come are a server's and the way's to it, as seen from here: none of this machine's.
     """
 
     id: int
-    prompt_tokens: int
+    prompt_tokens: int | None
     cached_tokens: int
     prompt_sha256: str
+    as_served: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +160,7 @@ class Delta:
     completion_tokens: int
     decode_s: float | None
     ttft_s: float | None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +171,7 @@ class Finished:
         reason: stop (end of turn or stop string), length (max_tokens or the context), loop (`Sampling.end_loops`),
             deadline (`Sampling.deadline_s`), cancelled, error.
         error: One line for the user where the reason is "error".
+        note: One line of what is missing beside a whole answer.
     """
 
     id: int
@@ -180,6 +180,7 @@ class Finished:
     completion_tokens: int
     timings: Timings
     error: str | None = None
+    note: str | None = None
 
 
 Event = Started | Delta | Finished
@@ -247,6 +248,11 @@ class Engine(Protocol):
     def peak_rss_bytes(self) -> int | None:
         """Its process's highest resident memory so far; None within this one, which holds more than the model."""
         return None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another machine does the work: it waits, and takes no turn of this one."""
+        return False
 
     @property
     def files(self) -> tuple[Path, ...]:

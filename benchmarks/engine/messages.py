@@ -100,7 +100,7 @@ class InFlight:
     """What is known of an unfinished reply, in case the process dies."""
 
     handler: Callable[[Event], None]
-    prompt_tokens: int = 0
+    prompt_tokens: int | None = 0
     text: str = ""
     completion_tokens: int = 0
 

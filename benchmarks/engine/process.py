@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
 
-from benchmarks.engine import ENGINES, growth
+from benchmarks.engine import growth, open_engine
 from benchmarks.engine.contract import Delta, Engine, EngineError, Event, Finished
 from benchmarks.engine.messages import (
     Alive,
@@ -131,7 +131,7 @@ class WorkerProcess:
     def _load(self, command: Load) -> _Model:
         growth.bound(growth.bytes_to_load(command.path, command.options))
         try:
-            engine = ENGINES[command.engine](command.path, command.options)
+            engine = open_engine(command.engine, command.path, command.options)
         finally:
             growth.bound()
         return _Model(engine=engine, held=tuple(map(hold, (command.path, *engine.files))))
@@ -149,12 +149,23 @@ class WorkerProcess:
                 file.close()
 
     def _spent_by_busy(self) -> list[float]:
-        return sorted(model.spent_s for model in self._models.values() if model.engine.busy)[:1]
+        return sorted(each.spent_s for each in self._models.values() if each.engine.busy and not each.engine.elsewhere)[
+            :1
+        ]
 
     def _step(self, busy: dict[str, _Model]) -> None:
-        name, model = min(busy.items(), key=lambda item: item[1].spent_s)
+        """A turn of the model that has had the least time; what others' machines do is looked at every time."""
+        elsewhere = {name: model for name, model in busy.items() if model.engine.elsewhere}
+        here = {name: model for name, model in busy.items() if name not in elsewhere}
+        for name, model in elsewhere.items():
+            self._take_turn(name, model, 0.0 if here else SLICE_S / len(elsewhere), contended=False)
+        if here:
+            name, model = min(here.items(), key=lambda item: item[1].spent_s)
+            self._take_turn(name, model, SLICE_S, contended=len(here) > 1)
+
+    def _take_turn(self, name: str, model: _Model, budget_s: float, *, contended: bool) -> None:
         started = time.perf_counter()
-        events = model.engine.step(SLICE_S, contended=len(busy) > 1)
+        events = model.engine.step(budget_s, contended=contended)
         now = time.perf_counter()
         model.spent_s += now - started
         for event in events:
@@ -166,7 +177,7 @@ class WorkerProcess:
         """Text is gathered and sent about ten times a second; the rest goes out at once, in order."""
         if isinstance(event, Delta):
             before = model.pending.get(event.id)
-            model.pending[event.id] = replace(event, text=before.text + event.text) if before else event
+            model.pending[event.id] = _joined(before, event) if before else event
             return
         if isinstance(event, Finished):
             model.unfinished.discard(event.id)
@@ -186,6 +197,10 @@ class WorkerProcess:
             self._connection.send(message)
         except OSError:
             sys.exit(0)  # nobody is listening any more
+
+
+def _joined(before: Delta, after: Delta) -> Delta:
+    return replace(after, text=before.text + after.text, logprobs=before.logprobs + after.logprobs)
 
 
 def memory() -> Memory:

@@ -12,6 +12,7 @@ Rates are reported as timings (None when not given); `pace_s` really sleeps befo
 
 import hashlib
 import json
+import math
 import os
 import re
 import signal
@@ -37,6 +38,7 @@ from benchmarks.engine.contract import (
     Started,
     Timings,
 )
+from benchmarks.engine.logprobs import TokenLogprob
 from benchmarks.engine.reply_text import LOOK_EVERY, in_a_loop
 
 _DEFAULT_REPLY = "The quick brown fox jumps over the lazy dog . "
@@ -190,6 +192,7 @@ class ScriptedEngine(Engine):
                     completion_tokens=reply.tokens,
                     decode_s=timings.decode_s,
                     ttft_s=timings.ttft_s,
+                    logprobs=_logprobs(reply.request, fresh),
                 )
             )
         if reply.stopped:
@@ -246,6 +249,14 @@ class ScriptedEngine(Engine):
             itl_p95_s=1 / decode_rate if decode_rate and decode_tokens else None,
             max_batch=batch,
         )
+
+
+def _logprobs(request: Request, text: str) -> tuple[TokenLogprob, ...]:
+    """Every word is as likely as any other."""
+    if request.logprobs is None:
+        return ()
+    told = (text.encode(), -math.log(_VOCABULARY_SIZE))
+    return (TokenLogprob(token=told[0], logprob=told[1], top=(told,) * min(1, request.logprobs)),)
 
 
 def _read_script(model: Path) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def quality_pass(engine: WorkerEngine, prompts: Sequence[Prompt]) -> Pass:
     seconds = time.perf_counter() - started
     return Pass(
         seconds=seconds,
-        prompt_tokens=sum(end.timings.prompt_tokens for end in ends),
+        prompt_tokens=sum(end.timings.prompt_tokens or 0 for end in ends),
         completion_tokens=sum(end.completion_tokens for end in ends),
         prefill_tokens=sum(end.timings.prefill_tokens or 0 for end in ends),
     )

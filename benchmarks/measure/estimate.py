@@ -50,6 +50,8 @@ class Cost:
         written_from: Which of these, in words.
         rates: None where the model could not be loaded, or has no file.
         memory_bytes: That its load needs; None where the file cannot be read.
+        usd: What the tokens cost, of a model that another's server has at a price.
+        served: Such a one; its seconds are the server's, and not known before.
     """
 
     model: str
@@ -60,6 +62,8 @@ class Cost:
     written_from: str
     rates: Rates | None
     memory_bytes: int | None
+    usd: float | None = None
+    served: bool = False
 
     @property
     def seconds(self) -> float | None:
@@ -85,12 +89,13 @@ def estimate(
         machine: This one, as `Run.machine` says it: rates of others do not count.
     """
     config = dataclasses.replace(config, models=tuple(model.id for model in models))
-    trials = schedule(config, suites)
+    trials = schedule(config, suites, {model.id for model in models if model.served})
     rows = [row for run in earlier for row in run.rows if row.error is None]
     written = _written(rows)
     costs = []
     for model in models:
-        rates = _known_rates(model.sha256, earlier, machine) or _measured_rates(model, config)
+        rates = _known_rates(model.sha256, earlier, machine)
+        rates = rates or (None if model.served else _measured_rates(model, config))
         for condition in dict.fromkeys(trial.condition for trial in trials):
             mine = [trial for trial in trials if trial.model == model.id and trial.condition == condition]
             if mine:
@@ -128,7 +133,15 @@ def _cost(
         written_from=", ".join(f"{name} ({count})" for name, count in sources.items() if count) or "fixed shapes",
         rates=rates,
         memory_bytes=_memory(model, config, config.batch_sequences if condition == BATCHED else 1),
+        usd=_usd(model, read, wrote),
+        served=model.served,
     )
+
+
+def _usd(model: ModelUnderTest, read: float, wrote: float) -> float | None:
+    prices = [model.facts.get(f"usd_per_million_{way}") for way in ("in", "out")]
+    known = [price for price in prices if price is not None]
+    return None if len(known) < 2 else float(known[0] * read + known[1] * wrote) / 1e6
 
 
 def _written(rows: Iterable[Row]) -> dict[tuple[str, str, str], tuple[float, float]]:
@@ -235,5 +248,12 @@ def _cells(cost: Cost) -> list[str]:
         cost.written_from,
         "–" if cost.seconds is None else f"{at_most}{cost.seconds / 60:.1f}",
         "–" if cost.memory_bytes is None else f"{cost.memory_bytes / 1e9:.2f}",
-        cost.rates.source if cost.rates else "none: the model could not be timed",
+        cost.rates.source if cost.rates else f"none: {why_no_rates(cost)}",
     ]
+
+
+def why_no_rates(cost: Cost) -> str:
+    """Why it is not known how long a model takes."""
+    if not cost.served:
+        return "the model could not be timed"
+    return "a server's seconds are not known before" + ("" if cost.usd is None else f"; tokens for ${cost.usd:.2f}")

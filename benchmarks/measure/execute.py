@@ -50,13 +50,14 @@ def execute(
     config = dataclasses.replace(config, models=tuple(model.id for model in models))
     directory = earlier or _new_directory(out, config.name)
     by_id = {model.id: model for model in models}
+    served = {model.id for model in models if model.served}
     manifest = new_manifest(directory.name, config, suites)
     manifest["models"] = {model.id: model.described() for model in models}
     with RunWriter(directory) as writer:
         done, failed = set[Key](), set[Key]()
         if earlier:
             manifest, done, failed = _continued(earlier, manifest, suites)
-        asked = {_key(trial, by_id[trial.model]): trial for trial in schedule(config, suites)}
+        asked = {_key(trial, by_id[trial.model]): trial for trial in schedule(config, suites, served)}
         _check_asked(directory, (done | failed) - asked.keys())
         write_manifest(directory, manifest)
         trials = [trial for key, trial in asked.items() if key not in done]
@@ -170,7 +171,7 @@ def _make(trials: Sequence[Trial], models: Mapping[str, ModelUnderTest], config:
         if first is None:
             continue
         _load(model, config, record)
-        for _ in range(config.warmups if model.engine else 0):
+        for _ in range(config.warmups if model.engine and not model.served else 0):
             model.ask(request_for(first, config, model.engine.info.vocabulary_size if model.engine else 1))
     _note_models(record.manifest, models.values())
     write_manifest(record.writer.directory, record.manifest)

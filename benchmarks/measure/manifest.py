@@ -59,7 +59,7 @@ def new_manifest(run_id: str, config: Config, suites: Sequence[Suite]) -> dict[s
         "models": {},
         "policies": POLICIES,
         "graders_version": VERSION,
-        "llama_cpp": _llama_cpp(config.engine),
+        "llama_cpp": engine_facts(config.engine),
         "machine": describe_machine(),
         "git": _git(),
     }
@@ -153,7 +153,8 @@ def _added_keys() -> dict[str, Any]:
     return _listed(defaults | {"end_loops": False})  # before there was the rule
 
 
-def _llama_cpp(engine: str) -> dict[str, Any] | None:
+def engine_facts(engine: str) -> dict[str, Any] | None:
+    """Which build of llama.cpp runs here; None of another engine."""
     if engine != "llama_cpp":
         return None
     try:

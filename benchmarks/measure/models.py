@@ -20,7 +20,7 @@ from data.gguf.facts import facts_of
 from data.gguf.header import GGUFError
 from data.gguf.split import read_model
 from data.models.added import completed
-from data.models.entries import ModelEntry, Registry
+from data.models.entries import ModelEntry, OpenAISource, Registry
 from data.models.fetch import fetch
 from data.models.registry import get, load_registry
 from data.progress import Progress
@@ -73,8 +73,13 @@ class ModelUnderTest:
 
     def note_memory(self) -> None:
         """Keep the highest memory that the worker reports."""
-        now = self.engine.peak_rss_bytes if self.engine else None
+        now = self.engine.peak_rss_bytes if self.engine and not self.served else None
         self.peak_rss_bytes = max((known for known in (now, self.peak_rss_bytes) if known is not None), default=None)
+
+    @property
+    def served(self) -> bool:
+        """Whether another's server has it: what it takes is not this machine's."""
+        return "served_by" in self.facts
 
     @property
     def pid(self) -> int | None:
@@ -193,6 +198,8 @@ def _file(path: Path) -> ModelUnderTest:
 
 
 def _fetched(entry: ModelEntry, registry: Registry, say: Say) -> ModelUnderTest:
+    if isinstance(entry.source, OpenAISource):
+        return _served(entry, entry.source, registry)
     try:
         path = fetch(entry, registry, progress=_Announcer(say))
         sha256, entry = model_sha256(path), completed(entry, read_model(path))
@@ -203,6 +210,20 @@ def _fetched(entry: ModelEntry, registry: Registry, say: Say) -> ModelUnderTest:
     size_bytes = model_size_bytes(path) + (model_size_bytes(weights) if weights else 0)
     facts = {**_facts(entry), "file_size_bytes": size_bytes}
     return _found(id=entry.id, sha256=sha256, facts=facts, path=path)
+
+
+def _served(entry: ModelEntry, source: OpenAISource, registry: Registry) -> ModelUnderTest:
+    facts = {
+        **_facts(entry),
+        "served_by": source.host,
+        "usd_per_million_in": source.usd_per_million_in,
+        "usd_per_million_out": source.usd_per_million_out,
+    }
+    try:
+        path = fetch(entry, registry)
+    except ModelError as error:
+        return _found(id=entry.id, sha256=UNKNOWN_SHA256 + entry.id, facts=facts, error=str(error))
+    return _found(id=entry.id, sha256=model_sha256(path), facts=facts, path=path)
 
 
 def _facts(entry: ModelEntry) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from benchmarks.graders import grade, visible
 from benchmarks.measure.machine_state import Counters, Noise, noise_between, read_counters
 from benchmarks.measure.models import ModelUnderTest
 from benchmarks.measure.schedule import Trial
-from benchmarks.runs.read import Row
+from benchmarks.runs.read import AS_SERVED, Row
 
 COLD, WARM = "timed-cold", "warm"
 
@@ -36,7 +36,7 @@ def request_for(trial: Trial, config: Config, vocabulary_size: int) -> Request:
         end_loops=config.end_loops,
         template_switches=config.switches,
     )
-    return Request(messages=messages, sampling=sampling, cold=trial.condition == COLD)
+    return Request(messages=messages, sampling=sampling, cold=trial.condition in (COLD, AS_SERVED))
 
 
 def measure(
@@ -73,7 +73,8 @@ def row_of(trial: Trial, model: ModelUnderTest, reply: Reply, noise: Noise, star
         "started_at": started_at.isoformat(timespec="milliseconds"),
         "pid": model.pid,
     }
-    return Row(**row, **_answer(reply, trial), **dataclasses.asdict(noise))
+    here = {} if model.served else dataclasses.asdict(noise)  # what this machine did took no part of a server's time
+    return Row(**row, **_answer(reply, trial), **here)
 
 
 def _answer(reply: Reply, trial: Trial) -> dict[str, Any]:
@@ -87,7 +88,8 @@ def _answer(reply: Reply, trial: Trial) -> dict[str, Any]:
         "prompt_tokens": timings.prompt_tokens,
         "finish_reason": reply.finished.reason,
         "truncated": reply.finished.reason == "length" and trial.prompt is not None,
-        "completion_tokens": reply.finished.completion_tokens,
+        "completion_tokens": reply.finished.completion_tokens if timings.prompt_tokens is not None else None,
+        "note": reply.finished.note,
         "completion_characters": len(reply.finished.text),
         "thinking_characters": len(visible(reply.finished.text).thinking) if trial.prompt else None,
         "answer": reply.finished.text if trial.prompt else None,
@@ -111,7 +113,7 @@ def _answer(reply: Reply, trial: Trial) -> dict[str, Any]:
 def _wrong_cache(trial: Trial, timings: Timings) -> str | None:
     """What is wrong with what the engine had in its cache; None where it is as the condition says."""
     computed, all_tokens = timings.prefill_tokens, timings.prompt_tokens
-    if computed is None or trial.condition not in (COLD, WARM):
+    if computed is None or all_tokens is None or trial.condition not in (COLD, WARM):
         return None
     if computed == all_tokens if trial.condition == COLD else computed < max(2, all_tokens):
         return None

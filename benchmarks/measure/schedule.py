@@ -5,11 +5,11 @@ on all of them alike. In-sequence order has exceeded the effect measured (llama.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.config import Config
-from benchmarks.runs.read import DEPTH, FIXED_SHAPE
+from benchmarks.runs.read import AS_SERVED, DEPTH, FIXED_SHAPE
 from data.suites.prompts import Prompt, Suite, balanced
 
 
@@ -32,8 +32,13 @@ class Trial:
     shape: tuple[int, int] | None = None
 
 
-def schedule(config: Config, suites: Sequence[Suite]) -> list[Trial]:
-    """All samples of a run in their order; the same for the same configuration and suites."""
+def schedule(config: Config, suites: Sequence[Suite], served: Collection[str] = ()) -> list[Trial]:
+    """All samples of a run in their order; the same for the same configuration and suites.
+
+    Args:
+        served: Models that another's server has: their single answers are of a condition of their own, and shapes,
+            which are given in tokens, are not theirs.
+    """
     rng = random.Random(config.seed)
     models = list(config.models)
     rng.shuffle(models)
@@ -43,7 +48,11 @@ def schedule(config: Config, suites: Sequence[Suite]) -> list[Trial]:
             if question.prompt is None and condition != "timed-cold":
                 continue  # a fixed shape is for timing, from a cold cache
             for model in models if turn % 2 == 0 else reversed(models):
-                trials.append(_trial(question, model, condition, config))
+                if model not in served:
+                    trials.append(_trial(question, model, condition, config))
+                elif question.prompt is not None:
+                    own = condition if condition == "batched" else AS_SERVED
+                    trials.append(_trial(question, model, own, config))
     return trials
 
 

@@ -115,7 +115,19 @@ def figures_section(points: "pd.DataFrame") -> Section:
         )
         for point in points.to_dict("records")
     )
-    return Section(title="Figures", table=Table(head=_FIGURES, rows=rows))
+    return Section(title="Figures", table=_with_prices(Table(head=_FIGURES, rows=rows), points))
+
+
+def _with_prices(table: Table, points: "pd.DataFrame") -> Table:
+    """Dollars beside seconds per correct answer, where a model has a price."""
+    prices = points["usd_per_correct_answer"]
+    if not prices.notna().any():
+        return table
+    at = _FIGURES.index("s per correct answer") + 1
+    rows = tuple(
+        (*row[:at], number_text(price, ".3g"), *row[at:]) for row, price in zip(table.rows, prices, strict=True)
+    )
+    return Table(head=(*table.head[:at], "$ per correct answer", *table.head[at:]), rows=rows)
 
 
 def suites_section(comparisons: Sequence[PairComparison], labels: Mapping[str, str]) -> Section:

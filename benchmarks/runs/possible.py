@@ -30,8 +30,9 @@ _CONFIG: dict[str, Any] = {
     "temperature": float | None,
 }
 _MODEL: dict[str, Any] = {
-    **dict.fromkeys(("label", "base", "size", "quantization", "licence", "sha256", "error"), str | None),
+    **dict.fromkeys(("label", "base", "size", "quantization", "licence", "sha256", "error", "served_by"), str | None),
     **dict.fromkeys(("rank", "alpha", "file_size_bytes", "peak_rss_bytes", "restarts"), float | None),
+    **dict.fromkeys(("usd_per_million_in", "usd_per_million_out"), float | None),
     "info": Mapping[str, Any] | None,
 }
 _SUITE: dict[str, Any] = {"sha256": str | None, "questions_sha256": str | None, "prompts": int | None}

@@ -13,9 +13,10 @@ from benchmarks.runs.possible import check_manifest, check_version, is_possible
 from data.errors import TradeoffError
 from data.records import read_json, shown
 
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 """Major.minor. A newer minor only adds keys, which readers ignore; a newer major cannot be read.
 
+1.4: the condition "as-served", and `note` of an answer.
 1.3: `rows` of `run.json` counts the samples, so that a cut file shows.
 1.3: `finish_reason` may be "loop": the reply repeated itself and was ended, which is not `truncated`.
 1.2: `thinking_characters` of an answer, which are part of its `completion_characters` and not graded.
@@ -25,8 +26,7 @@ SCHEMA_VERSION = "1.3"
 AGAIN = "@again"
 """Ends the id of a run's second arm of the same file. No registry id can: "@" is not allowed in one."""
 
-MANIFEST_NAME = "run.json"
-SAMPLES_NAME = "samples.jsonl"
+MANIFEST_NAME, SAMPLES_NAME = "run.json", "samples.jsonl"
 FIXED_SHAPE = "fixed-shape"
 """Suite and kind of the rows that time a fixed number of tokens, as llama-bench does, and are not graded."""
 
@@ -35,6 +35,7 @@ DEPTH = "depth"
 
 Condition = Literal["timed-cold", "warm", "batched"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
+AS_SERVED = "as-served"
 Key = tuple[str, str, str, str, str, int, int]
 
 
@@ -48,7 +49,7 @@ class Row:
 
     Attributes:
         model, model_sha256: Registry id, and the digest of the GGUF that ran.
-        condition: Figures of different conditions never meet in one number.
+        condition: Figures of different ones never meet in one number; "as-served" is of a server's single answers.
         repetition, seed: From 0; the sampler's seed.
         prompt_sha256: Of the rendered prompt, chat template included.
         grade: 1 right, 0 wrong, None not graded; `grade_reason` says why.
@@ -60,7 +61,7 @@ class Row:
         cpu_wait_share: Share of the model's thread time spent ready to run, but waiting for a CPU that others used.
         load_1m: The machine's load average at the sample's start.
         pid: Process that made the answer.
-        error: Why there is no answer; one line.
+        error, note: Why there is no answer, and what a whole one lacks; one line each.
         started_at: UTC, ISO 8601.
     """
 
@@ -99,6 +100,7 @@ class Row:
     load_1m: float | None = None
     pid: int | None = None
     error: str | None = None
+    note: str | None = None
     schema_version: str = SCHEMA_VERSION
 
     @property

@@ -80,10 +80,10 @@ def _list(entries: Sequence[ModelEntry], registry: Registry, as_json: bool) -> i
 def describe(entry: ModelEntry, registry: Registry) -> dict[str, Any]:
     """One model as JSON: its entry, and the state of its file."""
     path = local_path(entry, registry)
-    if path and has_guesses(entry):
+    if path and has_guesses(entry) and not entry.is_served:
         with contextlib.suppress(GGUFError, OSError):
             entry = completed(entry, read_model(path))
-    size = model_size_bytes(path) if path else entry.file_size_bytes
+    size = model_size_bytes(path) if path and not entry.is_served else entry.file_size_bytes
     return {
         "id": entry.id,
         "label": entry.label,

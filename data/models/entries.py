@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from data.errors import ModelError
 from data.hub.address import HubSource
@@ -74,11 +75,41 @@ class AdaptedSource(DerivedSource):
     scale: float = 1.0
 
 
-ModelSource = HubSource | PyPISource | FileSource | DerivedSource
+@dataclass(frozen=True, kw_only=True)
+class OpenAISource:
+    """A model that a server of OpenAI's protocol has; nothing of it is on this machine.
+
+    Attributes:
+        url: Of what stands before /chat/completions and /models, such as http://localhost:8080/v1.
+        model: Its name there.
+        key: Name of the environment variable with the key, never the key itself; None asks without one.
+        usd_per_million_in, usd_per_million_out: US dollars for a million tokens read, and written.
+    """
+
+    url: str
+    model: str
+    key: str | None = None
+    usd_per_million_in: float | None = None
+    usd_per_million_out: float | None = None
+
+    @property
+    def host(self) -> str:
+        """With its port: what messages say."""
+        return urlsplit(self.url).netloc
+
+
+ModelSource = HubSource | PyPISource | FileSource | DerivedSource | OpenAISource
 
 
 SOURCES: Mapping[str, type[ModelSource]] = MappingProxyType(
-    {"hf": HubSource, "pypi": PyPISource, "file": FileSource, "adapted": AdaptedSource, "derived": DerivedSource}
+    {
+        "hf": HubSource,
+        "pypi": PyPISource,
+        "file": FileSource,
+        "adapted": AdaptedSource,
+        "derived": DerivedSource,
+        "openai": OpenAISource,
+    }
 )
 
 
@@ -118,6 +149,11 @@ class ModelEntry:
     def sources(self) -> tuple[ModelSource, ...]:
         """All of them, in the order in which they are tried."""
         return (self.source, *self.mirrors)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether another program has it, and answers for it."""
+        return isinstance(self.source, OpenAISource)
 
     @property
     def source_kind(self) -> str:

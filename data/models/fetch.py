@@ -38,6 +38,7 @@ from data.models.from_pypi import download_packages
 from data.models.lock import Pin, forget_pins, read_pin, write_pin
 from data.models.quota import hold, make_room, note_use
 from data.models.registry import get, load_registry
+from data.models.served import address_file
 from data.progress import (
     IsCancelled,
     OnProgress,
@@ -60,7 +61,10 @@ def locate(model: str) -> Path:
     if is_gguf_name(model):
         return model_files(Path(model))[0]
     registry = load_registry()
-    return fetch(get(registry, model), registry)
+    entry = get(registry, model)
+    if entry.is_served:
+        raise ModelError(f"{model} is served elsewhere; this needs a model's own file")
+    return fetch(entry, registry)
 
 
 def local_path(entry: ModelEntry, registry: Registry) -> Path | None:
@@ -70,6 +74,8 @@ def local_path(entry: ModelEntry, registry: Registry) -> Path | None:
         here = all(map(Path.is_file, files)) and entry.sha256 in (None, remembered_model_sha256(files[0]))
         return files[0] if here else None
     try:
+        if entry.is_served:
+            return address_file(entry)
         pin = _pin(entry, registry)
     except (ModelError, OSError):  # the next fetch says why
         return None
@@ -87,6 +93,8 @@ def pin_state(entry: ModelEntry, registry: Registry) -> PinState:
     """Whether the registry pins the bytes, an earlier fetch did, or nothing does yet that can be read."""
     if entry.sha256 is not None:
         return "pinned"
+    if entry.is_served:
+        return "unpinned"
     try:
         return "locked" if read_pin(entry, registry) is not None else "unpinned"
     except (ModelError, OSError):
@@ -108,6 +116,8 @@ def fetch(
     """
     if isinstance(entry.source, FileSource):
         return _accept_file(entry, entry.source.path, progress, cancelled)
+    if entry.is_served:
+        return _noted(entry)
     if path := local_path(entry, registry):
         note_use(path)
         return path
@@ -122,6 +132,13 @@ def fetch(
         raise ModelError(f"{entry.id}: {error.strerror or error} ({error.filename or models_dir()})") from error
 
 
+def _noted(entry: ModelEntry) -> Path:
+    try:
+        return address_file(entry)
+    except OSError as error:
+        raise ModelError(f"{entry.id}: {error.strerror or error} ({models_dir()})") from error
+
+
 def remove(entry: ModelEntry) -> int:
     """Delete the model's files, unfinished downloads and lock record; returns the bytes freed.
 
@@ -130,6 +147,8 @@ def remove(entry: ModelEntry) -> int:
     """
     if isinstance(entry.source, FileSource):
         raise ModelError(f"{entry.id} is the file {entry.source.path}, which is yours; delete it yourself")
+    if entry.is_served:
+        raise ModelError(f"{entry.id} is served elsewhere, nothing of it is here; take it out of the registry")
     from filelock import Timeout
 
     try:

@@ -20,16 +20,18 @@ from data.models.entries import (
     FileSource,
     ModelEntry,
     ModelSource,
+    OpenAISource,
     PyPISource,
     Registry,
     RegistryError,
     kind_of,
 )
 from data.models.pypi import why_no_package
+from data.models.served import why_no_server
 from data.paths import added_models_path, registry_path
 from data.records import check_keys, did_you_mean, fits, parse_toml, read_toml, shown, toml_lines
 
-_MOST_SCALE = 100.0
+_MOST = {"scale": 100.0, "usd_per_million_in": 1e5, "usd_per_million_out": 1e5}
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PLACES = {"source", "mirrors"}
@@ -142,6 +144,8 @@ def _entry(path: Path, number: int, table: dict[str, Any]) -> ModelEntry:
     source, *mirrors = _sources(path, where, values)
     if isinstance(source, DerivedSource):
         _complete_derived(where, source, values)
+    if isinstance(source, OpenAISource):
+        _complete_served(where, source, values)
     _check_keys(where, values, ModelEntry, given=_PLACES | {"id"})
     for key, value in values.items():
         expected = int if key in ("rank", "alpha", "file_size_bytes") else str
@@ -182,12 +186,13 @@ def _source(path: Path, where: str, table: Any) -> ModelSource:
         if key == "drop_layers":
             _check_layers(where, value)
         else:
-            _check_value(where, key, value, {"parts": int, "scale": float}.get(key, str))
+            _check_value(where, key, value, int if key == "parts" else float if key in _MOST else str)
     if kind == "file":
         return FileSource(path=_beside(path, values["path"]))
     derive = {"derived": _derived, "adapted": _adapted}.get(kind)
     source = derive(path, where, values) if derive else SOURCES[kind](**values)
-    if isinstance(source, PyPISource) and (problem := why_no_package(source)):
+    check = {"pypi": why_no_package, "openai": why_no_server}.get(kind)
+    if check and (problem := check(source)):  # type: ignore[operator]
         raise RegistryError(f"{where}: {problem}")
     return source
 
@@ -238,6 +243,14 @@ def _complete_derived(where: str, source: DerivedSource, values: dict[str, Any])
         raise RegistryError(f"{where}: sha256 pins the result; pin the adapter too, by adapter_sha256 in its source")
 
 
+def _complete_served(where: str, source: OpenAISource, values: dict[str, Any]) -> None:
+    """What an entry need not say of a model whose file nobody here sees."""
+    if pinned := [key for key in ("sha256", "file_size_bytes") if key in values]:
+        raise RegistryError(f"{where}: {pinned[0]} cannot be known of a model that a server has; leave it out")
+    for key, value in (("base", source.model), ("size", "?"), ("quantization", "unknown"), ("licence", "unknown")):
+        values.setdefault(key, value)
+
+
 def _beside(registry: Path, path: str) -> Path:
     """A relative path starts at the registry's directory."""
     return registry.absolute().parent / Path(path).expanduser()
@@ -255,8 +268,8 @@ def _check_value(where: str, key: str, value: object, expected: type) -> None:
     if not fits(value, expected) or value == "":
         kind = {int: "a whole number", float: "a number"}.get(expected, "a text that is not empty")
         raise RegistryError(f"{where}: {key} is {shown(value)}; it must be {kind}")
-    if isinstance(value, float) and not 0 < value <= _MOST_SCALE:
-        raise RegistryError(f"{where}: {key} is {value}; it must be above 0 and at most {_MOST_SCALE:g}")
+    if isinstance(value, int | float) and (value > _MOST.get(key, value) or (isinstance(value, float) and value <= 0)):
+        raise RegistryError(f"{where}: {key} is {value}; it must be above 0 and at most {_MOST[key]:g}")
     if isinstance(value, int | float) and value <= 0:
         raise RegistryError(f"{where}: {key} is {value}; it must be positive")
 
@@ -281,6 +294,8 @@ def _check_derivation(path: Path, entry: ModelEntry, registry: Registry) -> None
         if source.base not in registry:
             hint = did_you_mean(source.base, registry, most=3)
             raise RegistryError(f"{where}: derived from unknown model {source.base!r}{hint}")
+        if registry[source.base].is_served:
+            raise RegistryError(f"{where}: {source.base!r} is served elsewhere; nothing can be derived of it")
         base = registry[source.base].quantization
         kept = isinstance(source, AdaptedSource) or not (source.quantization or source.adapter)
         if kept and base != registry[chain[-1]].quantization:

@@ -12,6 +12,7 @@ from app.space.first_view import NAME, PURPOSE
 from benchmarks.engine.contract import Sampling
 from data.paths import ROOT
 from data.settings import OPERATOR_TOKEN as TOKEN
+from tests.openai_server import KEY, OpenAIServer
 
 Script = Callable[..., None]
 ENTRY = ROOT / "app" / "streamlit_app.py"
@@ -297,3 +298,23 @@ def test_a_stored_turn_without_replies_is_shown_without(scripted_app: Script) ->
     app.switch_page("app_pages/shared.py").run()
     assert not app.exception
     assert "No replies were stored." in captions(app)
+
+
+def test_a_served_model_answers_beside_a_local_one_and_its_seconds_are_labelled(
+    scripted_app: Script, tmp_path: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAR_KEY", KEY)
+    scripted_app("alpha", reply="13, 21, 34", decode_tok_per_s=40, prefill_tok_per_s=80)
+    openai_server.reply = "42 it is"
+    source = f'{{ kind = "openai", url = "{openai_server.url}/v1", model = "tiny", key = "FAR_KEY" }}'
+    with (tmp_path / "models.toml").open("a") as registry:
+        registry.write(f'\n[[model]]\nid = "far"\nlabel = "Far"\nsource = {source}\n')
+    app = open_app()
+    app.selectbox(key="model_1").set_value("far").run()
+    app.radio(key="example").set_value(examples()[1][0].prompt.text).run()
+    app.button(key="start").click().run()
+    wait_for(app, idle)
+    assert replies(app) == ["13, 21, 34", "42 it is"]
+    assert "as served" in captions(app)
+    assert any("B as served, so that seconds are not compared" in each for each in outcomes(app))
+    assert KEY not in captions(app) + "".join(outcomes(app))

@@ -15,6 +15,7 @@ from data.settings import OPERATOR_TOKEN
 from tests.data.models.test_published import CARD, entries
 from tests.gguf_bytes import model_bytes
 from tests.hub import Hub, Repo
+from tests.openai_server import KEY, OpenAIServer
 
 PAGE = ROOT / "app" / "app_pages" / "models.py"
 TOKEN = "hf_RecognisableSecret0123456789abcd"
@@ -159,3 +160,22 @@ def test_the_figures_of_the_operation_are_a_table_that_can_be_drawn(scripted_app
     app = AppTest.from_function(page, default_timeout=30).run()
     assert not app.exception
     assert "Workers that died" in app.table[0].value.index
+
+
+def test_a_served_model_is_said_to_be_elsewhere_and_neither_its_key_nor_its_address_is_shown(
+    scripted_app: Callable[..., None], tmp_path: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAR_KEY", KEY)
+    monkeypatch.setenv(OPERATOR_TOKEN.name, OPERATOR)
+    source = f'{{ kind = "openai", url = "{openai_server.url}/v1", model = "tiny", key = "FAR_KEY" }}'
+    with (tmp_path / "models.toml").open("a") as registry:
+        registry.write(f'\n[[model]]\nid = "far"\nlabel = "Far"\nsource = {source}\n')
+    app = AppTest.from_file(PAGE, default_timeout=30)
+    app.session_state.model_shown = "far"
+    app.run()
+    assert not app.exception
+    assert any("Served elsewhere: nothing of it is on this machine" in each.value for each in app.caption)
+    row = app.dataframe[0].value.set_index("Model").loc["Far"]
+    assert (row["Pin"], row["Needs, MB"]) == ("served", 0)
+    shown = "".join(str(each.value) for each in [*app.caption, *app.markdown, *app.dataframe, *app.text])
+    assert KEY not in shown and openai_server.url not in shown

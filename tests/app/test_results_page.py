@@ -9,8 +9,10 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks.analysis.figures import machine_of
 from benchmarks.analysis.filters import options
+from benchmarks.runs.load import write_load
 from benchmarks.runs.on_disk import load_runs
 from data.paths import ROOT
+from tests.benchmarks.runs.test_load import made_curve
 
 COMMITTED = ROOT / "benchmarks" / "results"
 PAGES = ("compare", "results", "arena", "models", "benchmark", "method")
@@ -149,3 +151,18 @@ def test_every_page_renders_within_a_second_from_warm_with_a_hundred_runs(commit
             times.append(time.perf_counter() - started)
         assert not app.exception
         assert min(times) < 1, f"{name}: {min(times):.2f} s"
+
+
+def test_load_curves_are_drawn_by_place_with_their_sentences(scripted_app: Script, tmp_path: Path) -> None:
+    shutil.copytree(COMMITTED / "smoke-20261124-023507", tmp_path / "results" / "smoke")
+    for name, server in (("alpha", None), ("beta", None), ("far", "there:80")):
+        curve = made_curve(40.0, 22.0, 6.0, model=name, server=server)
+        write_load(tmp_path / "results" / "load" / f"{name}.json", curve)
+    (tmp_path / "results" / "load" / "broken.json").write_text("{")
+    app = open_page("results")
+    drawn = [chart for chart in charts(app) if "Users at once" in chart]
+    assert len(drawn) == 2 and "Alpha" in drawn[0] and "far" not in drawn[0]
+    said = [text.value for text in app.text]
+    assert "This machine serves 2 users of Alpha at 10 tok/s each." in said
+    assert "There:80 serves 2 users of far at 10 tok/s each, as served." in said
+    assert any("broken.json" in warning.value for warning in app.warning)

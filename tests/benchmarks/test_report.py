@@ -125,3 +125,18 @@ def test_what_cannot_be_reported_is_one_line(
     assert "cannot be written" in capsys.readouterr().err
     with pytest.raises(RunError, match="no rows yet"):
         collect([made_run()])
+
+
+def test_a_price_puts_dollars_beside_seconds_per_correct_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = {"far": {"served_by": "there:80", "usd_per_million_in": 1.0, "usd_per_million_out": 2.0}}
+    groups = [graded_rows("smollm2-135m", "1100" * 5), graded_rows("far", "1110" * 5)]
+    assert report.main([on_disk(tmp_path, made_run(*groups, run_id="priced", facts=facts))]) == 0
+    text = capsys.readouterr().out
+    head = next(line for line in text.splitlines() if "$ per correct answer" in line)
+    row = next(line for line in text.splitlines() if line.startswith("| FAR |") and "priced" in line)
+    cells = dict(zip(head.split("|"), row.split("|"), strict=True))
+    assert float(cells[" $ per correct answer "]) == pytest.approx(20 * (50 + 2 * 21) / 1e6 / 15, rel=0.01)
+    assert report.main([on_disk(tmp_path, quality())]) == 0
+    assert "$ per correct" not in capsys.readouterr().out

@@ -24,6 +24,7 @@ from benchmarks.engine.contract import (
     ModelInfo,
     Request,
 )
+from benchmarks.engine.logprobs import log_sum
 from benchmarks.engine.machine import refuse_if_too_large, usable_threads
 from benchmarks.engine.native.binding import NativeModel, system_info
 from benchmarks.engine.native.prompt_tokens import PromptReader
@@ -142,10 +143,10 @@ class LlamaEngine(Engine):
 
     def score(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
         pairs = zip(self._logits_after(token_ids), token_ids[1:])
-        return np.array([logits[token] - _log_sum(logits) for logits, token in pairs], dtype=np.float32)
+        return np.array([logits[token] - log_sum(logits) for logits, token in pairs], dtype=np.float32)
 
     def distributions(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
-        return np.stack([logits - np.float32(_log_sum(logits)) for logits in self._logits_after(token_ids)])
+        return np.stack([logits - np.float32(log_sum(logits)) for logits in self._logits_after(token_ids)])
 
     def tokenize(self, request: Request) -> list[int]:
         return self._prompts.read(request)[1]
@@ -228,11 +229,11 @@ class LlamaEngine(Engine):
         drawn = [reply.sampler.sample(i) if reply.sampler else 0 for i, (_, reply) in enumerate(active)]
         elapsed = time.perf_counter() - started
         events: list[Event] = []
-        for (slot, reply), token, next_token in zip(active, tokens, drawn, strict=True):
+        for index, ((slot, reply), token, next_token) in enumerate(zip(active, tokens, drawn, strict=True)):
             slot.add([token])
             reply.step_s.append(elapsed)
             reply.max_batch = max(reply.max_batch, len(active))
-            events += self._accept(slot, reply, next_token)
+            events += self._accept(slot, reply, next_token, index)
         return events
 
     def _prefill_chunk(self, budget_s: float, *, contended: bool) -> list[Event]:
@@ -263,20 +264,19 @@ class LlamaEngine(Engine):
         if first is None:
             return []
         reply.first_token_at = time.perf_counter()
-        return self._accept(slot, reply, first)
+        return self._accept(slot, reply, first, len(chunk) - 1)
 
     def _chunk_tokens(self, budget_s: float) -> int:
         """As many prompt tokens as fit in the budget, by the rate seen last; a multiple of 16."""
         wanted = (self._prefill_tok_per_s or 64.0) * min(budget_s, 60.0)
         return max(_SMALLEST_CHUNK, min(self._model.batch_tokens, math.floor(wanted / 16) * 16))
 
-    def _accept(self, slot: Slot, reply: GrowingReply, token: int) -> list[Event]:
-        """Take a drawn token into the reply, and end the reply where it is due."""
+    def _accept(self, slot: Slot, reply: GrowingReply, token: int, index: int) -> list[Event]:
+        """Take a token drawn at this place of the batch into the reply, and end the reply where it is due."""
         sampling = reply.request.sampling
         if self._model.is_end(token) and not sampling.ignore_eos:
             return self._finish(slot, reply, "stop")
-        reply.completion_tokens += 1
-        reply.next_token = token
+        reply.accept(token, self._model, index)
         events: list[Event] = []
         if text := reply.text.push(self._model.piece(token)):
             events.append(reply.delta(text))
@@ -312,8 +312,3 @@ class LlamaEngine(Engine):
         if slot:
             slot.reply, slot.used_at = None, time.perf_counter()
         return [*events, reply.finished(reason)]
-
-
-def _log_sum(logits: npt.NDArray[np.float32]) -> float:
-    high = float(logits.max())
-    return high + math.log(float(np.exp(logits - high).sum(dtype=np.float64)))

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.engine.contract import Delta, Finished, FinishReason, Request, Started, Timings
+from benchmarks.engine.logprobs import TokenLogprob, likeliest, log_sum
+from benchmarks.engine.native.binding import NativeModel
 from benchmarks.engine.native.sampler import NativeSampler
 from benchmarks.engine.reply_text import ReplyText
 
@@ -65,6 +68,16 @@ class GrowingReply:
     step_s: list[float] = field(default_factory=list)
     max_batch: int = 0
     cancelled: bool = False
+    accepted_at: list[float] = field(default_factory=list)
+    fresh_logprobs: list[TokenLogprob] = field(default_factory=list)
+
+    def accept(self, token: int, model: NativeModel, index: int) -> None:
+        """Take the token that was drawn at this place of the batch."""
+        self.completion_tokens += 1
+        self.next_token = token
+        self.accepted_at.append(time.perf_counter())
+        if self.request.logprobs is not None:
+            self.fresh_logprobs.append(_told(model, model.logits(index), token, self.request.logprobs))
 
     def started(self, *, cached_tokens: int) -> Started:
         fingerprint = self.rendered or " ".join(map(str, self.prompt))
@@ -78,12 +91,14 @@ class GrowingReply:
     def delta(self, text: str) -> Delta:
         """Take more text into the reply."""
         self.written.append(text)
+        logprobs, self.fresh_logprobs = tuple(self.fresh_logprobs), []
         return Delta(
             id=self.id,
             text=text,
             completion_tokens=self.completion_tokens,
             decode_s=sum(self.step_s),
             ttft_s=self.ttft_s,
+            logprobs=logprobs,
         )
 
     def finished(self, reason: FinishReason) -> Finished:
@@ -109,7 +124,7 @@ class GrowingReply:
         return self.first_token_at - self.submitted_at if self.first_token_at else None
 
     def _timings(self) -> Timings:
-        steps = np.array(self.step_s)
+        steps, gaps = np.array(self.step_s), np.diff(self.accepted_at)
         return Timings(
             prompt_tokens=len(self.prompt),
             prefill_tokens=self.prefill_tokens,
@@ -120,8 +135,16 @@ class GrowingReply:
             total_s=time.perf_counter() - self.submitted_at,
             itl_p50_s=float(np.quantile(steps, 0.5)) if len(steps) else None,
             itl_p95_s=float(np.quantile(steps, 0.95)) if len(steps) else None,
+            gap_p50_s=float(np.quantile(gaps, 0.5)) if len(gaps) else None,
+            gap_p95_s=float(np.quantile(gaps, 0.95)) if len(gaps) else None,
             max_batch=self.max_batch or None,
         )
+
+
+def _told(model: NativeModel, logits: npt.NDArray[np.float32], token: int, count: int) -> TokenLogprob:
+    whole = log_sum(logits)
+    top = tuple((model.piece(each), float(logits[each]) - whole) for each in likeliest(logits, count))
+    return TokenLogprob(token=model.piece(token), logprob=float(logits[token]) - whole, top=top)
 
 
 def choose_slot(free: list[Slot], prompt: list[int], *, cold: bool) -> tuple[Slot, int]:

@@ -219,7 +219,7 @@ def test_a_lane_whose_model_is_here_does_not_wait_for_one_that_must_be_fetched(b
     bench.gated = far
     bench.gate.clear()
     comparison = bench.compare("me", far, here)
-    snapshot = bench.wait(comparison, lambda snapshot: snapshot.lanes[1].done)
+    snapshot = bench.wait(comparison, lambda now: now.lanes[1].done and now.lanes[0].stage == "fetching")
     assert (snapshot.lanes[0].stage, snapshot.lanes[1].text) == ("fetching", "from here")
     bench.gate.set()
     assert [lane.text for lane in bench.finish(comparison)] == ["from far", "from here"]

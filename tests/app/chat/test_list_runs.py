@@ -2,6 +2,7 @@ import csv
 import io
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,13 @@ import pytest
 from app.chat.generation import GenerationService, Refused
 from app.chat.lanes import Lane
 from app.chat.list_runs import ListRun, ListRuns, as_csv, as_rows, findings
+from app.chat.reply_facts import details, statistics_line
 from app.chat.suite_prompts import library
 from benchmarks.engine.contract import LoadOptions, Sampling, Timings
 from benchmarks.engine.worker import Worker
 from data.models.entries import FileSource, ModelEntry
+from data.models.fetch import local_path
+from tests.openai_server import KEY, OpenAIServer, refuse, tell
 
 WAIT_S = 20
 
@@ -148,3 +152,34 @@ def test_a_finished_list_is_forgotten_an_hour_after_the_last_look(service: Gener
     assert runs.of("me") is not None
     now[0] = 9601.0
     assert runs.of("me") is None
+
+
+def test_a_served_models_speed_is_named_so_and_compared_with_no_local_one() -> None:
+    run = ListRun(prompts=("mine", "yours"), model_ids=("a", "b"))
+    run.replies += [(reply("a", "x", 50.0), replace(reply("b", "y", 60.0), as_served=True)) for _ in range(2)]
+    assert findings(run, {}) == []
+    assert as_rows(run, {})[0].keys() >= {"a · tok/s", "b · tok/s as served"}
+
+
+def test_a_local_and_a_served_model_answer_side_by_side(
+    tmp_path: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAR_KEY", KEY)
+    (tmp_path / "a.json").write_text('{"reply": "other", "pace_s": 0.002}')
+    near = replace(openai_server.entry("a"), source=FileSource(path=tmp_path / "a.json"))
+    service = GenerationService(
+        {"a": near, "far": openai_server.entry(key="FAR_KEY")},
+        fetch=lambda entry, registry, **_: local_path(entry, registry),  # type: ignore[arg-type,return-value]
+        start_worker=Worker,
+        engine="scripted",
+    )
+    openai_server.acts += [tell("Paris"), refuse(401, f"wrong {KEY}")]
+    run = ListRuns(service).start("me", ["x", "y"], ["a", "far"], system="", sampling=[Sampling()] * 2)
+    assert run.finished.wait(WAIT_S)
+    service.close()
+    (good, served), (_, bad) = run.replies
+    assert (good.text, good.as_served, served.text, served.as_served) == ("other", False, "Paris", True)
+    assert "as served" in statistics_line(served) and "as served" not in statistics_line(good)
+    assert "Worker's memory" not in details(served)
+    assert bad.error and "refuses the key (401); it was asked with $FAR_KEY" in bad.error
+    assert KEY not in repr(run)

@@ -72,3 +72,13 @@ def test_before_anybody_writes_there_is_no_race_and_a_lane_that_waits_is_left_ou
     assert race([waiting, waiting], NAMES, COLOURS, ink="#333333") is None
     drawn = ElementTree.fromstring(race([waiting, lane(20, 50.0)], NAMES, COLOURS, ink="#333333") or "")
     assert len(drawn.findall(f"{SVG}polyline")) == 1
+
+
+def test_seconds_of_a_server_and_of_this_machine_never_meet() -> None:
+    served = lane(101, 100.0, text="one two four", as_served=True)
+    assert outcome([lane(51, 25.0), served], NAMES) == (
+        "B as served, so that seconds are not compared; A 51 and B 101 tokens long; 67% of the words are in both."
+    )
+    assert outcome([served, served], NAMES).startswith("A and B wrote") or "wrote alike" in outcome([served] * 2, NAMES)
+    drawn = race([lane(51, 25.0), served], NAMES, COLOURS, ink="#000000")
+    assert drawn and len(ElementTree.fromstring(drawn).findall(f"{SVG}polyline")) == 1

@@ -146,3 +146,12 @@ def test_the_chart_has_a_line_and_a_band_a_model_and_says_them_in_words() -> Non
     assert len(rows_drawn) == 2 * len(BUDGETS[SECONDS])
     with pytest.raises(ValueError, match="no answers with a grade"):
         within_chart([])
+
+
+def test_a_served_model_is_left_out_for_its_seconds_are_another_machines() -> None:
+    near = [graded_rows("near", "11110000", condition="batched"), timed_rows("near", [50.0] * 8)]
+    facts = {"far": {"served_by": "there:80"}}
+    run = made_run(*near, graded_rows("far", "11110000", condition="batched"), facts=facts)
+    answers, problems = all_answers(gather([run]))
+    assert [each.model for each in answers] == ["near"]
+    assert problems == ["FAR: there:80 has it, whose seconds are not this machine's"]

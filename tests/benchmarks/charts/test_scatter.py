@@ -210,3 +210,20 @@ def test_an_axis_that_is_not_known_or_was_not_measured_is_one_line() -> None:
         scatter(points, axis="joules")
     with pytest.raises(ValueError, match=r"a figure for file size \(mb\) yet"):
         scatter(points, axis="file_size_bytes")
+
+
+def test_a_servers_speed_is_on_no_chart_and_its_answers_are() -> None:
+    served_rows = [
+        graded_rows("far", "1101", condition="as-served"),
+        graded_rows("near", "1001", condition="timed-cold"),
+    ]
+    served = made_run(*served_rows)
+    points = model_points([served]).set_index("model")
+    assert points.loc["far"].isna()[["decode_tok_per_s", "ttft_s", "answer_s", "s_per_correct_answer"]].all()
+    assert points.loc["near", "decode_tok_per_s"] > 0
+    assert (points.loc["far", "accuracy"], points.loc["far", "condition"]) == (0.75, "as-served")
+    priced = made_run(*served_rows, facts={"far": {"usd_per_million_in": 1.0, "usd_per_million_out": 2.0}})
+    joined = joined_points([priced]).set_index("model")
+    assert joined.loc["far", "usd_per_correct_answer"] == pytest.approx(4 * (50 + 2 * 21) / 1e6 / 3)
+    assert joined["usd_per_correct_answer"].isna()["near"]
+    assert joined.loc["far"].isna()[["decode_tok_per_s", "s_per_correct_answer"]].all()

@@ -1,4 +1,4 @@
-"""One contract for every engine: the scripted one in milliseconds, llama.cpp on the embedded model."""
+"""One contract for every engine: the scripted one and a server's in milliseconds, llama.cpp on the embedded model."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -21,16 +21,37 @@ from benchmarks.engine.contract import (
 )
 from benchmarks.engine.reply_text import in_a_loop
 from data.message import Message
+from data.models.served import address_file
 
 OpenEngine = Callable[..., Engine]
 
 
-@pytest.fixture(params=["scripted", pytest.param("llama_cpp", marks=pytest.mark.slow)])
+OF_FILES = ["scripted", pytest.param("llama_cpp", marks=pytest.mark.slow)]
+STORY = "Once there was a fox who ran over the hill and into the wood . "
+
+
+@pytest.fixture(params=OF_FILES)
 def open_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenEngine]:
+    """An engine that has the model's file."""
+    yield from opener(request, tmp_path)
+
+
+@pytest.fixture(params=[*OF_FILES, "openai"])
+def open_any(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenEngine]:
+    """Or one that asks a server, which computes elsewhere and counts tokens by itself."""
+    yield from opener(request, tmp_path)
+
+
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenEngine]:
     opened: list[Engine] = []
-    scripted = tmp_path / "script.json"
-    scripted.write_text(json.dumps({"prefill_tok_per_s": 100.0, "decode_tok_per_s": 50.0}))
-    path = scripted if request.param == "scripted" else request.getfixturevalue("embedded_model")
+    path = tmp_path / "script.json"
+    path.write_text(json.dumps({"prefill_tok_per_s": 100.0, "decode_tok_per_s": 50.0}))
+    if request.param == "llama_cpp":
+        path = request.getfixturevalue("embedded_model")
+    elif request.param == "openai":
+        server = request.getfixturevalue("openai_server")
+        server.reply = STORY * 500
+        path = address_file(server.entry())
 
     def open_it(**options: int) -> Engine:
         opened.append(ENGINES[request.param](path, LoadOptions(**options)))
@@ -60,8 +81,8 @@ def finished(events: list[Event]) -> dict[int, Finished]:
     return {event.id: event for event in events if isinstance(event, Finished)}
 
 
-def test_a_reply_starts_grows_and_finishes_once(open_engine: OpenEngine) -> None:
-    engine = open_engine()
+def test_a_reply_starts_grows_and_finishes_once(open_any: OpenEngine) -> None:
+    engine = open_any()
     request_id = engine.submit(ask("Name three colours."))
     events = drain(engine)
     assert isinstance(events[0], Started)
@@ -72,15 +93,15 @@ def test_a_reply_starts_grows_and_finishes_once(open_engine: OpenEngine) -> None
     assert end.text == "".join(event.text for event in events if isinstance(event, Delta)) != ""
 
 
-def test_max_tokens_ends_a_reply_by_length_and_is_exact(open_engine: OpenEngine) -> None:
-    engine = open_engine()
+def test_max_tokens_ends_a_reply_by_length_and_is_exact(open_any: OpenEngine) -> None:
+    engine = open_any()
     request_id = engine.submit(ask("Tell a long story.", max_tokens=7, ignore_eos=True))
     end = finished(drain(engine))[request_id]
     assert (end.reason, end.completion_tokens) == ("length", 7)
 
 
-def test_a_reply_that_repeats_itself_is_ended_where_that_is_asked_for(open_engine: OpenEngine) -> None:
-    engine = open_engine()
+def test_a_reply_that_repeats_itself_is_ended_where_that_is_asked_for(open_any: OpenEngine) -> None:
+    engine = open_any()
     looped = engine.submit(ask("Count: one one one one one one", max_tokens=900, ignore_eos=True, end_loops=True))
     end = finished(drain(engine))[looped]
     assert end.reason == "loop"
@@ -88,8 +109,8 @@ def test_a_reply_that_repeats_itself_is_ended_where_that_is_asked_for(open_engin
     assert end.completion_tokens < 900
 
 
-def test_a_reply_ends_at_its_deadline_with_what_it_has(open_engine: OpenEngine) -> None:
-    engine = open_engine()
+def test_a_reply_ends_at_its_deadline_with_what_it_has(open_any: OpenEngine) -> None:
+    engine = open_any()
     in_time = engine.submit(ask("Tell a long story.", max_tokens=3, ignore_eos=True, deadline_s=60.0))
     late = engine.submit(ask("Tell a long story.", max_tokens=3_000, ignore_eos=True, deadline_s=0.001))
     ends = finished(drain(engine))
@@ -110,8 +131,8 @@ def test_timings_count_every_token_once(open_engine: OpenEngine) -> None:
     assert timings.itl_p50_s and timings.itl_p95_s and timings.itl_p50_s <= timings.itl_p95_s
 
 
-def test_the_same_request_gives_the_same_reply(open_engine: OpenEngine) -> None:
-    engine = open_engine()
+def test_the_same_request_gives_the_same_reply(open_any: OpenEngine) -> None:
+    engine = open_any()
     texts = []
     for _ in range(2):
         request_id = engine.submit(ask("Say something.", cold=True, temperature=0.9, top_p=0.9, top_k=40, seed=7))
@@ -142,15 +163,15 @@ def test_several_sequences_are_written_together(open_engine: OpenEngine) -> None
     assert max(end.timings.max_batch or 0 for end in ends.values()) == 3
 
 
-def test_requests_beyond_the_sequences_wait_their_turn(open_engine: OpenEngine) -> None:
-    engine = open_engine(sequences=1)
+def test_requests_beyond_the_sequences_wait_their_turn(open_any: OpenEngine) -> None:
+    engine = open_any(sequences=1)
     ids = [engine.submit(ask(f"Count from {n}.", max_tokens=4)) for n in range(3)]
     order = [event.id for event in drain(engine) if isinstance(event, Finished)]
     assert order == ids
 
 
-def test_a_cancelled_reply_keeps_its_text_and_leaves_the_others_alone(open_engine: OpenEngine) -> None:
-    engine = open_engine(sequences=2)
+def test_a_cancelled_reply_keeps_its_text_and_leaves_the_others_alone(open_any: OpenEngine) -> None:
+    engine = open_any(sequences=2)
     stays = engine.submit(ask("Tell a story.", max_tokens=20, ignore_eos=True))
     goes = engine.submit(ask("Tell another story.", max_tokens=200, ignore_eos=True))
     events: list[Event] = []
@@ -163,8 +184,8 @@ def test_a_cancelled_reply_keeps_its_text_and_leaves_the_others_alone(open_engin
     assert ends[stays].completion_tokens == 20
 
 
-def test_a_waiting_request_can_be_cancelled_and_unknown_ids_are_ignored(open_engine: OpenEngine) -> None:
-    engine = open_engine(sequences=1)
+def test_a_waiting_request_can_be_cancelled_and_unknown_ids_are_ignored(open_any: OpenEngine) -> None:
+    engine = open_any(sequences=1)
     first = engine.submit(ask("Tell a story.", max_tokens=3))
     second = engine.submit(ask("Tell another story."))
     engine.cancel(second)
@@ -175,8 +196,8 @@ def test_a_waiting_request_can_be_cancelled_and_unknown_ids_are_ignored(open_eng
     assert ends[first].reason in ("length", "stop")
 
 
-def test_a_stop_string_ends_the_reply_before_it(open_engine: OpenEngine) -> None:
-    engine = open_engine()
+def test_a_stop_string_ends_the_reply_before_it(open_any: OpenEngine) -> None:
+    engine = open_any()
     free = engine.submit(ask("Tell a story.", max_tokens=12, ignore_eos=True, cold=True))
     text = finished(drain(engine))[free].text
     stop = text.split()[2]
@@ -187,13 +208,13 @@ def test_a_stop_string_ends_the_reply_before_it(open_engine: OpenEngine) -> None
 
 
 @pytest.mark.parametrize("text", ["", "   \n"])
-def test_an_empty_prompt_is_refused_in_one_line(open_engine: OpenEngine, text: str) -> None:
+def test_an_empty_prompt_is_refused_in_one_line(open_any: OpenEngine, text: str) -> None:
     with pytest.raises(EngineError, match="prompt is empty"):
-        open_engine().submit(ask(text))
+        open_any().submit(ask(text))
 
 
-def test_half_a_character_in_a_prompt_harms_neither_its_reply_nor_another(open_engine: OpenEngine) -> None:
-    engine = open_engine(sequences=2)
+def test_half_a_character_in_a_prompt_harms_neither_its_reply_nor_another(open_any: OpenEngine) -> None:
+    engine = open_any(sequences=2)
     ids = [engine.submit(ask(text, max_tokens=3)) for text in ("Say hi \ud83d", "Say hi.")]
     ends = finished(drain(engine))
     assert sorted(ends) == ids and all(end.reason in ("length", "stop") for end in ends.values())
@@ -252,8 +273,8 @@ def test_what_cannot_be_scored_is_refused(open_engine: OpenEngine, tokens: list[
         open_engine(context_tokens=256).score(tokens)
 
 
-def test_an_idle_engine_has_nothing_to_do_and_closing_twice_is_harmless(open_engine: OpenEngine) -> None:
-    engine = open_engine()
+def test_an_idle_engine_has_nothing_to_do_and_closing_twice_is_harmless(open_any: OpenEngine) -> None:
+    engine = open_any()
     assert engine.step(0.01) == []
     engine.close()
     engine.close()

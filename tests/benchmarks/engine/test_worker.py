@@ -17,7 +17,9 @@ from benchmarks.engine.worker import Worker
 from benchmarks.engine.worker_engine import WorkerEngine
 from data.llama_library import VARIANTS, builds_dir, cpu_flags
 from data.message import Message
+from data.models.served import address_file
 from data.paths import ROOT
+from tests.openai_server import OpenAIServer, hold_after
 
 FOREVER = Sampling(max_tokens=100_000, ignore_eos=True)
 
@@ -248,3 +250,20 @@ def _state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return "Z"
+
+
+def test_a_served_model_and_a_local_one_write_side_by_side(
+    worker: Worker, tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.acts.append(hold_after("far"))
+    worker.load("far", address_file(openai_server.entry()), LoadOptions(), engine="scripted")
+    worker.load(
+        "near", script(tmp_path / "near.json", reply="one two three", pace_s=0.01), LoadOptions(), engine="scripted"
+    )
+    far, near = Listener(), Listener()
+    worker.submit("far", ask("Go"), far)
+    far.wait_for(Delta)
+    worker.submit("near", ask("Go"), near)
+    assert near.wait_for(Finished).text == "one two three"  # type: ignore[union-attr]
+    openai_server.go_on.set()
+    assert far.wait_for(Finished).text == "far late"  # type: ignore[union-attr]

@@ -89,7 +89,7 @@ def test_a_torn_last_line_is_dropped_and_cut_off_before_the_next_row(run: Path) 
         ('{"model": "m", "schema_version": "1.0"}', "missing model_sha256"),
         (json.dumps({**dataclasses.asdict(row()), "decode_s": "fast"}), "decode_s is 'fast'; expected a number"),
         (json.dumps({**dataclasses.asdict(row()), "seed": 1.5}), "seed is 1.5"),
-        (json.dumps({**dataclasses.asdict(row()), "schema_version": "2.0"}), "newer than 1.3; update Tradeoff"),
+        (json.dumps({**dataclasses.asdict(row()), "schema_version": "2.0"}), "newer than 1.4; update Tradeoff"),
         (json.dumps({**dataclasses.asdict(row()), "schema_version": None}), "schema_version is None"),
     ],
 )
@@ -113,7 +113,7 @@ def test_keys_of_a_newer_minor_version_are_ignored(run: Path) -> None:
 
 def test_a_newer_major_version_is_refused_in_one_line(run: Path) -> None:
     write_manifest(run, {**MANIFEST, "schema_version": "2.0"})
-    with pytest.raises(RunError, match=r"run\.json: schema version 2\.0 is newer than 1\.3; update Tradeoff"):
+    with pytest.raises(RunError, match=r"run\.json: schema version 2\.0 is newer than 1\.4; update Tradeoff"):
         read_run(run)
 
 
