@@ -9,6 +9,7 @@ longest that the page's own thread was busy, in milliseconds.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -50,7 +51,7 @@ def _measure(folder: Path, tokens: int, rate: float) -> dict[str, float]:
         try:
             wait_until_healthy(f"http://localhost:{port}", server)
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_OPTIONS)
-            seen, busy_ms = _look_on(browser.new_page(), f"http://localhost:{port}/?max_tokens={tokens + 99}")
+            seen, busy_ms = _look_on(browser.new_page(), f"http://localhost:{port}/?max_tokens={tokens}")
         finally:
             server.terminate()
             server.wait()
@@ -66,8 +67,8 @@ def _measure(folder: Path, tokens: int, rate: float) -> dict[str, float]:
 
 
 def _write_models(folder: Path, tokens: int, rate: float) -> None:
-    words = (PART * (tokens // 60)).split(" ")
-    script = {"reply": " ".join([*words[:tokens], LAST]), "pace_s": 1 / rate / 2, "decode_tok_per_s": rate}
+    words = re.findall(r"\s*\S+", PART * (tokens // 60))  # a scripted model's tokens
+    script = {"reply": "".join([*words[: tokens - 1], f" {LAST}"]), "pace_s": 1 / rate / 2, "decode_tok_per_s": rate}
     tables = []
     for name in ("alpha", "beta"):
         (folder / f"{name}.gguf").write_bytes(model_bytes())
