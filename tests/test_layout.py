@@ -46,7 +46,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "benchmarks/graders": DATA,
     "benchmarks/runs": LEAVES,
     "benchmarks/measure": DATA | MEASURED | {"benchmarks/statistics"},
-    "benchmarks/pick": DATA | MEASURED | {"benchmarks/measure", "benchmarks/statistics"},
+    "benchmarks/pick": DATA | MEASURED | {f"benchmarks/{name}" for name in ("measure", "statistics", "charts")},
     "benchmarks/statistics": LEAVES | {"benchmarks/runs"},
     "benchmarks/analysis": LEAVES | {"data/models", "benchmarks/runs", "benchmarks/statistics"},
     "benchmarks/charts": LEAVES | {"data/models"} | SHOWN - {"benchmarks/charts", "benchmarks/reports"},

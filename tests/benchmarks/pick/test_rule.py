@@ -1,13 +1,14 @@
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmarks.pick.arms import Arm, Ledger
-from benchmarks.pick.rule import Budget, BudgetError, Choice, Graded, choose, parse_budget
-from benchmarks.pick.source import Reference
-from benchmarks.pick.text import Outcome, how_to_serve, sentence, table
+from benchmarks.pick.arms import Arm, Ledger, PickError
+from benchmarks.pick.outcome import Outcome, find_outcomes, read_outcome
+from benchmarks.pick.rule import Budget, BudgetError, Graded, choose, next_asked, parse_budget
+from benchmarks.pick.text import how_to_serve, sentence, table
 from benchmarks.statistics.pairs import PairComparison
 from data.models.registry import parse_registry
 
@@ -67,9 +68,19 @@ def answers(**points: Graded) -> Callable[[Arm], Graded | None]:
     return lambda arm: None if arm.quantization == "f16" else points[arm.quantization]
 
 
-def outcome(choice: Choice) -> Outcome:
-    reference = Reference(name="tuned", path=Path("tuned.f16.gguf"), quantization="f16", sha256="0" * 64)
-    return Outcome(reference=reference, arms=LADDER, choice=choice, suite="core")
+def outcome(budget: Budget | None = None, **points: Graded) -> Outcome:
+    return Outcome(
+        name="tuned",
+        reference="f16",
+        suite="core",
+        threads=2,
+        planned=tuple(arm.quantization for arm in LADDER),
+        budget=budget or Budget(),
+        arms=tuple(LADDER),
+        graded=points,
+        s_per_right={"q4_0": 3.21},
+        path="/models/tuned.q4_0.gguf",
+    )
 
 
 def test_the_fastest_near_enough_is_picked_and_no_slower_one_is_asked() -> None:
@@ -105,18 +116,18 @@ def test_the_reference_is_shipped_where_every_smaller_file_loses() -> None:
     loss = graded(-12, p_value=0.01)
     choice = choose(LADDER, Budget(), answers(q4_0=loss, q8_0=loss))
     assert choice.picked == LADDER[0]
-    assert sentence(outcome(choice)).startswith("ship f16: no smaller file that is faster keeps the budget (10.0 tok/s")
+    found = outcome(q4_0=loss, q8_0=loss)
+    assert sentence(found).startswith("ship f16: no smaller file that is faster keeps the budget (10.0 tok/s")
 
 
 def test_where_nothing_keeps_the_budget_the_nearest_is_named() -> None:
-    budget = parse_budget("min-tok-s=35,memory=1GB")
-    choice = choose(LADDER, budget, answers())
-    assert choice.picked is None
-    assert sentence(outcome(choice)) == ("nothing keeps the budget; q4_0 comes nearest: writes 30.0 tok/s, under 35")
+    found = outcome(parse_budget("min-tok-s=35,memory=1GB"))
+    assert found.choice.picked is None
+    assert sentence(found) == ("nothing keeps the budget; q4_0 comes nearest: writes 30.0 tok/s, under 35")
 
 
 def test_the_sentence_has_intervals_and_says_what_could_have_been_seen() -> None:
-    text = sentence(outcome(choose(LADDER, Budget(), answers(q4_0=graded(-2)))))
+    text = sentence(outcome(q4_0=graded(-2)))
     assert text.startswith(
         "ship q4_0: 3.00× [2.94, 3.06] as fast as f16 here, 100% of its size, mean KL 0.04 ± 0.008, "
     )
@@ -125,15 +136,67 @@ def test_the_sentence_has_intervals_and_says_what_could_have_been_seen() -> None
 
 
 def test_the_table_tells_who_was_not_asked() -> None:
-    lines = table(outcome(choose(LADDER, Budget(), answers(q4_0=graded(+9, told_apart=True))))).splitlines()
+    lines = table(outcome(q4_0=graded(+9, told_apart=True))).splitlines()
     cells = {line.split()[0]: line for line in lines}
     assert cells["q8_0"].endswith("not asked")
     assert cells["f16"].endswith("reference")
     assert cells["q4_0"].endswith("+9.0 [-11.0, +29.0] of 60, ended early")
 
 
+def test_seconds_per_right_answer_stand_where_answers_were_looked_at() -> None:
+    head, *lines = (line.split() for line in table(outcome(q4_0=graded(0))).splitlines())
+    assert " ".join(head).endswith("perplexity s per right answer graded difference")
+    assert {line[0]: ("3.2" in line, "–" in line) for line in lines if line[0] in ("q4_0", "q8_0")} == {
+        "q4_0": (True, False),
+        "q8_0": (False, True),
+    }
+
+
+def test_a_pick_of_another_budget_says_that_its_answers_were_not_looked_at() -> None:
+    text = sentence(outcome(Budget(max_kl=0.01), q4_0=graded(0)))
+    assert text.startswith("ship q8_0: ") and "its answers not graded yet" in text
+
+
+def test_the_next_file_to_ask_is_what_would_be_picked_until_it_has_been_asked() -> None:
+    budget, loss = Budget(), graded(-12, p_value=0.01)
+    assert next_asked(LADDER, budget, {}, "f16", every=False) == "q4_0"
+    assert next_asked(LADDER, budget, {"q4_0": loss}, "f16", every=False) == "q8_0"
+    assert next_asked(LADDER, budget, {"q4_0": graded(0)}, "f16", every=False) is None
+    assert next_asked(LADDER, budget, {"q4_0": loss, "q8_0": loss}, "f16", every=False) is None
+
+
+def test_thoroughly_every_file_is_asked_the_fastest_first() -> None:
+    asked: dict[str, Graded] = {}
+    while name := next_asked(LADDER, Budget(), asked, "f16", every=True):
+        asked[name] = graded(0)
+    assert list(asked) == ["q2_k", "q4_0", "q8_0"]
+
+
+def test_an_outcome_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
+    found = outcome(q4_0=graded(-2, told_apart=True))
+    found.save(tmp_path / "pick-one")
+    assert read_outcome(tmp_path / "pick-one") == found
+    assert find_outcomes([tmp_path]) == [tmp_path / "pick-one"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema_version": "2.0"}, "schema_version is '2.0', this reads 1.0; update Tradeoff"),
+        ({"reference": "q8_0"}, "its first file is not the reference q8_0"),
+        ({"arms": 3}, "arms is 3; expected a list"),
+    ],
+)
+def test_an_outcome_that_cannot_be_shown_is_one_line(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    outcome().save(tmp_path)
+    path = tmp_path / "pick.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(PickError, match=message):
+        read_outcome(tmp_path)
+
+
 def test_the_registry_entry_can_be_read() -> None:
-    text = how_to_serve(outcome(choose(LADDER, Budget(), answers(q4_0=graded(0)))), "/models/tuned.q4_0.gguf", 2)
+    text = how_to_serve(outcome(q4_0=graded(0)))
     assert text.splitlines()[0] == "llama-server -m /models/tuned.q4_0.gguf -c 4096 -t 2"
     entry = parse_registry(text[text.index("[[model]]") :], Path("/x/models.toml"))["tuned-q4_0"]
     assert entry.quantization == "q4_0"
