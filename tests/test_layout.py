@@ -32,7 +32,7 @@ MEASURED = {
     "benchmarks/config",
 }
 SHOWN = {f"benchmarks/{name}" for name in ("runs", "statistics", "analysis", "charts", "reports")}
-BENCHMARKS = DATA | MEASURED | SHOWN | {"benchmarks/measure"}
+BENCHMARKS = DATA | MEASURED | SHOWN | {"benchmarks/measure", "benchmarks/pick"}
 LOGIC = {f"app/{name}" for name in ("replies", "machine", "chat", "arena", "library", "results", "space")}
 ALLOWED: Mapping[str, set[str]] = {
     "data": LEAVES,

@@ -8,7 +8,8 @@ import streamlit as st
 
 from app import runtime
 from app.results.estimates import Plan, told
-from app.results.jobs import Job, JobError
+from app.results.jobs import Job
+from app.results.processes import JobError
 from app.results_cache import all_runs, points_of
 from app.views.say import say_error, say_quietly
 from benchmarks.analysis.filters import Filters

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 
 from benchmarks.charts.frame import FRONTIER_COLOUR, PALETTE
-from benchmarks.charts.labels import placed
+from benchmarks.charts.labels import Place, placed
 from benchmarks.charts.svg import letters, ticks
 
 _WIDTH, _HEIGHT = 440.0, 300.0
@@ -69,7 +69,7 @@ def ladder(rungs: Sequence[Rung], *, most_kl: float, ink: str) -> str:
     scale = _scale(rungs)
     ordered = sorted(rungs, key=lambda rung: (not rung.picked, not rung.within))
     parts = [*_axes(scale, ink), *_limit(scale, most_kl, ink), *(_mark(rung, scale) for rung in reversed(ordered))]
-    parts += _names(ordered, scale, ink)
+    parts += _names(ordered, scale, most_kl, ink)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" role="img" '
         f'aria-label="{escape(words(rungs))}" font-family="Inter, sans-serif" font-size="{_FONT}">'
@@ -137,21 +137,29 @@ def _mark(rung: Rung, scale: _Scale) -> str:
     )
 
 
-def _names(rungs: Sequence[Rung], scale: _Scale, ink: str) -> list[str]:
+def _names(rungs: Sequence[Rung], scale: _Scale, most_kl: float, ink: str) -> Iterator[str]:
+    """Each beside its mark, clear of the budget's line; one that had to go farther is tied to it."""
     points = [(scale.x(rung.tok_per_s) - _LEFT, scale.y(rung.kl) - _TOP) for rung in rungs]
     names = [rung.name + (": ship this" if rung.picked else "") for rung in rungs]
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-    places = placed(points, names, width=width, height=height, letter_px=_LETTER, line_px=1.3 * _FONT)
-    anchors = {"left": "start", "center": "middle", "right": "end"}
-    return [
-        letters(
-            _LEFT + x + place.dx,
-            _TOP + y + place.dy + 4,
-            place.text,
-            PALETTE[0] if rung.picked else ink,
-            anchors[place.align],
-            bold=rung.picked,
-        )
-        for rung, (x, y), place in zip(rungs, points, places, strict=True)
-        if place.text
-    ]
+    line = [(across, scale.y(most_kl) - _TOP) for across in range(0, int(width), 16) if most_kl <= scale.most]
+    places = placed(
+        [*points, *line],
+        [*names, *[""] * len(line)],
+        width=width,
+        height=height,
+        letter_px=_LETTER,
+        line_px=1.3 * _FONT,
+    )
+    for rung, (x, y), place in zip(rungs, points, places, strict=False):
+        if place.text:
+            yield from _name(rung, (_LEFT + x, _TOP + y), place, ink)
+
+
+def _name(rung: Rung, point: tuple[float, float], place: Place, ink: str) -> Iterator[str]:
+    x, y = point[0] + place.dx, point[1] + place.dy
+    if abs(place.dy) > 1.5 * _FONT:
+        far = f"M{point[0]:.1f} {point[1]:.1f}L{x:.1f} {y:.1f}"
+        yield f'<path d="{far}" stroke="{FRONTIER_COLOUR}" stroke-width="0.8"/>'
+    anchor = {"left": "start", "center": "middle", "right": "end"}[place.align]
+    yield letters(x, y + 4, place.text, ink, anchor, bold=rung.picked)

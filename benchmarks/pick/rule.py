@@ -94,6 +94,14 @@ def parse_budget(text: str) -> Budget:
     return Budget(**found)
 
 
+def budget_text(budget: Budget) -> str:
+    """As `parse_budget` reads it."""
+    memory, speed = budget.memory_bytes, budget.min_tok_per_s
+    parts = [f"memory={memory / 1e6:.0f}MB"] if memory is not None else []
+    parts += [f"min-tok-s={speed:.3f}"] if speed is not None else []
+    return ",".join([*parts, f"max-kl={budget.max_kl:.6f}", f"max-loss={budget.max_loss_points:.3f}"])
+
+
 def choose(arms: Sequence[Arm], budget: Budget, grade: Callable[[Arm], Graded | None]) -> Choice:
     """The fastest that keeps the budget. Answers are looked at only until one is found: slower ones cannot win.
 

@@ -13,7 +13,7 @@ from benchmarks.runs.on_disk import load_runs
 from data.paths import ROOT
 
 COMMITTED = ROOT / "benchmarks" / "results"
-PAGES = ("compare", "results", "arena", "models", "benchmark", "method")
+PAGES = ("compare", "results", "arena", "models", "benchmark", "pick", "method")
 Script = Callable[..., None]
 R8, R16 = (f"SmolLM2 135M · LoRA r{rank} · Q8_0" for rank in (8, 16))  # as the newest run calls them
 
