@@ -54,7 +54,7 @@ def show_form(*, busy: bool) -> None:
         st.selectbox("Model", here, format_func=runtime.label, key="pick_model")
         st.pills("Quantizations", QUANTIZATIONS, selection_mode="multi", default=USUAL, key="pick_quants")
         st.number_input("Graded prompts of core", 4, 1000, 60, key="pick_prompts")
-        st.checkbox(
+        st.toggle(
             "Quantize a second time where there is no F16 file; what the first time cost is not seen", key="pick_again"
         )
         label, icon = "Begin the ladder", ":material/play_arrow:"
