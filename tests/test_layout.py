@@ -32,7 +32,7 @@ MEASURED = {
     "benchmarks/config",
 }
 SHOWN = {f"benchmarks/{name}" for name in ("runs", "statistics", "analysis", "charts", "reports")}
-BENCHMARKS = DATA | MEASURED | SHOWN | {"benchmarks/measure", "benchmarks/pick"}
+BENCHMARKS = DATA | MEASURED | SHOWN | {f"benchmarks/{name}" for name in ("measure", "pick", "foreign")}
 LOGIC = {f"app/{name}" for name in ("replies", "machine", "chat", "arena", "library", "results", "space")}
 ALLOWED: Mapping[str, set[str]] = {
     "data": LEAVES,
@@ -45,6 +45,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "benchmarks/engine/native": DATA | {"benchmarks/engine"},
     "benchmarks/graders": DATA,
     "benchmarks/runs": LEAVES,
+    "benchmarks/foreign": LEAVES | {"benchmarks/runs"},
     "benchmarks/measure": DATA | MEASURED | {"benchmarks/statistics"},
     "benchmarks/pick": DATA | MEASURED | {f"benchmarks/{name}" for name in ("measure", "statistics", "charts")},
     "benchmarks/statistics": LEAVES | {"benchmarks/runs"},
