@@ -201,3 +201,21 @@ def test_two_quantizations_are_made_measured_and_graded_and_the_command_goes_on(
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == first
     assert main([*arguments, "--budget", "min-tok-s=1000000"]) == 3
     assert "nothing keeps the budget; " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_thoroughly_every_file_is_asked_the_whole_suite(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grader = {"name": "numeric", "value": 4}
+    asked = [
+        {"id": f"p{n}", "kind": "k", "prompt": f"{n} + {4 - n}?", "grader": grader, "max_tokens": 8} for n in range(4)
+    ]
+    suite, text = tmp_path / "own.jsonl", tmp_path / "text.txt"
+    suite.write_text("".join(json.dumps(prompt) + "\n" for prompt in asked))
+    text.write_text("The mill by the river grinds flour for three villages. " * 60)
+    arguments = [str(tiny_model), "--quants", "q4_0,q8_0", "--repetitions", "2", "--threads", "2", "--thorough"]
+    arguments += ["--suite", str(suite), "--text", str(text), "--budget", "max-kl=1000"]
+    assert main([*arguments, "--keep", str(tmp_path / "work"), "--out", str(tmp_path / "out"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert {name: each["n"] for name, each in found["graded"].items()} == {"q4_0": 4, "q8_0": 4}
