@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.engine.ends import Ends
 from data.errors import TradeoffError
 from data.message import Message
 
@@ -291,6 +292,14 @@ class Engine(Protocol):
 
         Raises:
             EngineError: As `score`.
+        """
+        ...
+
+    def score_ends(self, question: Ends) -> list[float]:
+        """Natural-log probability of each end after the beginning, summed over its tokens.
+
+        Raises:
+            EngineError: As `score`, or an end or the beginning is empty.
         """
         ...
 
