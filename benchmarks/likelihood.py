@@ -5,9 +5,9 @@
 SUITE is arc_challenge, hellaswag or mmlu (from the Hub, through `datasets`), one of them with its rows in a file, such
 as mmlu:rows.jsonl, or a file of one's own, a line a question: {"beginning": "…", "choices": ["…", "…"], "right": 0}.
 Questions are worded and scored as lm-evaluation-harness does, without examples and without a chat template: by the sum
-of a choice's log-probabilities (`acc`), and in the suite NAME-per-byte by that sum over the choice's bytes
-(`acc_bytes`). What questions begin with alike is computed once, and all choices of one in one batch. The run is kept;
-the same command with --out goes on with it.
+of a choice's log-probabilities (`acc`), and in a second run by that sum over the choice's bytes (`acc_bytes`). What
+questions begin with alike is computed once, and all choices of one in one batch. Both runs are kept; the same command
+with --out goes on with them.
 With several models, the first is compared with each of the others.
 """
 
@@ -40,7 +40,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit", type=positive, metavar="N", help="the first N questions (default: all)")
     parser.add_argument("--threads", type=positive, help="default: what this process may use")
     parser.add_argument("--context", type=positive, default=2048, metavar="TOKENS", help="default: 2048")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="of the run (default: results/likelihood-DATE)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="of the first run (default: results/likelihood-DATE)")
     parser.add_argument("--json", action="store_true", help="print one JSON value as the last line of stdout")
     return parser.parse_args(arguments)
 
@@ -65,34 +65,34 @@ def _run(options: argparse.Namespace) -> int:
     )
     models = find_models(config, say)
     out = options.out or results_directories()[-1] / f"likelihood-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    say(f"the run is {out}")
+    say(f"the runs are {out} and the same per byte")
     started = time.monotonic()
-    measure_likelihood(config, [suite], models, out, sys.stderr)
+    directories = measure_likelihood(config, suite, models, out, sys.stderr)
     asked = len(models) * min(len(suite.questions), options.limit or len(suite.questions))
     say(f"{60 * asked / (time.monotonic() - started):,.0f} questions a minute, loading included")
-    return _report(read_run(out), options)
+    return _report([read_run(each) for each in directories], as_json=options.json)
 
 
-def _report(run: "Run", options: argparse.Namespace) -> int:
+def _report(runs: "Sequence[Run]", *, as_json: bool) -> int:
     from benchmarks.analysis.comparisons import compare, comparison_json, table
     from data.tables import aligned
 
-    found = _shares(run)
+    found = [share for run in runs for share in _shares(run)]
     head = ("model", "suite", "right", "of", "95%")
     cells = [
         (*each, f"{share.estimate:.1%}", str(share.n), f"{share.low:.1%} – {share.high:.1%}") for *each, share in found
     ]
     print(aligned([head, *cells]))
-    compared = compare(run, next(iter(run.by_model))) if len(run.by_model) > 1 else []
+    compared = [each for run in runs if len(run.by_model) > 1 for each in compare(run, next(iter(run.by_model)))]
     if compared:
         print(f"\n{table(compared)}")
-    errors = {row.model: row.error for row in run.rows if row.error}
+    errors = {row.model: row.error for run in runs for row in run.rows if row.error}
     for model, error in errors.items():
         say(f"{model}: {error}")
-    if options.json:
+    if as_json:
         shares = [{"model": model, "suite": suite, **vars(share)} for model, suite, share in found]
-        told = {"run": str(run.directory), "shares": shares, "compared": [comparison_json(each) for each in compared]}
-        print(json.dumps(told, allow_nan=False))
+        told = {"runs": [str(run.directory) for run in runs], "shares": shares}
+        print(json.dumps({**told, "compared": [comparison_json(each) for each in compared]}, allow_nan=False))
     return 1 if errors else 0
 
 

@@ -1,13 +1,14 @@
 """Multiple choice by log-likelihood: the choice that a model finds likeliest after the question is its answer.
 
-Each question makes two rows: in the suite of its name by the sum over a choice's tokens, in `NAME-per-byte` by that sum
-over the choice's UTF-8 bytes, as lm-evaluation-harness's `acc` and `acc_bytes`. Its `acc_norm` divides by characters,
-which is the same where the choices are ASCII.
+Two runs are made side by side, so that no question counts twice in one: by the sum over a choice's tokens, and in the
+suite `NAME-per-byte` by that sum over the choice's UTF-8 bytes, as lm-evaluation-harness's `acc` and `acc_bytes`. Its
+`acc_norm` divides by characters, which is the same where the choices are ASCII.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from benchmarks.config import Config
 from benchmarks.engine.contract import EngineError
@@ -25,78 +26,77 @@ SEQUENCES = 6
 
 
 def measure_likelihood(
-    config: Config, suites: Sequence[ChoiceSuite], models: Sequence[ModelUnderTest], out: Path, stream: TextIO
-) -> Path:
-    """Ask every model every question, or what is missing in the run that is there already; returns the directory.
+    config: Config, suite: ChoiceSuite, models: Sequence[ModelUnderTest], out: Path, stream: TextIO
+) -> tuple[Path, Path]:
+    """Ask every model every question, or what is missing in the runs that are there already; returns the directories.
 
     Raises:
         RunError: What is there is another run, or the disk is full.
     """
-    manifest = new_manifest(out.name, config, [])
-    manifest["suites"] = _described(suites)
-    manifest["models"] = {model.id: model.described() for model in models}
-    with RunWriter(out) as writer:
-        done = _done(out, manifest)
-        write_manifest(out, manifest)
-        total = sum(len(suite.questions) for suite in suites) * len(models)
-        progress = RunProgress(total=total, stream=stream)
+    asked = suite.questions[: config.limit or None]
+    directories = (out, out.with_name(out.name + PER_BYTE))
+    names = (suite.name, suite.name + PER_BYTE)
+    manifests = [_manifest(each, config, name, suite, models) for each, name in zip(directories, names, strict=True)]
+    with RunWriter(directories[0]) as sums, RunWriter(directories[1]) as per_byte:
+        done = [_done(each, manifest) for each, manifest in zip(directories, manifests, strict=True)]
+        _note(directories, manifests)
+        progress = RunProgress(total=len(asked) * len(models), stream=stream)
         for model in models:
-            for rows in _asked(with_engine(model, config, sequences=SEQUENCES), config, suites, done, progress):
-                for row in rows:
-                    if (row.model_sha256, row.suite, row.prompt_id) not in done:
+            left = [each for each in asked if any((model.sha256, each.id) not in known for known in done)]
+            for _ in range(len(asked) - len(left)):
+                progress.leave_out()
+            for rows in _answered(with_engine(model, config, sequences=SEQUENCES), config, names, left):
+                for row, writer, known in zip(rows, (sums, per_byte), done, strict=True):
+                    if (row.model_sha256, row.prompt_id) not in known:
                         writer.write(row)
                 progress.advance(rows[0])
         progress.end()
-        manifest["finished_at"] = now()
-        write_manifest(out, manifest)
-    return out
+        _note(directories, [manifest | {"finished_at": now()} for manifest in manifests])
+    return directories
 
 
-def _described(suites: Sequence[ChoiceSuite]) -> dict[str, dict[str, object]]:
-    facts = {suite.name: {"sha256": suite.sha256, "prompts": len(suite.questions)} for suite in suites}
-    return facts | {f"{name}{PER_BYTE}": each for name, each in facts.items()}
+def _manifest(
+    directory: Path, config: Config, name: str, suite: ChoiceSuite, models: Sequence[ModelUnderTest]
+) -> dict[str, Any]:
+    return new_manifest(directory.name, replace(config, suites=(name,)), []) | {
+        "suites": {name: {"sha256": suite.sha256, "prompts": len(suite.questions)}},
+        "models": {model.id: model.described() for model in models},
+    }
 
 
-def _done(out: Path, manifest: dict[str, object]) -> set[tuple[str, str, str]]:
-    """Model, suite and question of what was answered already."""
-    if not (out / MANIFEST_NAME).exists():
+def _note(directories: Sequence[Path], manifests: Sequence[Mapping[str, Any]]) -> None:
+    for directory, manifest in zip(directories, manifests, strict=True):
+        write_manifest(directory, manifest)
+
+
+def _done(directory: Path, manifest: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Model and question of what was answered already."""
+    if not (directory / MANIFEST_NAME).exists():
         return set()
-    run = read_run(out)
+    run = read_run(directory)
     if any(run.manifest.get(key) != manifest[key] for key in ("suites", "config")):
-        raise RunError(f"{out} is a run of other questions or settings; choose another --out")
-    return {(row.model_sha256, row.suite, row.prompt_id) for row in run.rows if not row.error}
+        raise RunError(f"{directory} is a run of other questions or settings; choose another --out")
+    return {(row.model_sha256, row.prompt_id) for row in run.rows if not row.error}
 
 
-def _asked(
-    model: ModelUnderTest,
-    config: Config,
-    suites: Sequence[ChoiceSuite],
-    done: set[tuple[str, str, str]],
-    progress: RunProgress,
+def _answered(
+    model: ModelUnderTest, config: Config, names: Sequence[str], questions: Sequence[Question]
 ) -> Iterator[list[Row]]:
-    left = [
-        (suite, question)
-        for suite in suites
-        for question in suite.questions[: config.limit or None]
-        if (model.sha256, f"{suite.name}{PER_BYTE}", question.id) not in done
-    ]
-    for _ in range(sum(len(suite.questions) for suite in suites) - len(left)):
-        progress.leave_out()
-    if not left:
+    if not questions:
         return
     model.load()
     try:
-        for suite, question in left:
-            yield _rows(model, config, suite, question)
+        for question in questions:
+            yield _rows(model, config, names, question)
     finally:
         model.close()
 
 
-def _rows(model: ModelUnderTest, config: Config, suite: ChoiceSuite, question: Question) -> list[Row]:
+def _rows(model: ModelUnderTest, config: Config, names: Sequence[str], question: Question) -> list[Row]:
     scores, error = _scores(model, question)
     sizes = [len(choice.encode()) for choice in question.choices]
     made = []
-    for name, values in ((suite.name, scores), (suite.name + PER_BYTE, [s / n for s, n in zip(scores, sizes)])):
+    for name, values in zip(names, (scores, [s / n for s, n in zip(scores, sizes)]), strict=True):
         likeliest = values.index(max(values)) if values else None
         made.append(
             Row(

@@ -55,6 +55,11 @@ class Graded:
     told_apart: bool
 
     @property
+    def all_the_same(self) -> bool:
+        """No prompt was graded differently: an interval of no width would say more than that."""
+        return self.comparison.only_a == self.comparison.only_b == 0
+
+    @property
     def shown_loss_points(self) -> float:
         """Points lost, where a loss is shown; else 0."""
         lost = -100 * self.comparison.difference

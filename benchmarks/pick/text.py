@@ -56,6 +56,8 @@ def _graded_cell(arm: Arm, outcome: Outcome) -> str:
     if not found:
         return "not asked"
     early = ", ended early" if found.told_apart else ""
+    if found.all_the_same:
+        return f"none, of {found.comparison.n}"
     return f"{points_text(found.comparison.interval)} of {found.comparison.n}{early}"
 
 
@@ -89,6 +91,8 @@ def _speed_and_distance(arm: Arm, outcome: Outcome) -> str:
 def _graded_text(found: Graded, suite: str) -> str:
     n, seen = found.comparison.n, found.comparison.detectable
     could = f"a loss of {100 * seen:.0f} points would be seen in 80% of cases" if seen else f"{n} prompts show no loss"
+    if found.all_the_same:
+        return f"graded alike on each of {n} prompts of {suite} ({could})"
     return f"graded difference {points_text(found.comparison.interval)} points on {n} prompts of {suite} ({could})"
 
 

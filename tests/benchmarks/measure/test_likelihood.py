@@ -44,8 +44,8 @@ def config(*models: str, **changes: Any) -> Config:
 def measured(questions: Path, out: Path, *models: str, **changes: Any) -> list[Any]:
     settings = config(*models, **changes)
     found = find_models(settings, lambda text: None)
-    measure_likelihood(settings, [load_choices(str(questions))], found, out, sys.stderr)
-    return list(read_run(out).rows)
+    directories = measure_likelihood(settings, load_choices(str(questions)), found, out, sys.stderr)
+    return [row for each in directories for row in read_run(each).rows]
 
 
 def test_the_likeliest_choice_is_the_answer_by_sum_and_by_byte(questions: Path, tmp_path: Path) -> None:
@@ -59,20 +59,17 @@ def test_the_likeliest_choice_is_the_answer_by_sum_and_by_byte(questions: Path, 
         (f"own{PER_BYTE}", "2"): ("four legs", 1.0),
         (f"own{PER_BYTE}", "3"): ("a word of many letters indeed", 1.0),
     }
-    run = read_run(tmp_path / "run")
-    assert run.finished and set(run.manifest["suites"]) == {"own", f"own{PER_BYTE}"}
+    runs = [read_run(tmp_path / name) for name in ("run", f"run{PER_BYTE}")]
+    assert all(run.finished and len(run.rows) == 3 for run in runs)  # no question twice in one
 
 
 def test_the_same_run_goes_on_and_another_is_refused(questions: Path, tmp_path: Path) -> None:
     model = script(tmp_path, "one", "blue")
     measured(questions, tmp_path / "run", model)
     samples = tmp_path / "run" / "samples.jsonl"
-    lines = samples.read_text().splitlines(keepends=True)
-    samples.write_text("".join(lines[:3]))  # the second question has one of its two rows
-    again = measured(questions, tmp_path / "run", model)
-    assert sorted((row.suite, row.prompt_id) for row in again) == sorted(
-        (row["suite"], row["prompt_id"]) for row in map(json.loads, lines)
-    )
+    samples.write_text("".join(samples.read_text().splitlines(keepends=True)[:1]))
+    again = [(row.suite, row.prompt_id) for row in measured(questions, tmp_path / "run", model)]
+    assert sorted(again) == [(suite, str(n)) for suite in ("own", f"own{PER_BYTE}") for n in (1, 2, 3)]
     with pytest.raises(RunError, match="a run of other questions or settings"):
         measured(questions, tmp_path / "run", model, context_tokens=512)
 

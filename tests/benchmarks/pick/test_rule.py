@@ -129,6 +129,13 @@ def test_an_outcome_that_cannot_be_shown_is_one_line(tmp_path: Path, change: dic
         read_outcome(tmp_path)
 
 
+def test_where_no_prompt_is_graded_differently_no_interval_is_given() -> None:
+    same = graded(0)
+    found = outcome(q4_0=dataclasses.replace(same, comparison=dataclasses.replace(same.comparison, only_a=0, only_b=0)))
+    assert "graded alike on each of 60 prompts of core (a loss of " in sentence(found)
+    assert "none, of 60" in table(found)
+
+
 def test_the_registry_entry_can_be_read() -> None:
     text = how_to_serve(outcome(q4_0=graded(0)))
     assert text.splitlines()[0] == "llama-server -m /models/tuned.q4_0.gguf -c 4096 -t 2"
