@@ -1,9 +1,10 @@
 """Hold multiple choice by log-likelihood against lm-evaluation-harness's own `hf` model, on the same weights.
 
-    .venv-test/bin/python scripts/lm_eval_choices.py GGUF QUESTIONS.jsonl [--limit 200] [--peers .venv-peers]
+    .venv-test/bin/python scripts/lm_eval_choices.py GGUF [--questions FILE.jsonl] [--limit 200] [--peers .venv-peers]
 
 GGUF is unpacked into a checkpoint for torch, and that written as an F16 GGUF for llama.cpp, so that both have the same
-weights. QUESTIONS are as data/suites/multiple_choice.py reads them. Both are asked alone, one after the other; the last
+weights. Questions are as data/suites/multiple_choice.py reads them, or else made of the right and wrong examples of the
+suite core, with two choices that fit none. Both are asked alone, one after the other; the last
 line is JSON: shares right, questions that the two answer differently, the largest gap between two log-likelihoods, and
 questions a minute. Needs torch (.venv-test) and lm-eval (`make peers`), whose packages come after torch's.
 """
@@ -27,6 +28,7 @@ from benchmarks.engine.worker_engine import WorkerEngine
 from benchmarks.measure.likelihood import SEQUENCES
 from data.paths import ROOT
 from data.suites.multiple_choice import Question, load_choices
+from data.suites.prompts import load_suite
 from training.checkpoints.base_model import resolve
 from training.checkpoints.write_gguf import write_gguf
 from training.config import Base
@@ -37,13 +39,14 @@ CONTEXT_TOKENS = 1024
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, metavar="GGUF")
-    parser.add_argument("questions", metavar="QUESTIONS")
+    parser.add_argument("--questions", metavar="FILE", help="default: made of core")
     parser.add_argument("--limit", type=int, default=200, help="default: the first 200")
     parser.add_argument("--peers", type=Path, default=ROOT / ".venv-peers", help="default: .venv-peers")
     options = parser.parse_args()
     sys.path.extend(map(str, options.peers.glob("lib/python3*/site-packages")))
     os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-    questions = load_choices(options.questions).questions[: options.limit]
+    known = load_choices(options.questions).questions if options.questions else _of_core()
+    questions = known[: options.limit]
     checkpoint = resolve(Base(source="path", name=str(options.model))).path
     with tempfile.TemporaryDirectory() as scratch:
         gguf = Path(scratch) / "f16.gguf"
@@ -52,6 +55,19 @@ def main() -> int:
         theirs, their_s = _theirs(checkpoint, questions, Path(scratch))
     print(json.dumps(_told(questions, ours, theirs) | {"per_min": [60 * len(questions) / s for s in (our_s, their_s)]}))
     return 0
+
+
+def _of_core() -> tuple[Question, ...]:
+    prompts = [each for each in load_suite("core").prompts if each.right and each.wrong and len(each.right) < 100]
+    return tuple(
+        Question(
+            id=each.id,
+            beginning=f"Question: {each.messages[-1].content}\nAnswer:",
+            choices=(str(each.wrong), str(each.right), "I do not know", "yes"),
+            right=1,
+        )
+        for each in prompts
+    )
 
 
 def _ours(gguf: Path, questions: Sequence[Question]) -> tuple[list[list[float]], float]:

@@ -13,7 +13,6 @@ from benchmarks.measure.models import find_models
 from benchmarks.runs.read import RunError, read_run
 from data.paths import ROOT
 from data.suites.multiple_choice import load_choices
-from data.suites.prompts import load_suite
 
 QUESTIONS = [
     {"beginning": "The sky is", "choices": ["blue", "a kind of cheese"], "right": 0},
@@ -94,10 +93,8 @@ def test_two_models_are_compared_and_the_command_says_all(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (ROOT / ".venv-peers").exists(), reason="no lm-eval; install it with: make peers")
-def test_answers_and_log_likelihoods_are_those_of_lm_evals_own_model(embedded_model: Path, tmp_path: Path) -> None:
-    path = tmp_path / "own.jsonl"
-    path.write_text("".join(json.dumps(each) + "\n" for each in of_core(40)))
-    command = [sys.executable, str(ROOT / "scripts" / "lm_eval_choices.py"), str(embedded_model), str(path)]
+def test_answers_and_log_likelihoods_are_those_of_lm_evals_own_model(embedded_model: Path) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "lm_eval_choices.py"), str(embedded_model), "--limit", "40"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
     told = json.loads(result.stdout.splitlines()[-1])
@@ -106,16 +103,3 @@ def test_answers_and_log_likelihoods_are_those_of_lm_evals_own_model(embedded_mo
     assert all(each["margin"] < 0.1 for each in told["differ"])
     for ours, theirs in told["points"].values():
         assert abs(ours - theirs) <= 0.5 + 2.5 * len(told["differ"])
-
-
-def of_core(count: int) -> list[dict[str, Any]]:
-    """Questions with the right and the wrong example answer, and two that fit none."""
-    prompts = [each for each in load_suite("core").prompts if each.right and each.wrong and len(each.right) < 100]
-    return [
-        {
-            "beginning": f"Question: {each.messages[-1].content}\nAnswer:",
-            "choices": [each.wrong, each.right, "I do not know", "yes"],
-            "right": 1,
-        }
-        for each in prompts[:count]
-    ]
