@@ -1,20 +1,18 @@
 """Whose turn is next: one of each person's, then the second of each, and so on."""
 
-A_ROUND = 8
-
 
 class FairQueue:
-    """Ids in the order in which their turn comes; each belongs to a person.
+    """Ids in the order in which their turn comes; each belongs to a person. Start-time fair queueing.
 
-    Every id gets a round when it comes: the one that is being served now, or the one after its person's last. So who
-    fills the queue waits behind their own, whoever comes later. Within a round, first come first served. A round takes
-    in newcomers until eight were served of it: so nobody waits for ever.
+    Every id starts when it comes, or one turn after its person's last: so who fills the queue waits behind their own,
+    whoever comes later, and who has just been served behind all who wait. The clock goes one turn further while
+    everybody who waits is served once: so nobody waits for ever behind those who keep coming.
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[str, tuple[int, str]] = {}  # id -> round and person, in the order of arrival
-        self._next: dict[str, int] = {}  # person -> the round of what they bring next
-        self._round = self._served = 0
+        self._waiting: dict[str, str] = {}  # id -> person, in the order of arrival
+        self._start: dict[str, float] = {}  # person -> the turn of their first that waits, or of what they bring next
+        self._now = self._step = 0.0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -23,27 +21,31 @@ class FairQueue:
         return job in self._waiting
 
     def add(self, job: str, person: str) -> None:
-        turn = max(self._round + self._served // A_ROUND, self._next.get(person, 0))
-        self._waiting[job] = (turn, person)
-        self._next[person] = turn + 1
+        if not self.held_by(person):
+            self._start[person] = max(self._now, self._start.get(person, 0.0))
+        self._waiting[job] = person
 
     def remove(self, job: str) -> None:
         """It was not served, so that it counts for nothing."""
-        if job in self._waiting:
-            turn, person = self._waiting.pop(job)
-            if self._next[person] == turn + 1:
-                self._next[person] = turn
+        self._waiting.pop(job, None)
 
     def pop(self) -> str:
         """The next one, which is served from now on."""
         job = self.in_order()[0]
-        before, (self._round, _) = self._round, self._waiting.pop(job)
-        self._served = self._served + 1 if self._round == before else 1
-        self._next = {person: turn for person, turn in self._next.items() if turn > self._round}
+        people = set(self._waiting.values())
+        person = self._waiting.pop(job)
+        self._now = max(self._now + self._step, self._start[person])
+        self._step = 1 / len(people)
+        self._start[person] += 1
+        self._start = {each: start for each, start in self._start.items() if each in people or start > self._now}
         return job
 
     def held_by(self, person: str) -> int:
-        return sum(each == person for _, each in self._waiting.values())
+        return sum(each == person for each in self._waiting.values())
 
     def in_order(self) -> list[str]:
-        return sorted(self._waiting, key=lambda job: self._waiting[job][0])
+        turns, taken = {}, dict(self._start)
+        for job, person in self._waiting.items():
+            turns[job] = taken[person]
+            taken[person] += 1
+        return sorted(turns, key=turns.__getitem__)

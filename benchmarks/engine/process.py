@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
 
-from benchmarks.engine import ENGINES
+from benchmarks.engine import ENGINES, growth
 from benchmarks.engine.contract import Delta, Engine, EngineError, Event, Finished
 from benchmarks.engine.messages import (
     Alive,
@@ -111,10 +111,7 @@ class WorkerProcess:
             return memory()
         if isinstance(command, Load):
             if command.model not in self._models:
-                engine = ENGINES[command.engine](command.path, command.options)
-                self._models[command.model] = _Model(
-                    engine=engine, held=tuple(map(hold, (command.path, *engine.files)))
-                )
+                self._models[command.model] = self._load(command)
             return self._models[command.model].engine.info
         if isinstance(command, Unload):
             return self._unload(command.model)
@@ -130,6 +127,14 @@ class WorkerProcess:
             model.unfinished.add(request_id)
             return request_id
         return None
+
+    def _load(self, command: Load) -> _Model:
+        growth.bound(growth.bytes_to_load(command.path, command.options))
+        try:
+            engine = ENGINES[command.engine](command.path, command.options)
+        finally:
+            growth.bound()
+        return _Model(engine=engine, held=tuple(map(hold, (command.path, *engine.files))))
 
     def _unload(self, name: str) -> None:
         if model := self._models.get(name):

@@ -8,6 +8,7 @@ from benchmarks.graders.mathematics import is_mathematics, worked_out
 from benchmarks.graders.numerals import Numeral, is_small_word, numerals
 from benchmarks.graders.statement import boxed, corrections, stated, without_afterthoughts
 from benchmarks.graders.typography import WORD, plain
+from benchmarks.graders.units import is_same, restated
 
 MAX_CHARACTERS = 16_000
 """Of the answer's end that are searched; a final answer is not further up."""
@@ -81,14 +82,14 @@ class Final(NamedTuple):
     Attributes:
         value: None where there is none, or more than one.
         percent: Written in percent, so that a hundredth of it is meant too.
-        exact: What was rounded to the value, where both are written: "1/6 ≈ 0.167".
+        also: The same, said otherwise beside it: what was rounded to it ("1/6 ≈ 0.167"), or another unit ("1.5 hours").
         instead: Why there is none, for the grade's reason.
     """
 
     value: float | None
     percent: bool = False
     instead: str = "states no number"
-    exact: float | None = None
+    also: tuple[float, ...] = ()
 
 
 def first_number(answer: str) -> Final:
@@ -205,6 +206,7 @@ def _of_sentence(sentence: str, *, first: bool, digits: bool = False) -> Final |
     """
     if "\\" in sentence and is_mathematics(sentence) and (value := worked_out(sentence)) is not None:
         return Final(value)
+    whole = sentence
     if (every := numerals(sentence)) and _ends_an_equation(sentence, every[-1]):
         return Final(every[-1].value, every[-1].percent)
     sentence = next((part for part in _reasons_cut(sentence) if _MAY_HAVE_NUMBER.search(part)), sentence)
@@ -222,14 +224,17 @@ def _of_sentence(sentence: str, *, first: bool, digits: bool = False) -> Final |
     others = [found[beside] for beside in (at - 1, at + 1) if 0 <= beside < len(found)]
     if any(_is_hedged(sentence, *sorted((found[at], other), key=lambda each: each.start)) for other in others):
         return Final(None, instead="states more than one number")
-    return Final(found[at].value, found[at].percent, exact=_exact(sentence, found[at - 1], found[at]) if at else None)
+    exact = _exact(sentence, found[at - 1], found[at]) if at else []
+    place = whole.find(sentence)  # a part of it, by now
+    given = found[at]._replace(start=found[at].start + place, end=found[at].end + place)
+    return Final(given.value, given.percent, also=(*exact, *restated(whole, given)))
 
 
-def _exact(sentence: str, before: Numeral, rounded: Numeral) -> float | None:
+def _exact(sentence: str, before: Numeral, rounded: Numeral) -> list[float]:
     if not _ROUNDED.fullmatch(sentence[before.end : rounded.start]):
-        return None
+        return []
     decimals = len(sentence[rounded.start : rounded.end].partition(".")[2].rstrip(" %"))
-    return before.value if abs(before.value - rounded.value) <= 0.51 * 10.0**-decimals else None
+    return [before.value] if abs(before.value - rounded.value) <= 0.51 * 10.0**-decimals else []
 
 
 def _reasons_cut(sentence: str) -> list[str]:
@@ -280,7 +285,7 @@ def _is_told(sentence: str, number: Numeral) -> bool:
 
 def _is_hedged(sentence: str, one: Numeral, other: Numeral) -> bool:
     between = sentence[one.end : other.start]
-    if one.value == other.value or len(between) > _GOES_BACK:
+    if one.value == other.value or len(between) > _GOES_BACK or is_same(sentence, one, other):
         return False
     if _OR.fullmatch(between):
         return True

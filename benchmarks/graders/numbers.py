@@ -44,8 +44,7 @@ def numeric(answer: str, *, value: float, tolerance: float = 1e-9, take: str = "
 def _is_right(given: Final, value: float, tolerance: float) -> bool:
     assert given.value is not None
     meant: tuple[float, ...] = (given.value, given.value / 100) if given.percent else (given.value,)
-    meant = meant if given.exact is None else (*meant, given.exact)
-    return any(math.isclose(each, value, rel_tol=1e-9, abs_tol=tolerance) for each in meant)
+    return any(math.isclose(each, value, rel_tol=1e-9, abs_tol=tolerance) for each in (*meant, *given.also))
 
 
 def sequence(answer: str, *, items: Sequence[float]) -> Grade:

@@ -107,8 +107,9 @@ def _numerals(match: re.Match[str], text: str, lists: bool) -> list[Numeral]:
     *before, last = magnitudes
     value = _worked_out(last, match)
     if value is not None and match["whole"]:
-        proper = value < 1
-        value, before = (value + float(match["whole"]), []) if proper else (value, [float(match["whole"])])
+        scale = _scale(match)
+        proper = value < scale
+        value, before = (value + float(match["whole"]) * scale, []) if proper else (value, [float(match["whole"])])
     start = match.start()
     listed = [Numeral(each, start, match.end()) for each in before]
     if value is None:
@@ -154,10 +155,13 @@ def _worked_out(magnitude: float, match: re.Match[str]) -> float | None:
     if match["named_part"]:
         value /= _PARTS[match["named_part"][:3]]
     value = value / 2 if match["halved"] else value + 0.5 if match["and_half"] else value
-    scale = (
-        float(match["scale"] or 1) * _SCALES.get(match["named"] or "", 1) * _ATTACHED.get(match["attached"] or "", 1)
-    )
-    return value * scale
+    return value * _scale(match)
+
+
+def _scale(match: re.Match[str]) -> float:
+    """Of "million", "k" and the like after it."""
+    named, attached = _SCALES.get(match["named"] or "", 1.0), _ATTACHED.get(match["attached"] or "", 1.0)
+    return float(match["scale"] or 1) * named * attached
 
 
 def _is_negative(match: re.Match[str], text: str) -> bool:

@@ -27,7 +27,7 @@ _EXPLAINING += ["let me", "example"]
 _AFTERWARDS = re.compile(
     r"^[ \t>#*_-]*(?:explanation|reasoning|reason|notes?|check|verification|why|proof|sources?|references?|"
     r"date|updated|justification|confidence)\b[^\n]{0,20}?[:.]"
-    r"|(?<=[.!?]\s)(?:check|checking|verification|explanation|proof|notes?|reason)\s*:"
+    r"|(?<=[.!?,;]\s)(?:check|checking|verification|explanation|proof|notes?|reason)\s*:"
     r"|(?:^|(?<=[.!?]\s))(?:this is because|that is because|because|here(?:'s| is) (?:why|how)|let me explain|"
     r"note that|for example|i hope)\b"
     r"|(?:^|(?<=[.!?]\s))(?:(?:now,? )?(?:let's|let us|let me|we can|you can|to) )?"

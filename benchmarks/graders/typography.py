@@ -55,6 +55,8 @@ _SPELLED = re.compile(
 )
 _COMMA_WITHIN = re.compile(r"\b(thousand|[mb]illion),(?=\s+(?:[a-z]+[\s-]+){1,4}(?:hundred|thousand)\b)", re.IGNORECASE)
 _FOUND_WORD = re.compile(r"-?\d+(?:\.\d+)?")
+_IN_DIGITS_TOO = re.compile(rf"{WORD}(-?[\d.]+){WORD_END}\s*\(\s*\1\s*\)")
+_AND_A_HALF = re.compile(rf"{WORD}?\b(\d{{1,3}}){WORD_END}?\s+and\s+an?\s+half\s+{WORD}(10{{2,}}){WORD_END}")
 
 
 class _Table(dict[int, str]):
@@ -139,4 +141,9 @@ def _with_digits(text: str) -> str:
     from text_to_num import alpha2digit
 
     spelled = alpha2digit(_COMMA_WITHIN.sub(r"\1", text.translate(_HIDE)), "en", threshold=0)
-    return _FOUND_WORD.sub(rf"{WORD}\g<0>{WORD_END}", spelled).translate(_REVEAL)
+    marked = _FOUND_WORD.sub(rf"{WORD}\g<0>{WORD_END}", spelled).translate(_REVEAL)
+    return _IN_DIGITS_TOO.sub(r"\1", _AND_A_HALF.sub(_with_half, marked))
+
+
+def _with_half(found: re.Match[str]) -> str:
+    return f"{WORD}{(float(found[1]) + 0.5) * float(found[2]):.0f}{WORD_END}"

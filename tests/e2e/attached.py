@@ -1,12 +1,12 @@
 """What the pages cost: decode rates with a headless client attached to the app, and without any app.
 
-    python -m tests.e2e.attached [--rounds 20]
+    python -m tests.e2e.attached [--rounds 20] [--real]
 
 Both sides run the same pair of models on the same prompt with the same seed, at the same time, in equal time shares.
 With: a client that speaks Streamlit's protocol over a WebSocket presses the page's buttons and takes every update that
 a browser would. Without: the generation service alone. Also: each model alone, to see what sharing costs. The three
 take turns, in an order that changes with each round; the first round warms up and does not count. The last line is
-JSON: medians of the rounds' own ratios, with their 95% intervals.
+JSON: medians of the rounds' own ratios, with their 95% intervals. `--real`: the real pair, not the embedded one.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from urllib.request import urlopen
@@ -30,12 +30,13 @@ from app.chat.conversation import REPORT_PROMPTS, lane_requests
 from app.chat.generation import GenerationService
 from app.chat.inert import inert_markdown
 from app.chat.sampling import sampling_of
-from app.library.first_pair import TINY
+from app.library.first_pair import TINY, real_pairs
 from benchmarks.engine.worker import Worker, beside_others
 from benchmarks.statistics.stats import FloatArray, median_interval
 from data.models.fetch import fetch
 from data.models.registry import load_registry
 from data.paths import ROOT
+from data.settings import MODELS
 
 RATE = re.compile(r"\*\*([\d.]+) tok/s\*\* decode .* (finished|cut off)")
 PORT, BOX = 8755, "prompt box"
@@ -46,13 +47,15 @@ SETTLE_S = 8.0
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20)
-    rounds = max(2, parser.parse_args().rounds)
+    parser.add_argument("--real", action="store_true")
+    options = parser.parse_args()
+    rounds, pair = max(2, options.rounds), real_pairs(load_registry())[0] if options.real else TINY
     service = GenerationService(load_registry(), fetch=fetch, start_worker=lambda: Worker(beside_others()))
-    with closing(service), attached_client() as client:
+    with closing(service), attached_client(pair) as client:
         sides: dict[str, Callable[[], list[float]]] = {
             "app": client.ask,
-            "service": partial(through_service, service, (0, 1)),
-            "alone": lambda: [through_service(service, (lane,))[0] for lane in (0, 1)],
+            "service": partial(through_service, service, pair),
+            "alone": lambda: [through_service(service, (model,))[0] for model in pair],
         }
         rates: dict[str, list[list[float]]] = {side: [] for side in sides}
         for number in range(rounds + 1):
@@ -63,7 +66,7 @@ def main() -> int:
     medians = {side: np.median(values, axis=0).tolist() for side, values in counted.items()}
     app, shared = counted["app"] / counted["service"], counted["service"] / counted["alone"]
     ratios = {"app_to_service": with_interval(app), "shared_to_alone": with_interval(shared)}
-    print(json.dumps({"models": TINY, "decode_tok_per_s": medians, **ratios}))
+    print(json.dumps({"models": pair, "decode_tok_per_s": medians, **ratios}))
     return 0
 
 
@@ -74,10 +77,11 @@ def with_interval(ratios: FloatArray) -> list[list[float]]:
 
 
 @contextmanager
-def attached_client() -> Iterator["Client"]:
+def attached_client(pair: Sequence[str]) -> Iterator["Client"]:
     """The app as a process, and a visitor on its first page."""
     command = [sys.executable, "-m", "app.serve", "--port", str(PORT)]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    own = {**os.environ, MODELS.name: "tiny"} if pair == TINY else None
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=own)
     try:
         for _ in range(200):
             try:
@@ -86,15 +90,14 @@ def attached_client() -> Iterator["Client"]:
             except OSError:
                 time.sleep(0.1)
         with connect(f"ws://localhost:{PORT}/_stcore/stream", subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
-            yield Client(socket)
+            yield Client(socket, pair)
     finally:
         server.terminate()
         server.wait()
 
 
-def through_service(service: GenerationService, lanes: tuple[int, ...]) -> list[float]:
+def through_service(service: GenerationService, models: Sequence[str]) -> list[float]:
     """The same models in the same service, without pages or server."""
-    models = [TINY[lane] for lane in lanes]
     sampling = [sampling_of({})] * len(models)  # the page's own: both sides write the same words
     comparison = service.compare("me", lane_requests([], REPORT_PROMPTS[1], models, system="", sampling=sampling))
     while not (snapshot := service.snapshot(comparison)) or not snapshot.done:
@@ -105,8 +108,8 @@ def through_service(service: GenerationService, lanes: tuple[int, ...]) -> list[
 class Client:
     """Follows the page as a browser does: keeps the fragments' timers, and answers them."""
 
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket = socket
+    def __init__(self, socket: ClientConnection, pair: Sequence[str]) -> None:
+        self._socket, self._pair = socket, pair
         self._timers: dict[str, tuple[float, float]] = {}
         self._buttons: dict[str, str] = {}
         self._captions: dict[tuple[int, ...], str] = {}
@@ -128,7 +131,7 @@ class Client:
         self._send(press)
         self._follow(lambda: len(self._rates()) == 2 and "Regenerate" in self._buttons, seconds=120)
         self._follow(lambda: False, seconds=0.5)  # the rest of the page
-        labels = [inert_markdown(load_registry()[model].label) for model in TINY]
+        labels = [inert_markdown(load_registry()[model].label) for model in self._pair]
         return [next(rate for name, rate in self._rates().items() if label in name) for label in labels]
 
     def _rates(self) -> dict[str, float]:

@@ -43,19 +43,23 @@ class Server:
 
 
 @contextmanager
-def serving(tok_per_s: float = 20.0) -> Iterator[Server]:
-    """Each reply has a hundred words; visitors are told apart by what a proxy says."""
+def serving(tok_per_s: float | None = 20.0) -> Iterator[Server]:
+    """Each reply has a hundred words; visitors are told apart by what a proxy says.
+
+    Args:
+        tok_per_s: None for the pair that the app shows first, instead of scripted models.
+    """
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        _write_models(folder, 1 / (tok_per_s * LANES_AT_ONCE))
-        own = {
-            "TRADEOFF_REGISTRY": str(folder / "models.toml"),
-            "TRADEOFF_ENGINE": "scripted",
-            "TRADEOFF_MODELS": "tiny",
-            "TRADEOFF_RESULTS": str(folder / "results"),
-            "TRADEOFF_STATE": str(folder / "state"),
-            PROXIES.name: "1",
-        }
+        own = {"TRADEOFF_STATE": str(folder / "state"), PROXIES.name: "1"}
+        if tok_per_s is not None:
+            _write_models(folder, 1 / (tok_per_s * LANES_AT_ONCE))
+            own |= {
+                "TRADEOFF_REGISTRY": str(folder / "models.toml"),
+                "TRADEOFF_ENGINE": "scripted",
+                "TRADEOFF_MODELS": "tiny",
+                "TRADEOFF_RESULTS": str(folder / "results"),
+            }
         port, log = _free_port(), folder / "log"
         with log.open("wb") as out:
             command = [sys.executable, "-m", "app.serve", "--port", str(port)]

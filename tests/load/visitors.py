@@ -6,8 +6,9 @@ Every visitor opens the page within the first tenth of the time, asks a prompt e
 which answer with a hundred tokens each, follows the page as a browser would, and leaves. `--hostile` adds one more, who
 does at full speed: "messages" (empty reruns), "large" (messages of 20 MB), "tabs" (24 tabs that ask without end) or
 "uploads" (1 MiB each). The last line is JSON: seconds as median and slowest, refusals, error pages, and the server's
-memory and file descriptors before, at the most, and `--afterwards` seconds after all have left. The exit status is 1
-where anybody but the hostile one met an error page or an ended connection.
+memory and file descriptors before, at the most, and `--afterwards` seconds after all have left. With `--real` the pair
+writes that the app shows first, fetched before, in place of scripted models. The exit status is 1 where anybody but the
+hostile one met an error page or an ended connection.
 """
 
 import argparse
@@ -41,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=20, help="tokens/s of each reply when all write (default: 20)")
     parser.add_argument("--hostile", choices=HOSTILE)
     parser.add_argument("--afterwards", type=float, default=0)
+    parser.add_argument("--real", action="store_true", help="the pair that the app shows first writes the replies")
     options = parser.parse_args(arguments)
-    with serving(options.rate) as server:
+    with serving(None if options.real else options.rate) as server:
         found = asyncio.run(
             measure(server, options.visitors, options.seconds, options.every, options.hostile, options.afterwards)
         )

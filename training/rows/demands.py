@@ -14,8 +14,6 @@ Options = dict[str, Any]
 Share = Literal["train", "held out"]
 
 _MOST_DEMANDS = 3
-_BREVITY = "Keep it short."  # else greedy answers of small models go on until they repeat themselves
-_SAYS_HOW_LONG = frozenset({"length_constraints:number_words", "length_constraints:number_sentences"})
 _TRIES = 20
 
 _REQUESTS = (
@@ -234,8 +232,7 @@ def demand_rows(*, count: int, seed: int, share: Share) -> Iterator[dict[str, An
         names = _compatible(first, rng)
         drawn = [_DEMANDS[name](rng) for name in names]
         request = rng.choice(_REQUESTS).format(rng.choice(subjects))
-        brevity = [] if _SAYS_HOW_LONG & set(names) else [_BREVITY]
-        prompt = " ".join([request, *brevity, *(words for words, _ in drawn)])
+        prompt = " ".join([request, *(words for words, _ in drawn)])
         if prompt not in seen:
             seen.add(prompt)
             tries = 0

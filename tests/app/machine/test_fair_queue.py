@@ -1,5 +1,7 @@
 """Whose turn it is."""
 
+import statistics
+
 from app.machine.fair_queue import FairQueue
 
 
@@ -49,3 +51,24 @@ def test_who_left_waits_no_more_and_lost_nothing() -> None:
     left.add("a3", "a")
     left.add("b2", "b")
     assert served(left) == ["a1", "b1", "a3", "b2"]
+
+
+def test_what_somebody_brings_after_one_that_left_moves_up() -> None:
+    waiting = queue("a1", "a2", "a3", "b1", "b2")
+    waiting.remove("a1")
+    assert served(waiting) == ["a2", "b1", "a3", "b2"]
+
+
+def test_of_a_hundred_who_come_again_and_again_nobody_waits_much_longer_than_most() -> None:
+    """Four are served at a time, for six seconds; everybody thinks for up to a minute after their last."""
+    waiting, waits, came = FairQueue(), list[float](), dict[str, float]()
+    thinking = {f"{number}": number * 0.6 for number in range(100)}
+    for second in range(0, 1200, 6):
+        for person in [person for person, until in thinking.items() if until <= second]:
+            came[person] = thinking.pop(person)
+            waiting.add(f"{person}'s at {second}", person)
+        for job in [waiting.pop() for _ in range(min(4, len(waiting)))]:
+            person = job.partition("'")[0]
+            waits.append(second - came[person])
+            thinking[person] = max(second + 6, came[person] + 60)
+    assert max(waits) < 1.5 * statistics.median(waits)

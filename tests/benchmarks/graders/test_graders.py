@@ -72,6 +72,28 @@ def test_numeric_reads_thousands_fractions_signs_and_tolerances() -> None:
     assert value("numeric", "12 eggs, as 12 = 3 x 4", value=12, take="first") == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("Eight (8) apples", 8),
+        ("two and a half million", 2_500_000),
+        ("1½ million", 1_500_000),
+        ("x = 7, check: 2 * 7 + 1 = 15", 7),
+        ("90 minutes, or 1.5 hours", 90),
+        ("90 minutes, or 1.5 hours", 1.5),
+        ("It takes 90 minutes, that is 1.5 hours.", 90),
+        ("She walks 5,000 m = 5 km.", 5000),
+    ],
+)
+def test_numeric_reads_a_number_that_is_said_twice(answer: str, right: float) -> None:
+    assert value("numeric", answer, value=right) == 1
+
+
+@pytest.mark.parametrize("answer", ["90 minutes, or 2 hours", "90 minutes or 1.5 minutes", "90 or 1.5", "90 km, 1.5 m"])
+def test_another_quantity_is_another_answer(answer: str) -> None:
+    assert value("numeric", answer, value=90) == 0
+
+
 def test_exact_ignores_case_quotes_emphasis_and_an_announcing_line_but_not_more() -> None:
     for answer in ("Paris", " paris. ", '"Paris"', "**Paris**", "Here it is:\n\nParis", "The answer is Paris."):
         assert value("exact", answer, answers=["Paris"]) == 1, answer
