@@ -7,7 +7,8 @@ holds an F16 GGUF. Each file is made, timed, and compared with the F16 file toke
 likeliest token, perplexity); then answers are graded, from the fastest file on, until one has no shown loss. Picked is
 the fastest with a mean KL of at most 0.05 nats and no shown loss; max-loss bears a shown one of so many points. A file
 is asked no more once it is told apart from the reference; the chance that an equal one is turned down is at most 5% by
-that rule, and 5% at the end. --thorough asks every file all of the suite.
+that rule, and 5% at the end. --thorough asks every file all of the suite. At last the picked file and the reference are
+timed in turns, both loaded, since files that were timed minutes apart differ by what the machine did meanwhile.
 Table, sentence and picture are kept in results/pick-…/, which the app's Pick page shows as it grows. Interrupt it, and
 the same command goes on. Exit status 3: nothing keeps the budget, and what comes nearest is named.
 """

@@ -11,8 +11,9 @@ from typing import TextIO
 from benchmarks.config import Config
 from benchmarks.measure.estimate import this_machine
 from benchmarks.pick.arms import Arm, Ledger, PickError, measure_arm, open_for_windows, windows_of
+from benchmarks.pick.beside import Beside, time_beside
 from benchmarks.pick.grade import Grader, s_per_right
-from benchmarks.pick.outcome import Outcome
+from benchmarks.pick.outcome import Outcome, read_outcome
 from benchmarks.pick.rule import Budget, Graded, next_asked
 from benchmarks.pick.source import Reference
 from data.command import say
@@ -126,7 +127,7 @@ def pick(reference: Reference, wanted: Wanted, work: Path, out: Path, stream: Te
     Raises:
         ModelError: The disk is too small, said before anything is made.
     """
-    ladder = Ladder(reference, wanted, work)
+    ladder, earlier = Ladder(reference, wanted, work), _earlier(out)
     names = tuple(dict.fromkeys((reference.quantization, *wanted.quantizations)))
     ladder.check_space(names)
     outcome = Outcome(
@@ -147,9 +148,28 @@ def pick(reference: Reference, wanted: Wanted, work: Path, out: Path, stream: Te
     for name in names:
         if name != named:
             ladder.drop(name)
-    outcome = replace(outcome, path=str(ladder.make(named)))
+    outcome = replace(outcome, path=str(ladder.make(named)), beside=_beside(ladder, outcome, earlier))
     outcome.save(out)
     return outcome
+
+
+def _earlier(out: Path) -> Outcome | None:
+    try:
+        return read_outcome(out)
+    except PickError:
+        return None
+
+
+def _beside(ladder: Ladder, outcome: Outcome, earlier: Outcome | None) -> Beside | None:
+    """The file that is named and the reference in turns; what is known of the very same figures is kept."""
+    named = outcome.choice.nearest.quantization
+    if named == outcome.reference:
+        return None
+    if earlier and earlier.arms == outcome.arms and earlier.beside and earlier.beside.quantization == named:
+        return earlier.beside
+    wanted = ladder.wanted
+    settings = {"threads": wanted.threads, "repetitions": wanted.repetitions}
+    return time_beside(named, ladder.path(named), ladder.reference.path, **settings, report=say)
 
 
 def _graded(

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmarks.pick.arms import Arm, PickError
+from benchmarks.pick.beside import Beside
 from benchmarks.pick.rule import Budget, Choice, Graded, choose
 from data.files import model_stem, write_atomically
 from data.records import build, read_json
@@ -26,6 +27,7 @@ class Outcome:
         planned: Quantizations in the order in which they are measured, the reference first.
         graded: Of those whose answers were looked at, by quantization.
         s_per_right: Mean seconds of an answer alone over the share right, by quantization.
+        beside: The picked file and the reference timed in turns; None where that is the reference, or before.
         path: The picked file, on the machine that made it; empty until then.
     """
 
@@ -38,6 +40,7 @@ class Outcome:
     arms: tuple[Arm, ...] = ()
     graded: dict[str, Graded] = field(default_factory=dict)
     s_per_right: dict[str, float] = field(default_factory=dict)
+    beside: Beside | None = None
     path: str = ""
     schema_version: str = SCHEMA_VERSION
 

@@ -79,10 +79,13 @@ def _speed_and_distance(arm: Arm, outcome: Outcome) -> str:
     reference = outcome.reference_arm
     if arm is reference:
         return f"no smaller file that is faster keeps the budget ({arm.decode_tok_per_s:.1f} tok/s here)"
-    rng = np.random.default_rng(SEED)
-    ratio = ratio_of_medians(arm.decode_samples, reference.decode_samples, rng=rng)
+    rng, beside = np.random.default_rng(SEED), outcome.beside
+    in_turns = beside is not None and beside.quantization == arm.quantization
+    pair = (beside.file, beside.reference) if beside and in_turns else (arm.decode_samples, reference.decode_samples)
+    ratio = ratio_of_medians(*pair, rng=rng)
+    how = "timed in turns" if in_turns else "timed one after the other"
     return (
-        f"{ratio.estimate:.2f}× [{ratio.low:.2f}, {ratio.high:.2f}] as fast as {outcome.reference} here, "
+        f"{ratio.estimate:.2f}× [{ratio.low:.2f}, {ratio.high:.2f}] as fast as {outcome.reference} here, {how}, "
         f"{arm.size_bytes / reference.size_bytes:.0%} of its size, "
         f"mean KL {arm.mean_kl:.3g} ± {1.96 * arm.error_kl:.1g}"
     )

@@ -190,6 +190,8 @@ def test_two_quantizations_are_made_measured_and_graded_and_the_command_goes_on(
     assert Path(first["path"]).is_file()
     kept = read_outcome(tmp_path / "out")
     assert (list(kept.planned), kept.path) == (["f16", "q4_0", "q8_0"], first["path"])
+    named = kept.choice.nearest.quantization
+    assert (kept.beside.quantization if kept.beside else "f16") == named
     assert first["sentence"] in (tmp_path / "out" / "pick.txt").read_text()
     ElementTree.parse(tmp_path / "out" / "pick.svg")
 

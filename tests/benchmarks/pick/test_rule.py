@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.pick.arms import Arm, Ledger, PickError
+from benchmarks.pick.beside import Beside
 from benchmarks.pick.outcome import find_outcomes, read_outcome
 from benchmarks.pick.rule import Budget, BudgetError, Graded, budget_text, choose, next_asked, parse_budget
 from benchmarks.pick.text import how_to_serve, sentence, table
@@ -63,10 +64,19 @@ def test_where_nothing_keeps_the_budget_the_nearest_is_named() -> None:
 def test_the_sentence_has_intervals_and_says_what_could_have_been_seen() -> None:
     text = sentence(outcome(q4_0=graded(-2)))
     assert text.startswith(
-        "ship q4_0: 3.00× [2.94, 3.06] as fast as f16 here, 100% of its size, mean KL 0.04 ± 0.008, "
+        "ship q4_0: 3.00× [2.94, 3.06] as fast as f16 here, timed one after the other, 100% of its size, "
+        "mean KL 0.04 ± 0.008, "
     )
     assert "graded difference -2.0 [-22.0, +18.0] points on 60 prompts of core (a loss of " in text
     assert text.endswith("80% of cases); q2_k, faster, mean KL 0.6, over 0.05")
+
+
+def test_the_speed_is_that_of_the_turns_where_the_picked_file_had_some() -> None:
+    turns = Beside(quantization="q4_0", file=(50.0, 52.0), reference=(25.0, 26.0))
+    found = dataclasses.replace(outcome(q4_0=graded(0), q8_0=graded(0)), beside=turns)
+    assert sentence(found).startswith("ship q4_0: 2.00× [1.92, 2.08] as fast as f16 here, timed in turns, ")
+    other = dataclasses.replace(found, budget=Budget(max_kl=0.01))
+    assert sentence(other).startswith("ship q8_0: 1.80× [1.76, 1.84] as fast as f16 here, timed one after the other, ")
 
 
 def test_the_table_tells_who_was_not_asked() -> None:
@@ -107,7 +117,8 @@ def test_thoroughly_every_file_is_asked_the_fastest_first() -> None:
 
 
 def test_an_outcome_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
-    found = outcome(q4_0=graded(-2, told_apart=True))
+    turns = Beside(quantization="q4_0", file=(50.0, 52.0), reference=(25.0, 26.0))
+    found = dataclasses.replace(outcome(q4_0=graded(-2, told_apart=True)), beside=turns)
     found.save(tmp_path / "pick-one")
     assert read_outcome(tmp_path / "pick-one") == found
     assert find_outcomes([tmp_path]) == [tmp_path / "pick-one"]
