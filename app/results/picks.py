@@ -11,6 +11,8 @@ from benchmarks.pick.outcome import find_outcomes
 from benchmarks.pick.rule import Budget, budget_text
 
 COMMAND = "benchmarks.pick"
+_MOST_FRESH = 3
+"""Begun and without a file so far: who tries again does not want to see every failure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,7 @@ class PickJobs:
         """All ladders, the newest first; one that has only just begun before all."""
         found = {directory.name: directory for directory in find_outcomes(self._results)}
         begun = sorted((path.stem for path in self._directory.glob("pick-*.json")), reverse=True)
-        fresh = [name for name in begun if name not in found and self._is_worth_showing(name)]
+        fresh = [name for name in begun[:_MOST_FRESH] if name not in found and self._is_worth_showing(name)]
         folders = {name: self._results[-1] / name for name in fresh} | found
         return [self._job(name, directory) for name, directory in folders.items()]
 
