@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 BOX, AGAIN, QUEUED = "prompt box", "Regenerate", "Waiting for a free place"
 PATIENCE_S = 600.0
+PROMPT = "Tell a visitor to an old town in a paragraph what to see, and why."
 
 
 class Disconnected(Exception):
@@ -86,7 +87,7 @@ class Visitor:
         if again := self._buttons.pop(AGAIN, None):
             state.id, state.trigger_value = again, True
         else:
-            state.id, state.chat_input_value.data = self._buttons.get(BOX, ""), "a prompt of this visitor's own"
+            state.id, state.chat_input_value.data = self._buttons.get(BOX, ""), PROMPT
         started = self._queued_at = time.monotonic()
         self._alerts.clear()
         await self._send(press)
