@@ -80,13 +80,13 @@ def show_form() -> None:
 
 def show_start() -> None:
     """The button, once it is known how long the run will take; beside a run that goes on nothing is timed."""
-    wanted, busy = plan(), any(job.running for job in all_jobs)
+    wanted, busy = plan(), jobs.busy
     asked = wanted.models and wanted.suites and not busy
     costs = runtime.estimates().of(wanted) if asked else []
     waits = busy or costs is None
     st.button("Start", key="bench_start", icon=":material/play_arrow:", on_click=start, disabled=waits)
     if busy:
-        st.caption("A run is going on; the next one can start when it has ended.")
+        st.caption("A run or a ladder is going on; the next one can start when it has ended.")
     elif costs is None:
         wait_for_estimate(wanted)
     elif costs:

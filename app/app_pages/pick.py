@@ -190,7 +190,7 @@ if not runtime.operator():
     st.info("Ladders are begun by the operator. What was measured is on the Results page.", icon=":material/lock:")
     st.stop()
 ladders = jobs.jobs()
-show_form(busy=any(job.running for job in ladders))
+show_form(busy=jobs.busy)
 if problem := state.pop("pick_problem", None):
     say_error(problem)
 if ladders:

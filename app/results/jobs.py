@@ -110,6 +110,11 @@ class BenchmarkJobs:
         directories = self._run_directories() if names else {}
         return [self._job(name, directories.get(name)) for name in names]
 
+    @property
+    def busy(self) -> bool:
+        """Something is being measured: a run or a ladder."""
+        return bool(self._processes.running)
+
     def look(self, job: Job) -> Job:
         """One of them as it is now; reads nothing of the others once its directory is known."""
         return self._job(job.name, job.directory or self._run_directories().get(job.name))

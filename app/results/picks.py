@@ -88,6 +88,11 @@ class PickJobs:
         folders = {name: self._results[-1] / name for name in fresh} | found
         return [self._job(name, directory) for name, directory in folders.items()]
 
+    @property
+    def busy(self) -> bool:
+        """Something is being measured: a run or a ladder."""
+        return bool(self._processes.running)
+
     def look(self, job: PickJob) -> PickJob:
         """As it is now."""
         return self._job(job.name, job.directory)

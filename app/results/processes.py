@@ -36,16 +36,17 @@ class Processes:
         self._directory = directory
         self._own: dict[str, subprocess.Popen[bytes]] = {}
 
+    @property
+    def running(self) -> list[str]:
+        """Their names, of benchmark runs and ladders alike."""
+        return [path.stem for path in sorted(self._directory.glob("*.json")) if self.is_running(path.stem)]
+
     def require_none(self) -> None:
         """Raises:
         JobError: One is running.
         """
-        for path in sorted(self._directory.glob("*.json")):
-            if self.is_running(path.stem):
-                raise JobError(
-                    f"{path.stem} is running; two at once would disturb each other's timing: wait for its end, or "
-                    "cancel it"
-                )
+        if running := self.running:
+            raise JobError(f"{running[0]} is running; two at once would disturb each other's timing; wait or cancel it")
 
     def start(self, name: str, command: Sequence[str], *, done_at_start: int = 0) -> None:
         """Run one of our commands: its module, then its arguments.

@@ -43,12 +43,14 @@ def test_a_benchmark_run_and_a_ladder_do_not_disturb_each_other(tmp_path: Path) 
     runs = Processes(tmp_path / "jobs")
     runs.start("page-1", ["http.server", "0", "--bind", "127.0.0.1"])
     try:
+        assert picks_in(tmp_path).busy
         with pytest.raises(JobError, match="page-1 is running"):
             picks_in(tmp_path).start("any", ["q4_0"], 4)
     finally:
         runs.cancel("page-1")
         while runs.is_running("page-1"):
             threading.Event().wait(0.05)
+    assert not picks_in(tmp_path).busy
 
 
 def test_ladders_of_the_command_are_found_and_cannot_be_gone_on_with_from_here(tmp_path: Path) -> None:
