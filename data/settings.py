@@ -38,6 +38,11 @@ MEMORY_GB = Variable(
     meaning="gigabytes that the app's loaded models may take together; idle ones make room, and a load waits for it",
     default="80% of what is available at the start",
 )
+CONTEXT_TOKENS = Variable(
+    name="TRADEOFF_CONTEXT_TOKENS",
+    meaning="tokens that each of the app's conversations holds, 256 or more; a model's memory grows with them",
+    default="4096",
+)
 STATE = Variable(
     name="TRADEOFF_STATE",
     meaning="directory of what people made: votes, shared comparisons, added models, benchmarks started on the page",
@@ -89,6 +94,6 @@ VOTES_REPO = Variable(
     default="votes stay on the disk",
 )
 VARIABLES = (
-    *(CACHE, CACHE_QUOTA_GB, MEMORY_GB, STATE, REGISTRY, RESULTS),
+    *(CACHE, CACHE_QUOTA_GB, MEMORY_GB, CONTEXT_TOKENS, STATE, REGISTRY, RESULTS),
     *(ENGINE, LLAMA_VARIANT, MODELS, OPERATOR_TOKEN, PROXIES, HUB_NAMESPACE, VOTES_REPO),
 )

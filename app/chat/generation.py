@@ -17,7 +17,7 @@ from app.chat.lanes import Comparison, LaneRequest, Snapshot
 from app.chat.running import Fetch, Lanes
 from app.machine.fair_queue import FairQueue
 from app.machine.loaded_models import LoadedModels, ModelWorker
-from app.machine.memory import Need, need_of
+from app.machine.memory import Need, context_tokens, need_of
 from benchmarks.engine.contract import EngineError, LoadOptions
 from data.errors import ModelError, TradeoffError
 from data.events import note
@@ -75,7 +75,7 @@ class GenerationService:
     ) -> None:
         self._registry = registry
         self._fetch = fetch
-        self._options = options or LoadOptions(sequences=4, prefill_chunk_tokens=128)
+        self._options = options or LoadOptions(sequences=4, prefill_chunk_tokens=128, context_tokens=context_tokens())
         self._max_waiting = max_waiting
         self._is_open = is_open
         self._clock = clock

@@ -39,7 +39,7 @@ CONTROLS: Mapping[str, Control] = {
     "min_p": Control(title="Min-p", least=0.0, most=0.5, default=0.0, step=0.01, in_links=False),
     "repeat_penalty": Control(title="Repeat penalty", least=1.0, most=2.0, default=1.0, step=0.05, in_links=False),
     "top_k": Control(title="Top-k (0: all)", least=0, most=1000, default=0, step=1),
-    "max_tokens": Control(title="Max tokens", least=1, most=4096, default=256, step=1),
+    "max_tokens": Control(title="Max tokens", least=1, most=32_768, default=256, step=1),
     "seed": Control(title="Seed", least=0, most=2**32 - 1, default=3407, step=1),
 }
 

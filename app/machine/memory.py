@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.engine.contract import LoadOptions
+from benchmarks.engine.contract import DEFAULT_CONTEXT_TOKENS, LoadOptions
 from benchmarks.engine.machine import available_memory_bytes, required_memory_bytes
 from data.gguf.header import GGUFError
 from data.gguf.split import read_model
-from data.settings import MEMORY_GB
+from data.settings import CONTEXT_TOKENS, MEMORY_GB
 
+LEAST_CONTEXT_TOKENS = 256
 SHARE = 0.8
 """Of what is available when the app begins: the rest is for pages, results and the kernel's cache."""
 
@@ -69,7 +70,21 @@ def budget_bytes(environment: Mapping[str, str] | None = None) -> int:
     return int(SHARE * available_memory_bytes())
 
 
+def context_tokens(environment: Mapping[str, str] | None = None) -> int:
+    """Of each conversation, as set."""
+    said = CONTEXT_TOKENS.read(os.environ if environment is None else environment) or ""
+    return int(said) if _is_context(said) else DEFAULT_CONTEXT_TOKENS
+
+
+def _is_context(said: str) -> bool:
+    return said.isascii() and said.isdecimal() and len(said) < 8 and int(said) >= LEAST_CONTEXT_TOKENS
+
+
 def problem_with_setting(environment: Mapping[str, str]) -> str | None:
+    """In one line, what cannot be used of what is set, and what to set instead."""
+    context = CONTEXT_TOKENS.read(environment)
+    if context is not None and not _is_context(context):
+        return f"{CONTEXT_TOKENS.name} is {context!r}; set a number of tokens of {LEAST_CONTEXT_TOKENS} or more"
     said = MEMORY_GB.read(environment)
     try:
         if said is None or 0 < float(said) < 1e6:

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from benchmarks.graders.mathematics import is_mathematics, worked_out
-from benchmarks.graders.numerals import Numeral, is_small_word, numerals
+from benchmarks.graders.numerals import Numeral, is_same, is_small_word, numerals, restated
 from benchmarks.graders.statement import boxed, corrections, stated, without_afterthoughts
 from benchmarks.graders.typography import WORD, plain
-from benchmarks.graders.units import is_same, restated
 
 MAX_CHARACTERS = 16_000
 """Of the answer's end that are searched; a final answer is not further up."""

@@ -1,5 +1,6 @@
 """Numbers in a text, as a person reads them: their values and where they stand."""
 
+import math
 import re
 from typing import NamedTuple
 
@@ -56,6 +57,24 @@ _EUROPEAN_GROUPS = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+,\d+|[1-9]\d{0,2}(?:\.\d
 _OTHER_GROUPS = re.compile(rf"\d{{1,3}}([ '_{THIN}])\d{{3}}(?:\1\d{{3}})*(?:[.,]\d+)?")
 _BEFORE_SUBTRACTION = re.compile(rf"[\d{WORD_END})%](?:(?!\b(?:is|are|be|equals|makes|gives|leaves)\b)[^.,;:=\n])*\Z")
 _BEFORE_DEBIT = re.compile(r"(?:\A|\b(?:is|was|are|were|of)|[=:])\s*\Z")
+_SIZES = {
+    "time": "s sec secs second seconds 1|min mins minute minutes 60|h hr hrs hour hours 3600|day days 86400|"
+    "week weeks 604800",
+    "months": "month months 1|year years 12",
+    "length": "mm millimetre millimetres millimeter millimeters .001|cm centimetre centimetres centimeter centimeters "
+    ".01|m metre metres meter meters 1|km kilometre kilometres kilometer kilometers 1000",
+    "imperial": "in inch inches 1|ft foot feet 12|yd yard yards 36",
+    "mass": "mg milligram milligrams .001|g gram grams 1|kg kilogram kilograms 1000|t tonne tonnes 1000000",
+    "volume": "ml millilitre millilitres milliliter milliliters .001|cl .01|l litre litres liter liters 1",
+    "money": "¢ cent cents 1|dollar dollars 100",
+}
+_UNITS = {
+    unit: (kind, float(size))
+    for kind, units in _SIZES.items()
+    for *names, size in map(str.split, units.split("|"))
+    for unit in names
+}
+_UNIT_AFTER = re.compile(rf"[\s-]?([{LETTER}¢]+)")
 _WIDEST_LOOK_BACK = 60
 _SMALL = 10
 
@@ -94,6 +113,19 @@ def numerals(text: str, *, lists: bool = False) -> list[Numeral]:
 def is_small_word(number: Numeral) -> bool:
     """Whether it may be a pronoun ("the two", "this one"): beside digits it is no number unless something "is" it."""
     return number.spelled and abs(number.value) < _SMALL
+
+
+def restated(text: str, given: Numeral) -> list[float]:
+    """The same quantity as the given one, where the text has it in another unit: "90 minutes, or 1.5 hours"."""
+    if _quantity(text, given) is None:
+        return []
+    return [each.value for each in numerals(text) if each.value != given.value and is_same(text, given, each)]
+
+
+def is_same(text: str, one: Numeral, other: Numeral) -> bool:
+    """Whether both have units of one kind, and come to the same."""
+    mine, its = _quantity(text, one), _quantity(text, other)
+    return bool(mine and its and mine[0] == its[0] and math.isclose(mine[1], its[1], rel_tol=1e-6))
 
 
 def _numerals(match: re.Match[str], text: str, lists: bool) -> list[Numeral]:
@@ -177,3 +209,11 @@ def _is_negative(match: re.Match[str], text: str) -> bool:
 def _half(match: re.Match[str]) -> Numeral:
     value = _ALONE[match["part"].lower()] * float(match["scale"] or 1)
     return Numeral(-value if match["minus"] else value, match.start(), match.end(), spelled=True)
+
+
+def _quantity(text: str, number: Numeral) -> tuple[str, float] | None:
+    """Kind and size in the kind's smallest unit."""
+    found = _UNIT_AFTER.match(text, number.end)
+    if found is None or (unit := _UNITS.get(found[1]) or _UNITS.get(found[1].lower())) is None:
+        return None
+    return unit[0], number.value * unit[1]

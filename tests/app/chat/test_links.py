@@ -27,7 +27,7 @@ def test_no_parameters_wish_nothing() -> None:
         ({"top_p": "2"}, "top_p is '2'"),
         ({"top_p": "0.01"}, "top_p is '0.01'"),
         ({"top_k": "1001"}, "top_k is '1001'"),
-        ({"max_tokens": "5000"}, "max_tokens is '5000'"),
+        ({"max_tokens": "50000"}, "max_tokens is '50000'"),
         ({"max_tokens": "1e3"}, "max_tokens is '1e3'"),
         ({"modles": "a,b"}, "'modles' is not known"),
     ],

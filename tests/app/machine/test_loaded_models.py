@@ -8,11 +8,18 @@ from typing import Any
 import pytest
 
 from app.machine.loaded_models import IDLE_S, LoadedModels
-from app.machine.memory import Need, budget_bytes, need_of, problem_with_setting, together_bytes
+from app.machine.memory import (
+    Need,
+    budget_bytes,
+    context_tokens,
+    need_of,
+    problem_with_setting,
+    together_bytes,
+)
 from benchmarks.engine.contract import LoadOptions
 from benchmarks.engine.machine import required_memory_bytes
 from data.gguf.split import read_model
-from data.settings import MEMORY_GB
+from data.settings import CONTEXT_TOKENS, MEMORY_GB
 from tests.gguf_bytes import model_bytes
 
 WAIT_S = 20
@@ -178,3 +185,10 @@ def test_the_budget_is_what_is_set_or_a_share_of_the_machine(monkeypatch: pytest
     for wrong in ("", "much", "-1", "nan", "inf"):
         assert budget_bytes({MEMORY_GB.name: wrong}) == 8_000
     assert problem_with_setting({MEMORY_GB.name: "much"}) and not problem_with_setting({MEMORY_GB.name: "2"})
+
+
+def test_the_context_is_as_set_and_what_cannot_be_one_is_said() -> None:
+    assert context_tokens({CONTEXT_TOKENS.name: "16384"}) == 16_384
+    for wrong in ("many", "12", "-5", "1e9", "9" * 400):
+        assert context_tokens({CONTEXT_TOKENS.name: wrong}) == 4_096 == context_tokens({})
+        assert repr(wrong) in (problem_with_setting({CONTEXT_TOKENS.name: wrong}) or "")
