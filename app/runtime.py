@@ -24,6 +24,7 @@ from app.library.offered import Catalogue
 from app.results.estimates import Estimates
 from app.results.headline import Headline
 from app.results.jobs import BenchmarkJobs
+from app.results.picks import PickJobs
 from benchmarks.charts.frame import colour_of
 from benchmarks.charts.picture import picture
 from benchmarks.charts.picture import words as picture_words
@@ -162,6 +163,11 @@ def downloads() -> Downloads:
 @once
 def benchmark_jobs() -> BenchmarkJobs:
     return BenchmarkJobs(state_dir() / "benchmarks", results_directories()[-1], engine_name())
+
+
+@once
+def pick_jobs() -> PickJobs:
+    return PickJobs(state_dir() / "benchmarks", results_directories())
 
 
 @once

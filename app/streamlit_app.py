@@ -30,6 +30,12 @@ pages = [
         icon=":material/speed:",
         visibility="visible" if runtime.operator() else "hidden",
     ),
+    st.Page(
+        "app_pages/pick.py",
+        title="Pick",
+        icon=":material/stairs_2:",
+        visibility="visible" if runtime.operator() else "hidden",
+    ),
     st.Page("app_pages/method.py", title="Method", icon=":material/straighten:"),
     st.Page("app_pages/shared.py", title="Shared", icon=":material/link:", visibility="hidden"),
 ]

@@ -4,7 +4,7 @@
 
 The variants share every library but libggml-cpu, the only one compiled for the CPU's features, so that each after the
 first costs half a minute. The wheel holds no libraries: which one runs is chosen at start (data/llama_library.py).
-`--llama-bench` also builds the reference benchmark against the very same libraries.
+`--llama-bench` also builds llama.cpp's own tools, which ours are held against: about five minutes on two cores.
 `--cuda` builds a fourth for one machine's GPU, which needs nvcc and is only used when LLAMA_CPP_LIB_PATH names it.
 Of the source, the chat templates and the converters are kept beside the libraries.
 Standard library only; needs cmake, a C++ compiler and make. What is already built is kept.
@@ -25,14 +25,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data.llama_library import CUDA_FLAGS, LLAMA_CPP_PYTHON_VERSION, VARIANTS, builds_dir, source_dir
 
-TOOLS = ("llama-bench", "llama-batched-bench")
+TOOLS = ("llama-bench", "llama-batched-bench", "llama-perplexity")
 KEPT = ("LICENSE", "models/templates", "convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "conversion", "gguf-py")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variants", default=",".join(VARIANTS), help="comma-separated; default: all")
-    parser.add_argument("--llama-bench", action="store_true", help="also build llama-bench and llama-batched-bench")
+    parser.add_argument("--llama-bench", action="store_true", help=f"also build {', '.join(TOOLS)}")
     parser.add_argument("--cuda", action="store_true", help="only the libraries for this machine's GPU")
     parser.add_argument("--source", type=Path, metavar="DIR", help="llama.cpp's source of this version, unpacked")
     arguments = parser.parse_args()
@@ -139,7 +139,7 @@ def build_variant(source: Path, build: Path, name: str, flags: dict[str, str], *
     every_flag = {flag for variant_flags, _ in VARIANTS.values() for flag in variant_flags}
     definitions = [f"-D{flag}={flags.get(flag, 'OFF')}" for flag in sorted(every_flag | flags.keys())]
     definitions += [f"-DLLAMA_BUILD_{part}={'ON' if tools else 'OFF'}" for part in ("COMMON", "TOOLS")]
-    say(f"compiling the {name} libraries with {jobs} jobs" + (" and llama-bench" if tools else ""))
+    say(f"compiling the {name} libraries with {jobs} jobs" + (" and the tools" if tools else ""))
     # With SOURCE_DATE_EPOCH set and native builds off, llama.cpp's CMake drops even AVX2.
     env = {key: value for key, value in os.environ.items() if key != "SOURCE_DATE_EPOCH"}
     env["CPATH"] = str(Path(__file__).resolve().parent)  # where tile_config.h is

@@ -33,8 +33,8 @@ MEASURED = {
     "benchmarks/config",
 }
 SHOWN = {f"benchmarks/{name}" for name in ("runs", "statistics", "analysis", "charts", "reports")}
-BENCHMARKS = DATA | MEASURED | SHOWN | {"benchmarks/measure"}
 LOGIC = {f"app/{name}" for name in ("replies", "machine", "chat", "api", "arena", "library", "results", "space")}
+BENCHMARKS = DATA | MEASURED | SHOWN | {f"benchmarks/{name}" for name in ("measure", "pick", "foreign")}
 ALLOWED: Mapping[str, set[str]] = {
     "data": LEAVES,
     "data/gguf": LEAVES,
@@ -47,8 +47,9 @@ ALLOWED: Mapping[str, set[str]] = {
     "benchmarks/engine/served": DATA | {"benchmarks/engine"},
     "benchmarks/graders": DATA,
     "benchmarks/runs": LEAVES,
+    "benchmarks/foreign": LEAVES | {"benchmarks/runs"},
     "benchmarks/measure": DATA | MEASURED | {"benchmarks/statistics"},
-    "benchmarks/pick": DATA | MEASURED | {"benchmarks/measure", "benchmarks/statistics"},
+    "benchmarks/pick": DATA | MEASURED | {f"benchmarks/{name}" for name in ("measure", "statistics", "charts")},
     "benchmarks/statistics": LEAVES | {"benchmarks/runs"},
     "benchmarks/analysis": LEAVES | {"data/models", "benchmarks/runs", "benchmarks/statistics"},
     "benchmarks/charts": LEAVES | {"data/models"} | SHOWN - {"benchmarks/charts", "benchmarks/reports"},

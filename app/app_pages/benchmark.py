@@ -8,7 +8,8 @@ import streamlit as st
 
 from app import runtime
 from app.results.estimates import Plan, told
-from app.results.jobs import Job, JobError
+from app.results.jobs import Job
+from app.results.processes import JobError
 from app.results_cache import all_runs, points_of
 from app.views.say import say_error, say_quietly
 from benchmarks.analysis.filters import Filters
@@ -79,13 +80,13 @@ def show_form() -> None:
 
 def show_start() -> None:
     """The button, once it is known how long the run will take; beside a run that goes on nothing is timed."""
-    wanted, busy = plan(), any(job.running for job in all_jobs)
+    wanted, busy = plan(), jobs.busy
     asked = wanted.models and wanted.suites and not busy
     costs = runtime.estimates().of(wanted) if asked else []
     waits = busy or costs is None
     st.button("Start", key="bench_start", icon=":material/play_arrow:", on_click=start, disabled=waits)
     if busy:
-        st.caption("A run is going on; the next one can start when it has ended.")
+        st.caption("A run or a ladder is going on; the next one can start when it has ended.")
     elif costs is None:
         wait_for_estimate(wanted)
     elif costs:

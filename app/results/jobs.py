@@ -4,39 +4,22 @@ Everything is on disk: `NAME.toml`, the configuration; `NAME.json`, which proces
 run's own directory, where `benchmarks.run` appends its samples. So a restarted server finds its runs again.
 """
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from app.results.estimates import Plan
+from app.results.processes import JobError, Processes
 from benchmarks.config import Config, ConfigError, load_config
 from benchmarks.measure.schedule import schedule
 from benchmarks.runs.on_disk import find_runs
 from benchmarks.runs.read import SAMPLES_NAME, RunError, read_manifest
-from data.errors import SuiteError, TradeoffError
+from data.errors import SuiteError
 from data.files import write_atomically
-from data.paths import ROOT
-from data.records import build, fits, read_json, toml_lines
+from data.records import build, toml_lines
 from data.suites.prompts import load_suite
-
-_PATIENCE_S = 5.0
-"""Before a process that does not listen to an interrupt is terminated."""
-
-
-_RECORD = {"pid": int, "born": int | None, "started_at": float, "done_at_start": int}
-
-
-class JobError(TradeoffError):
-    """A run cannot be started, resumed or cancelled; one line for the operator."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +64,7 @@ class BenchmarkJobs:
 
     def __init__(self, directory: Path, out: Path, engine: str) -> None:
         self._directory, self._out, self._engine = directory, out, engine
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes = Processes(directory)
         self._totals: dict[str, int | None] = {}
         self._lock = threading.Lock()
 
@@ -96,8 +79,7 @@ class BenchmarkJobs:
         values = plan.values(name, self._engine)
         build(Config, values, ConfigError)  # says what is wrong with the choice before anything is written
         with self._lock:
-            if running := [job.name for job in self.jobs() if job.running]:
-                raise JobError(f"{running[0]} is running; two at once would disturb each other's timing")
+            self._processes.require_none()
             try:
                 write_atomically(self._directory / f"{name}.toml", toml_lines(values))
             except OSError as error:
@@ -112,29 +94,26 @@ class BenchmarkJobs:
             JobError: It is running or finished, or another is running.
         """
         with self._lock:
-            jobs = self.jobs()
-            if running := [job.name for job in jobs if job.running]:
-                raise JobError(f"{running[0]} is running; wait for its end, or cancel it")
-            job = next((job for job in jobs if job.name == name), None)
+            self._processes.require_none()
+            job = next((job for job in self.jobs() if job.name == name), None)
             if job is None or job.finished:
                 raise JobError(f"{name}: there is nothing to resume")
             self._launch(name, ["--resume"] if job.directory else [])
 
     def cancel(self, name: str) -> None:
         """End a run's process; every sample so far stays, and the run can be resumed."""
-        record = self._record(name)
-        if not _lives(record):
-            return
-        os.kill(int(record["pid"]), signal.SIGINT)
-        timer = threading.Timer(_PATIENCE_S, _terminate, (record,))
-        timer.daemon = True
-        timer.start()
+        self._processes.cancel(name)
 
     def jobs(self) -> list[Job]:
         """All of them, newest first."""
         names = sorted((path.stem for path in self._directory.glob("page-*.toml")), reverse=True)
         directories = self._run_directories() if names else {}
         return [self._job(name, directories.get(name)) for name in names]
+
+    @property
+    def busy(self) -> bool:
+        """Something is being measured: a run or a ladder."""
+        return bool(self._processes.running)
 
     def look(self, job: Job) -> Job:
         """One of them as it is now; reads nothing of the others once its directory is known."""
@@ -151,18 +130,18 @@ class BenchmarkJobs:
         return found
 
     def _job(self, name: str, directory: Path | None) -> Job:
-        record = self._record(name)
+        record = self._processes.record(name)
         finished = bool(directory and _is_finished(directory))
         return Job(
             name=name,
             directory=directory,
             done=_lines(directory / SAMPLES_NAME) if directory else 0,
             total=self._total(name),
-            running=self._is_running(name, record),
+            running=self._processes.is_running(name),
             finished=finished,
             started_at=float(record.get("started_at", 0)),
             done_at_start=int(record.get("done_at_start", 0)),
-            last_words=_last_line(self._directory / f"{name}.log"),
+            last_words=self._processes.last_words(name),
         )
 
     def _total(self, name: str) -> int | None:
@@ -177,31 +156,8 @@ class BenchmarkJobs:
     def _launch(self, name: str, options: Sequence[str]) -> None:
         directory = self._run_directories().get(name)
         done = _lines(directory / SAMPLES_NAME) if directory else 0
-        command = [sys.executable, "-m", "benchmarks.run", str(self._directory / f"{name}.toml")]
-        with (self._directory / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [*command, "--out", str(self._out), *options],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._processes[name] = process
-        record = {"pid": process.pid, "born": _born(process.pid), "started_at": time.time(), "done_at_start": done}
-        write_atomically(self._directory / f"{name}.json", json.dumps(record))
-
-    def _record(self, name: str) -> dict[str, Any]:
-        try:
-            content = read_json(self._directory / f"{name}.json", JobError)
-        except JobError:
-            return {}
-        return content if all(fits(content.get(key, 0), kind) for key, kind in _RECORD.items()) else {}
-
-    def _is_running(self, name: str, record: dict[str, Any]) -> bool:
-        if process := self._processes.get(name):
-            return process.poll() is None  # also reaps it
-        return _lives(record)
+        command = ["benchmarks.run", str(self._directory / f"{name}.toml"), "--out", str(self._out), *options]
+        self._processes.start(name, command, done_at_start=done)
 
 
 def _is_finished(directory: Path) -> bool:
@@ -211,38 +167,8 @@ def _is_finished(directory: Path) -> bool:
         return False
 
 
-def _lives(record: dict[str, Any]) -> bool:
-    """Whether a recorded process is still the same one: ids are used again."""
-    return bool(record.get("pid")) and _born(int(record["pid"])) == record.get("born") is not None
-
-
-def _terminate(record: dict[str, Any]) -> None:
-    """For a process that does not listen to an interrupt: one that was started with it ignored."""
-    if _lives(record):
-        os.kill(int(record["pid"]), signal.SIGTERM)
-
-
-def _born(pid: int) -> int | None:
-    """When a process began, in ticks since boot; None where it is gone or a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else int(fields[19])
-
-
 def _lines(path: Path) -> int:
     try:
         return path.read_bytes().count(b"\n")
     except OSError:
         return 0
-
-
-def _last_line(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -11,6 +11,7 @@ from html import escape
 from benchmarks.analysis.figures import ModelFigures
 from benchmarks.charts.frame import FRONTIER_COLOUR
 from benchmarks.charts.labels import Place, placed
+from benchmarks.charts.svg import letters, ticks
 from benchmarks.statistics.frontier import frontier
 from benchmarks.statistics.stats import Interval
 
@@ -108,21 +109,12 @@ def _ends(interval: Interval) -> tuple[float, float]:
 def _axes(scale: _Scale, ink: str) -> list[str]:
     floor, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
     lines = [f'<path d="M{_LEFT} {_TOP}V{floor}H{right}" fill="none" stroke="{FRONTIER_COLOUR}"/>']
-    for speed in _ticks(scale.low, scale.high):
-        lines.append(_text(scale.x(speed), floor + 17, f"{speed:g}", ink, "middle"))
-    for share in _ticks(0.0, scale.top):
-        lines.append(_text(_LEFT - 6, scale.y(share) + 4, f"{share:.0%}", ink, "end"))
-    lines.append(_text(right, _HEIGHT - 7, "faster: tokens a second →", ink, "end"))
-    return [*lines, _text(4, 16, "↑ better: answers that are right", ink, "start")]
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """A few round values within."""
-    rough = (high - low) / 5
-    unit = 10 ** math.floor(math.log10(rough))
-    step = next((unit * times for times in (1, 2, 5, 10) if unit * times >= rough), unit * 10)
-    first = math.ceil(low / step)
-    return [round(step * place, 10) for place in range(first, math.floor(high / step) + 1)]
+    for speed in ticks(scale.low, scale.high):
+        lines.append(letters(scale.x(speed), floor + 17, f"{speed:g}", ink, "middle"))
+    for share in ticks(0.0, scale.top):
+        lines.append(letters(_LEFT - 6, scale.y(share) + 4, f"{share:.0%}", ink, "end"))
+    lines.append(letters(right, _HEIGHT - 7, "faster: tokens a second →", ink, "end"))
+    return [*lines, letters(4, 16, "↑ better: answers that are right", ink, "start")]
 
 
 def _frontier_line(spots: Sequence[Spot], scale: _Scale) -> str:
@@ -167,9 +159,4 @@ def _names(large: Sequence[Spot], small: Sequence[Spot], scale: _Scale, palette:
 def _two_lines(label: str, figures: str, point: tuple[float, float], place: Place, colour: str) -> list[str]:
     x, y = _LEFT + point[0] + place.dx, _TOP + point[1] + place.dy
     anchor = {"left": "start", "center": "middle", "right": "end"}[place.align]
-    return [_text(x, y - 3, label, colour, anchor, bold=True), _text(x, y + 13, figures, colour, anchor)]
-
-
-def _text(x: float, y: float, text: str, colour: str, anchor: str, *, bold: bool = False) -> str:
-    weight = ' font-weight="650"' if bold else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}"{weight}>{escape(text)}</text>'
+    return [letters(x, y - 3, label, colour, anchor, bold=True), letters(x, y + 13, figures, colour, anchor)]

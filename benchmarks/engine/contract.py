@@ -1,11 +1,8 @@
 """The contract between a language model and everything that uses one: requests in, events out.
 
-Chat, measurement and the parity gate all speak it. An engine is one method that makes progress (`step`)
-and three that ask for something. Three implementations ship: `llama_cpp`; `openai`, which asks a server; and
-`scripted`, a deterministic fake.
-
-Prefill reads the prompt (bound by compute); decode writes one token a step (bound by memory bandwidth).
-They are timed apart, and neither figure ever contains the other.
+Chat, measurement and the parity gate all speak it. An engine is one method that makes progress (`step`) and others that
+ask for something. Three ship: `llama_cpp`; `openai`, which asks a server; and `scripted`, a deterministic fake. Prefill
+reads the prompt, decode writes one token a step; they are timed apart, and neither figure ever contains the other.
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.engine.ends import Ends
 from benchmarks.engine.limits import LIMITS, MOST_ALTERNATIVES, check_number, check_stops
 from benchmarks.engine.logprobs import TokenLogprob
 from data.errors import TradeoffError
@@ -293,10 +291,14 @@ class Engine(Protocol):
         ...
 
     def distributions(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
-        """Natural-log probabilities of the whole vocabulary after each token, shape (len(token_ids), vocabulary).
+        """Natural-log probabilities of the whole vocabulary after each token, shape (len(token_ids), vocabulary)."""
+        ...
+
+    def score_ends(self, question: Ends) -> list[float]:
+        """Natural-log probability of each end after the beginning, summed over its tokens.
 
         Raises:
-            EngineError: As `score`.
+            EngineError: As `score`, or an end or the beginning is empty.
         """
         ...
 

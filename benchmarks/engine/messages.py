@@ -42,7 +42,7 @@ class Inspect:
     """Asks an engine a question that has no events: `method` with this one argument."""
 
     model: str
-    method: Literal["score", "distributions", "tokenize"]
+    method: Literal["score", "distributions", "score_ends", "tokenize"]
     argument: Any
 
 

@@ -4,10 +4,11 @@ It ships with the package so that everything above the engine can be tested in m
 JSON file beside the model, with the same name:
 
     {"reply": "…", "replies": {"part of the last message": "…"}, "decode_tok_per_s": 50, "prefill_tok_per_s": 500,
-     "pace_s": 0.0, "load_s": 0.0, "die_after_tokens": null, "die_on": null}
+     "pace_s": 0.0, "load_s": 0.0, "die_after_tokens": null, "die_on": null, "likely": ["an end"]}
 
 Rates are reported as timings (None when not given); `pace_s` really sleeps before each token, `load_s` while loading;
-`die_after_tokens` kills the process, as a crash would; `die_on` does where the last message holds this text.
+`die_after_tokens` kills the process, as a crash would; `die_on` does where the last message holds this text; of several
+ends of a text, `likely` ones are.
 """
 
 import hashlib
@@ -38,6 +39,7 @@ from benchmarks.engine.contract import (
     Started,
     Timings,
 )
+from benchmarks.engine.ends import Ends
 from benchmarks.engine.logprobs import TokenLogprob
 from benchmarks.engine.reply_text import LOOK_EVERY, in_a_loop
 
@@ -135,6 +137,18 @@ class ScriptedEngine(Engine):
     def distributions(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
         self.score(token_ids)
         return np.full((len(token_ids), _VOCABULARY_SIZE), -np.log(_VOCABULARY_SIZE), dtype=np.float32)
+
+    def score_ends(self, question: Ends) -> list[float]:
+        """A word a token, and those of the script's "likely" end before all others."""
+        found = []
+        for end in question.ends:
+            tokens = list(range(len(f"{question.beginning} {end}".split())))
+            if not question.beginning.strip() or not end.strip():
+                raise EngineError("an end or the beginning is empty; scoring needs both")
+            self.score(tokens)
+            likely = end.strip() in self._script.get("likely", ())
+            found.append(-len(end.split()) * (0.1 if likely else float(np.log(_VOCABULARY_SIZE))))
+        return found
 
     def tokenize(self, request: Request) -> list[int]:
         return list(request.prompt_tokens) or list(range(len(self._tokenize(request))))

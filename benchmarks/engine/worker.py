@@ -23,15 +23,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.engine.contract import (
-    Delta,
-    EngineError,
-    Event,
-    LoadOptions,
-    ModelInfo,
-    Request,
-    Started,
-)
+from benchmarks.engine.contract import Delta, EngineError, Event, LoadOptions, ModelInfo, Request, Started
+from benchmarks.engine.ends import Ends
 from benchmarks.engine.messages import (
     Alive,
     Answer,
@@ -150,6 +143,10 @@ class Worker:
         """See `Engine.distributions`."""
         answer = self._ask(Inspect(model=model, method="distributions", argument=token_ids))
         return cast("npt.NDArray[np.float32]", answer)
+
+    def score_ends(self, model: str, question: Ends) -> list[float]:
+        """See `Engine.score_ends`."""
+        return cast("list[float]", self._ask(Inspect(model=model, method="score_ends", argument=question)))
 
     def tokenize(self, model: str, request: Request) -> list[int]:
         """See `Engine.tokenize`."""

@@ -9,15 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.engine.contract import (
-    Engine,
-    EngineError,
-    Event,
-    Finished,
-    LoadOptions,
-    ModelInfo,
-    Request,
-)
+from benchmarks.engine.contract import Engine, EngineError, Event, Finished, LoadOptions, ModelInfo, Request
+from benchmarks.engine.ends import Ends
 from benchmarks.engine.worker import Worker
 
 
@@ -102,6 +95,9 @@ class WorkerEngine(Engine):
 
     def distributions(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
         return self._worker.distributions(self._MODEL, token_ids)
+
+    def score_ends(self, question: Ends) -> list[float]:
+        return self._worker.score_ends(self._MODEL, question)
 
     def tokenize(self, request: Request) -> list[int]:
         return self._worker.tokenize(self._MODEL, request)

@@ -17,7 +17,7 @@ from data.errors import TradeoffError
 from data.files import model_size_bytes, write_atomically
 from data.message import Message
 from data.records import build, parse_json
-from data.suites.prompts import Prompt
+from data.suites.prompts import Prompt, Suite
 
 WINDOW_TOKENS, MOST_WINDOWS = 256, 24
 _TOKENIZE_TOKENS = 4096
@@ -56,31 +56,39 @@ class Arm:
     tokens: int
 
 
-def windows_of(engine: Engine, prompts: Sequence[Prompt], text: str | None) -> list[list[int]]:
+def windows_of(engine: Engine, suite: Suite, text: str | None) -> list[list[int]]:
     """Token ids of the text, or of the prompts with their right answers in the model's own template, in windows.
 
     Raises:
         PickError: Too little for one.
     """
-    ids = _text_ids(engine, text) if text is not None else _conversation_ids(engine, prompts)
+    if text is None and not any(prompt.right for prompt in suite.prompts):
+        raise PickError(f"{suite.name} has no right answers to read files on; give a text with --text FILE")
+    ids = _text_ids(engine, text) if text is not None else _conversation_ids(engine, suite.prompts)
     if len(ids) < WINDOW_TOKENS:
         raise PickError(f"the text has {len(ids)} tokens, less than one context of {WINDOW_TOKENS}; give a longer one")
     starts = range(0, min(len(ids), MOST_WINDOWS * WINDOW_TOKENS) - WINDOW_TOKENS + 1, WINDOW_TOKENS)
     return [ids[start : start + WINDOW_TOKENS] for start in starts]
 
 
-def lockstep(reference: Engine, file: Engine, windows: Sequence[Sequence[int]]) -> tuple[Divergence, float]:
-    """How far the file is from the reference, and its perplexity; no window's logits outlive it."""
+def lockstep(
+    reference: Engine, file: Engine, windows: Sequence[Sequence[int]], *, first: int = 0
+) -> tuple[Divergence, float]:
+    """How far the file is from the reference, and its perplexity; no window's logits outlive it.
+
+    Args:
+        first: The first position of a window whose next token counts; llama-perplexity's is the middle one.
+    """
     chosen: list[float] = []
 
     def pairs() -> Iterator[tuple[LogProbabilities, LogProbabilities]]:
         for ids in windows:
-            expected = reference.distributions(list(ids))[:-1]
-            found = expected if file is reference else file.distributions(list(ids))[:-1]
-            chosen.extend(map(float, found[np.arange(len(ids) - 1), np.array(ids[1:])]))
+            expected = reference.distributions(list(ids))[first:-1]
+            found = expected if file is reference else file.distributions(list(ids))[first:-1]
+            chosen.extend(map(float, found[np.arange(len(found)), np.array(ids[first + 1 :])]))
             yield expected, found
 
-    far = divergence(pairs())
+    far = divergence(pairs(), near_tie_nats=0)
     return far, math.exp(-sum(chosen) / len(chosen))
 
 

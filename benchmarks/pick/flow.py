@@ -2,19 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
 from benchmarks.config import Config
 from benchmarks.measure.estimate import this_machine
 from benchmarks.pick.arms import Arm, Ledger, PickError, measure_arm, open_for_windows, windows_of
-from benchmarks.pick.grade import Grader
-from benchmarks.pick.rule import Budget, Graded, choose
+from benchmarks.pick.beside import Beside, time_beside
+from benchmarks.pick.grade import Grader, s_per_right
+from benchmarks.pick.outcome import Outcome, read_outcome
+from benchmarks.pick.rule import Budget, Graded, next_asked
 from benchmarks.pick.source import Reference
-from benchmarks.pick.text import Outcome
 from data.command import say
 from data.files import require_space
 from data.gguf.quantize import quantize_in_child, size_bound_bytes
@@ -31,6 +32,7 @@ class Wanted:
     Attributes:
         text: None takes the suite's own conversations.
         prompts: Graded ones, of the suite.
+        thorough: Every file is asked, and none is ended early.
         keep: Files stay once they are measured.
     """
 
@@ -41,6 +43,7 @@ class Wanted:
     prompts: int
     threads: int
     repetitions: int
+    thorough: bool
     keep: bool
 
 
@@ -83,6 +86,18 @@ class Ladder:
             return self.reference.path
         return self.work / f"{self.reference.name}.{quantization}.gguf"
 
+    def check_space(self, quantizations: Sequence[str]) -> None:
+        """Refuse a ladder that the disk does not hold: its largest file, or all where they are kept.
+
+        Raises:
+            ModelError: Less is free.
+        """
+        bounds = [size_bound_bytes(self.reference.path, each) for each in quantizations if not self.path(each).exists()]
+        if bounds:
+            needed = sum(bounds) if self.wanted.keep else max(bounds)
+            what = f"the {len(bounds)} files, all of which are kept," if self.wanted.keep else "the largest file"
+            require_space(self.work, needed, what)
+
     def make(self, quantization: str) -> Path:
         """The candidate's file, made where it is not there.
 
@@ -103,41 +118,92 @@ class Ladder:
             self.path(quantization).unlink(missing_ok=True)
 
 
-def pick(reference: Reference, wanted: Wanted, work: Path, stream: TextIO) -> tuple[Outcome, Path]:
-    """Measure every file, then look at answers from the fastest on; the file that is named stays in `work`."""
-    ladder = Ladder(reference, wanted, work)
-    arms = _measured(ladder)
+def pick(reference: Reference, wanted: Wanted, work: Path, out: Path, stream: TextIO) -> Outcome:
+    """Measure every file, then look at answers from the fastest on; the file that is named stays in `work`.
+
+    Args:
+        out: The outcome is saved there as it grows.
+
+    Raises:
+        ModelError: The disk is too small, said before anything is made.
+    """
+    ladder, earlier = Ladder(reference, wanted, work), _earlier(out)
+    names = tuple(dict.fromkeys((reference.quantization, *wanted.quantizations)))
+    ladder.check_space(names)
+    outcome = Outcome(
+        name=reference.name,
+        reference=reference.quantization,
+        suite=wanted.suite.name,
+        threads=wanted.threads,
+        planned=names,
+        budget=wanted.budget,
+    )
+    for arms in _measured(ladder, names):
+        outcome = replace(outcome, arms=arms)
+        outcome.save(out)
+    for graded, seconds in _graded(ladder, outcome.arms, stream):
+        outcome = replace(outcome, graded=graded, s_per_right=seconds)
+        outcome.save(out)
+    named = outcome.choice.nearest.quantization
+    for name in names:
+        if name != named:
+            ladder.drop(name)
+    outcome = replace(outcome, path=str(ladder.make(named)), beside=_beside(ladder, outcome, earlier))
+    outcome.save(out)
+    return outcome
+
+
+def _earlier(out: Path) -> Outcome | None:
+    try:
+        return read_outcome(out)
+    except PickError:
+        return None
+
+
+def _beside(ladder: Ladder, outcome: Outcome, earlier: Outcome | None) -> Beside | None:
+    """The file that is named and the reference in turns; what is known of the very same figures is kept."""
+    named = outcome.choice.nearest.quantization
+    if named == outcome.reference:
+        return None
+    if earlier and earlier.arms == outcome.arms and earlier.beside and earlier.beside.quantization == named:
+        return earlier.beside
+    wanted = ladder.wanted
+    settings = {"threads": wanted.threads, "repetitions": wanted.repetitions}
+    return time_beside(named, ladder.path(named), ladder.reference.path, **settings, report=say)
+
+
+def _graded(
+    ladder: Ladder, arms: Sequence[Arm], stream: TextIO
+) -> Iterator[tuple[dict[str, Graded], dict[str, float]]]:
+    """Answers after each file that is asked: of every one, or only until the choice is made."""
+    reference, wanted = ladder.reference, ladder.wanted
     grader = Grader(
         suite=wanted.suite,
         prompts=wanted.prompts,
         threads=wanted.threads,
-        directory=work / "answers",
+        directory=ladder.work / "answers",
         candidates=len(arms) - 1,
+        early=not wanted.thorough,
         stream=stream,
     )
-
-    def grade(arm: Arm) -> Graded | None:
-        if arm.quantization == reference.quantization:
-            return None
-        say(f"{arm.quantization}: {wanted.prompts} prompts of {wanted.suite.name}, as the reference is asked")
-        found = grader.against(ladder.make(arm.quantization), reference.path)
-        ladder.drop(arm.quantization)
-        return found
-
-    choice = choose(arms, wanted.budget, grade)
-    for arm in arms:
-        if arm is not choice.nearest:
-            ladder.drop(arm.quantization)
-    path = ladder.make(choice.nearest.quantization)
-    return Outcome(reference=reference, arms=arms, choice=choice, suite=wanted.suite.name), path
+    graded: dict[str, Graded] = {}
+    seconds: dict[str, float] = {}
+    by_name = {arm.quantization: arm for arm in arms}
+    while name := next_asked(arms, wanted.budget, graded, reference.quantization, every=wanted.thorough):
+        say(f"{name}: {wanted.prompts} prompts of {wanted.suite.name}, as the reference is asked")
+        graded[name], asked = grader.against(ladder.make(name), reference.path)
+        ladder.drop(name)
+        found = {each: s_per_right(run, by_name[each]) for each, run in zip((name, reference.quantization), asked)}
+        seconds |= {each: value for each, value in found.items() if value is not None}
+        yield dict(graded), dict(seconds)
 
 
-def _measured(ladder: Ladder) -> list[Arm]:
+def _measured(ladder: Ladder, names: Sequence[str]) -> Iterator[tuple[Arm, ...]]:
+    """All that are known, in the order of the names, after each that is measured."""
     reference, wanted = ladder.reference, ladder.wanted
     with closing(open_for_windows(reference.path, wanted.threads)) as engine:
-        windows = windows_of(engine, wanted.suite.prompts, wanted.text)
+        windows = windows_of(engine, wanted.suite, wanted.text)
     ledger = Ledger(ladder.work / "arms.jsonl", _key(ladder, windows))
-    names = dict.fromkeys((reference.quantization, *wanted.quantizations))
     found = {name: arm for name in names if (arm := ledger.find(name))}
     left = TimeLeft(total=len(names), first=len(found))
     for name in (name for name in names if name not in found):
@@ -147,7 +213,9 @@ def _measured(ladder: Ladder) -> list[Arm]:
         found[name] = measure_arm(name, path, reference.path, windows, **settings, report=say)
         ledger.add(found[name])
         ladder.drop(name)
-    return [found[name] for name in names]
+        if reference.quantization in found:
+            yield tuple(found[each] for each in names if each in found)
+    yield tuple(found[name] for name in names)
 
 
 def _key(ladder: Ladder, windows: Sequence[Sequence[int]]) -> str:

@@ -15,7 +15,7 @@ from benchmarks.measure.manifest import new_manifest
 from benchmarks.measure.models import ModelUnderTest, find_models, with_engine
 from benchmarks.measure.progress import RunProgress
 from benchmarks.measure.schedule import Trial, schedule
-from benchmarks.pick.arms import PickError
+from benchmarks.pick.arms import Arm, PickError
 from benchmarks.pick.rule import Graded
 from benchmarks.runs.read import Row, Run, read_run
 from benchmarks.runs.write import RunWriter, write_manifest
@@ -34,6 +34,7 @@ class Grader:
     Attributes:
         directory: A run a file goes there.
         candidates: So many may be compared; the chance that any equal one is stopped is at most `ERROR`.
+        early: End the questions to a file that is told apart.
     """
 
     suite: Suite
@@ -41,18 +42,20 @@ class Grader:
     threads: int
     directory: Path
     candidates: int
+    early: bool
     stream: TextIO
     _reference: Run | None = field(default=None, init=False)
 
-    def against(self, path: Path, reference: Path) -> Graded:
-        """A file's answers against the reference's, which are asked for once."""
+    def against(self, path: Path, reference: Path) -> tuple[Graded, tuple[Run, Run]]:
+        """A file's answers against the reference's, which are asked for once; and the two runs."""
         if self._reference is None:
             self._reference = self._answers(reference, {}, None)
         expected = {row.prompt_id: row for row in self._reference.rows if not row.error}
-        contest = Contest(order=self._order(reference), needed=log(max(1, self.candidates) / ERROR))
+        needed = log(max(1, self.candidates) / ERROR)
+        contest = Contest(order=self._order(reference), needed=needed) if self.early else None
         run = self._answers(path, expected, contest)
         found = compare_scores(*(scores(each, each.rows[0].model, "batched") for each in (run, self._reference)))
-        return Graded(comparison=found, told_apart=contest.decided)
+        return Graded(comparison=found, told_apart=bool(contest and contest.decided)), (run, self._reference)
 
     def _config(self, path: Path) -> Config:
         return Config(
@@ -110,6 +113,20 @@ class Grader:
         finally:
             progress.end()
             model.close()
+
+
+def s_per_right(run: Run, arm: Arm) -> float | None:
+    """Seconds of all graded answers, each alone on the machine, over the number of right ones; None where none is.
+
+    The seconds are each answer's tokens at the file's own rates: answers that were asked many at once have none.
+    """
+    rows = [row for row in run.rows if row.grade is not None]
+    right = sum(row.grade or 0.0 for row in rows)
+    seconds = sum(
+        (row.prompt_tokens or 0) / arm.prefill_tok_per_s + (row.completion_tokens or 0) / arm.decode_tok_per_s
+        for row in rows
+    )
+    return seconds / right if right else None
 
 
 def _noter(mine: dict[str, Row], expected: Mapping[str, Row], contest: Contest | None) -> Callable[[Row], None]:

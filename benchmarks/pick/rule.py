@@ -1,7 +1,7 @@
 """Which file to ship: the fastest within the budget whose answers are not shown to be worse."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.pick.arms import Arm
@@ -55,6 +55,11 @@ class Graded:
     told_apart: bool
 
     @property
+    def all_the_same(self) -> bool:
+        """No prompt was graded differently: an interval of no width would say more than that."""
+        return self.comparison.only_a == self.comparison.only_b == 0
+
+    @property
     def shown_loss_points(self) -> float:
         """Points lost, where a loss is shown; else 0."""
         lost = -100 * self.comparison.difference
@@ -68,7 +73,7 @@ class Choice:
     Attributes:
         picked: None where nothing keeps the budget; `nearest` is then what comes nearest.
         misses: By quantization, why it was not picked; empty for those that were not needed, being slower.
-        graded: Of those whose answers were looked at.
+        graded: Of those whose answers were looked at on the way.
     """
 
     picked: Arm | None
@@ -94,11 +99,19 @@ def parse_budget(text: str) -> Budget:
     return Budget(**found)
 
 
+def budget_text(budget: Budget) -> str:
+    """As `parse_budget` reads it."""
+    memory, speed = budget.memory_bytes, budget.min_tok_per_s
+    parts = [f"memory={memory / 1e6:.0f}MB"] if memory is not None else []
+    parts += [f"min-tok-s={speed:.3f}"] if speed is not None else []
+    return ",".join([*parts, f"max-kl={budget.max_kl:.6f}", f"max-loss={budget.max_loss_points:.3f}"])
+
+
 def choose(arms: Sequence[Arm], budget: Budget, grade: Callable[[Arm], Graded | None]) -> Choice:
     """The fastest that keeps the budget. Answers are looked at only until one is found: slower ones cannot win.
 
     Args:
-        grade: Answers of a file against the reference's; None for the reference itself.
+        grade: Answers of a file against the reference's; None for the reference itself, and where none are known.
     """
     misses = {arm.quantization: _misses(arm, budget) for arm in arms}
     graded: dict[str, Graded] = {}
@@ -114,6 +127,17 @@ def choose(arms: Sequence[Arm], budget: Budget, grade: Callable[[Arm], Graded | 
             break
     nearest = picked or min(arms, key=lambda arm: sum(miss.excess for miss in misses[arm.quantization]))
     return Choice(picked=picked, nearest=nearest, misses=misses, graded=graded)
+
+
+def next_asked(
+    arms: Sequence[Arm], budget: Budget, graded: Mapping[str, Graded], reference: str, *, every: bool
+) -> str | None:
+    """The file whose answers are looked at next: what would be picked, until it has been asked; or simply every one."""
+    if every:
+        left = [arm for arm in arms if arm.quantization not in {*graded, reference}]
+        return max(left, key=lambda arm: arm.decode_tok_per_s).quantization if left else None
+    picked = choose(arms, budget, lambda arm: graded.get(arm.quantization)).picked
+    return picked.quantization if picked and picked.quantization not in {*graded, reference} else None
 
 
 def _misses(arm: Arm, budget: Budget) -> list[Miss]:

@@ -1,19 +1,23 @@
 """The file that candidates are made of and compared with: a fine-tune at F16, wherever it lies."""
 
+import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from data.command import say
 from data.errors import ModelError
-from data.files import is_gguf_name, model_sha256
+from data.files import is_gguf_name, model_sha256, model_stem, size_text
 from data.gguf.facts import quantization_of
 from data.gguf.header import GGUFError
 from data.gguf.split import read_model
+from data.hub.address import HubSource
+from data.hub.listing import ListedModel, list_models
+from data.models.added import quantization_by_name
 from data.models.derive import check_adapter, derive, refuse_split
 from data.models.entries import AdaptedSource, DerivedSource, ModelEntry, Registry
 from data.models.fetch import fetch, locate
 from data.models.registry import get, load_registry
-from data.progress import ignore_progress, never_cancelled
+from data.progress import ProgressPrinter, ignore_progress, never_cancelled
 
 UNQUANTIZED = ("f16", "bf16", "f32")
 
@@ -37,37 +41,72 @@ def reference_of(model: str, work: Path, *, from_quantized: bool) -> Reference:
     """The best file of a model; a fine-tune of the registry is merged again, at F16, into `work`.
 
     Args:
-        model: Registry id, path of a GGUF, or a training run's directory.
+        model: Registry id, path of a GGUF, a training run's directory, or a repository of the Hub with GGUFs.
 
     Raises:
         ModelError: It cannot be had, or is quantized and `from_quantized` is not set.
     """
-    path = _path_of(model, work)
+    path = _path_of(model, work, from_quantized=from_quantized)
     try:
         quantization = quantization_of(read_model(path)) or "unknown"
     except (GGUFError, OSError) as error:
         raise ModelError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if quantization not in UNQUANTIZED and not from_quantized:
-        raise ModelError(
-            f"{model} is {quantization} already: quantizing twice adds a second error to the first, and no figure here "
-            "would show the first; give the F16 file, or go on with --from-quantized"
-        )
-    name = Path(model).name.removesuffix(".gguf").removesuffix(f".{quantization}")
+        raise ModelError(_twice(f"{model} is {quantization} already"))
+    name = model_stem(Path(model).name).removesuffix(f".{quantization}")
     return Reference(name=name, path=path, quantization=quantization, sha256=model_sha256(path))
 
 
-def _path_of(model: str, work: Path) -> Path:
+def _twice(what: str) -> str:
+    return (
+        f"{what}: quantizing twice adds a second error to the first, and no figure here would show the first; give "
+        "the F16 file, or go on with --from-quantized"
+    )
+
+
+def _path_of(model: str, work: Path, *, from_quantized: bool) -> Path:
     if is_gguf_name(model):
         return locate(model)
     if Path(model).is_dir():
         return _exported(Path(model))
-    if "/" in model:
-        raise ModelError(
-            f"{model}: not a file or a run here; of a repository on the Hub add its F16 file to the registry "
-            "(python -m data.models add), then give that id"
-        )
+    if model.count("/") == 1:
+        return _of_repository(model, from_quantized=from_quantized)
     registry = load_registry()
     return _entry_path(get(registry, model), registry, work)
+
+
+def _of_repository(repo: str, *, from_quantized: bool) -> Path:
+    """Its unquantized GGUF, fetched; the largest where it holds none and that is wanted."""
+    whole = [each for each in list_models(repo) if not each.missing and "mmproj" not in each.file.lower()]
+    if not whole:
+        raise ModelError(f"{repo} holds no whole GGUF of a text model; look for another repository")
+    plain = [each for each in whole if _form(each) in UNQUANTIZED]
+    if not plain and not from_quantized:
+        raise ModelError(_twice(f"{repo} holds {', '.join(_form(each) or each.file for each in whole)} and no F16"))
+    best = plain[0] if plain else whole[-1]
+    say(f"{repo}: {best.file}, {size_text(best.size_bytes)}")
+    entry = ModelEntry(
+        id=repo.lower().replace("/", "--"),
+        label=repo,
+        base=repo,
+        size="unknown",
+        quantization=_form(best) or "unknown",
+        licence="unknown",
+        source=HubSource(repo=repo, file=best.file),
+    )
+    return _fetched(entry, {entry.id: entry})
+
+
+def _fetched(entry: ModelEntry, registry: Registry) -> Path:
+    show = ProgressPrinter(sys.stderr)
+    try:
+        return fetch(entry, registry, progress=show)
+    finally:
+        show.end_line()
+
+
+def _form(listed: ListedModel) -> str:
+    return quantization_by_name(PurePosixPath(listed.file).name)
 
 
 def _exported(run: Path) -> Path:
@@ -85,13 +124,13 @@ def _entry_path(entry: ModelEntry, registry: Registry, work: Path) -> Path:
             raise ModelError(f"{entry.id}: its adapter is applied at a scale of {source.scale:g}; only 1 can be merged")
         source = DerivedSource(base=source.base, adapter=source.adapter, adapter_sha256=source.adapter_sha256)
     if not isinstance(source, DerivedSource):
-        return locate(entry.id)
+        return _fetched(entry, registry)
     base = registry[source.base]
     if not source.adapter and not source.drop_layers:
         return _entry_path(base, registry, work)
     if base.quantization not in UNQUANTIZED:
         say(f"{entry.id}: its base {base.id} is {base.quantization}; the reference has that error in it, too")
-    return _merged(entry, source, base, fetch(base, registry), work)
+    return _merged(entry, source, base, _fetched(base, registry), work)
 
 
 def _merged(entry: ModelEntry, source: DerivedSource, base: ModelEntry, base_path: Path, work: Path) -> Path:

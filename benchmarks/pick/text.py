@@ -1,15 +1,13 @@
 """What the command says at its end: a table, one sentence, and how to serve the file."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.pick.arms import Arm
-from benchmarks.pick.rule import Choice, Graded
-from benchmarks.pick.source import Reference
+from benchmarks.pick.outcome import Outcome
+from benchmarks.pick.rule import Graded
 from benchmarks.statistics.stats import points_text, ratio_of_medians
 from data.files import size_text
 from data.models.entries import FileSource, ModelEntry
@@ -21,26 +19,19 @@ CONTEXT_TOKENS = 4096
 _HEAD = ("file", "size", "load s", "prefill tok/s", "decode tok/s", "memory", "mean KL", "p99", "max", "same token")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """All that is known at the end."""
-
-    reference: Reference
-    arms: Sequence[Arm]
-    choice: Choice
-    suite: str
-
-    @property
-    def reference_arm(self) -> Arm:
-        return next(arm for arm in self.arms if arm.quantization == self.reference.quantization)
-
-
 def table(outcome: Outcome) -> str:
     """A line a file, in the order of sizes."""
-    rows: list[tuple[str, ...]] = [(*_HEAD, "perplexity", "graded difference")]
+    return aligned(rows(outcome))
+
+
+def rows(outcome: Outcome) -> list[tuple[str, ...]]:
+    """The table's cells, its head first."""
+    found: list[tuple[str, ...]] = [(*_HEAD, "perplexity", "s per right answer", "graded difference")]
     for arm in sorted(outcome.arms, key=lambda arm: -arm.size_bytes):
-        rows.append((*_figures(arm), f"{arm.perplexity:.2f}", _graded_cell(arm, outcome)))
-    return aligned(rows)
+        seconds = outcome.s_per_right.get(arm.quantization)
+        per_right = f"{seconds:.1f}" if seconds is not None else "–"
+        found.append((*_figures(arm), f"{arm.perplexity:.2f}", per_right, _graded_cell(arm, outcome)))
+    return found
 
 
 def _figures(arm: Arm) -> tuple[str, ...]:
@@ -59,12 +50,14 @@ def _figures(arm: Arm) -> tuple[str, ...]:
 
 
 def _graded_cell(arm: Arm, outcome: Outcome) -> str:
-    if arm.quantization == outcome.reference.quantization:
+    if arm.quantization == outcome.reference:
         return "reference"
-    found = outcome.choice.graded.get(arm.quantization)
+    found = outcome.graded.get(arm.quantization)
     if not found:
         return "not asked"
     early = ", ended early" if found.told_apart else ""
+    if found.all_the_same:
+        return f"none, of {found.comparison.n}"
     return f"{points_text(found.comparison.interval)} of {found.comparison.n}{early}"
 
 
@@ -75,8 +68,10 @@ def sentence(outcome: Outcome) -> str:
         misses = "; ".join(miss.text for miss in choice.misses[choice.nearest.quantization])
         return f"nothing keeps the budget; {choice.nearest.quantization} comes nearest: {misses}"
     said = [f"ship {choice.picked.quantization}: {_speed_and_distance(choice.picked, outcome)}"]
-    if found := choice.graded.get(choice.picked.quantization):
+    if found := outcome.graded.get(choice.picked.quantization):
         said.append(_graded_text(found, outcome.suite))
+    elif choice.picked.quantization != outcome.reference:
+        said.append("its answers not graded yet")
     return "".join((", ".join(said), *_left_out(outcome)))
 
 
@@ -84,10 +79,13 @@ def _speed_and_distance(arm: Arm, outcome: Outcome) -> str:
     reference = outcome.reference_arm
     if arm is reference:
         return f"no smaller file that is faster keeps the budget ({arm.decode_tok_per_s:.1f} tok/s here)"
-    rng = np.random.default_rng(SEED)
-    ratio = ratio_of_medians(arm.decode_samples, reference.decode_samples, rng=rng)
+    rng, beside = np.random.default_rng(SEED), outcome.beside
+    in_turns = beside is not None and beside.quantization == arm.quantization
+    pair = (beside.file, beside.reference) if beside and in_turns else (arm.decode_samples, reference.decode_samples)
+    ratio = ratio_of_medians(*pair, rng=rng)
+    how = "timed in turns" if in_turns else "timed one after the other"
     return (
-        f"{ratio.estimate:.2f}× [{ratio.low:.2f}, {ratio.high:.2f}] as fast as {reference.quantization} here, "
+        f"{ratio.estimate:.2f}× [{ratio.low:.2f}, {ratio.high:.2f}] as fast as {outcome.reference} here, {how}, "
         f"{arm.size_bytes / reference.size_bytes:.0%} of its size, "
         f"mean KL {arm.mean_kl:.3g} ± {1.96 * arm.error_kl:.1g}"
     )
@@ -96,6 +94,8 @@ def _speed_and_distance(arm: Arm, outcome: Outcome) -> str:
 def _graded_text(found: Graded, suite: str) -> str:
     n, seen = found.comparison.n, found.comparison.detectable
     could = f"a loss of {100 * seen:.0f} points would be seen in 80% of cases" if seen else f"{n} prompts show no loss"
+    if found.all_the_same:
+        return f"graded alike on each of {n} prompts of {suite} ({could})"
     return f"graded difference {points_text(found.comparison.interval)} points on {n} prompts of {suite} ({could})"
 
 
@@ -107,9 +107,9 @@ def _left_out(outcome: Outcome) -> list[str]:
     return [f"; {arm.quantization}, faster, {', '.join(m.text for m in misses[arm.quantization])}" for arm in faster]
 
 
-def how_to_serve(outcome: Outcome, path: str, threads: int) -> str:
+def how_to_serve(outcome: Outcome) -> str:
     """The llama-server line, an Ollama Modelfile and the registry's entry."""
-    arm, name = outcome.choice.nearest, outcome.reference.name
+    arm, name, path, threads = outcome.choice.nearest, outcome.name, outcome.path, outcome.threads
     lines = (
         f"llama-server -m {path} -c {CONTEXT_TOKENS} -t {threads}",
         "",
@@ -137,17 +137,23 @@ def _entry(arm: Arm, name: str, path: str) -> ModelEntry:
     )
 
 
-def as_json(outcome: Outcome, path: str) -> dict[str, Any]:
+def report(outcome: Outcome) -> str:
+    """All of it."""
+    return f"{table(outcome)}\n\n{sentence(outcome)}\n\n{how_to_serve(outcome)}"
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
     """The outcome for programs."""
     choice = outcome.choice
     return {
         "picked": choice.picked.quantization if choice.picked else None,
         "nearest": choice.nearest.quantization,
-        "path": path,
+        "path": outcome.path,
         "sentence": sentence(outcome),
         "misses": {name: [miss.text for miss in found] for name, found in choice.misses.items()},
         "arms": [vars(arm) for arm in outcome.arms],
-        "graded": {name: _graded_json(found) for name, found in choice.graded.items()},
+        "graded": {name: _graded_json(found) for name, found in outcome.graded.items()},
+        "s_per_right": outcome.s_per_right,
     }
 
 

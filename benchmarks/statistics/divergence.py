@@ -19,7 +19,7 @@ class Divergence:
     Attributes:
         mean_kl, p99_kl, max_kl: KL(reference || file), nats per token.
         error_kl: Standard error of the mean, from the texts' own means; 0 where there is one text.
-        top1: Share of positions with the same likeliest token, near ties counted as the same.
+        top1: Share of positions with the same likeliest token, near ties counted as the same if they were asked for.
         tokens: Positions compared.
     """
 
@@ -31,7 +31,9 @@ class Divergence:
     tokens: int
 
 
-def divergence(pairs: Iterable[tuple[LogProbabilities, LogProbabilities]]) -> Divergence:
+def divergence(
+    pairs: Iterable[tuple[LogProbabilities, LogProbabilities]], *, near_tie_nats: float = NEAR_TIE_NATS
+) -> Divergence:
     """Compare log-probabilities of the reference and of a file, each pair of shape (tokens, vocabulary).
 
     Raises:
@@ -46,7 +48,7 @@ def divergence(pairs: Iterable[tuple[LogProbabilities, LogProbabilities]]) -> Di
         for expected, found in zip(reference, file):
             wide = expected.astype(np.float64)
             kls.append(np.sum(np.exp(wide) * (wide - found.astype(np.float64))))
-            same += bool(expected[int(found.argmax())] >= expected.max() - NEAR_TIE_NATS)
+            same += bool(expected[int(found.argmax())] >= expected.max() - near_tie_nats)
         texts.append(np.maximum(np.array(kls), 0))
     if not texts:
         raise ValueError("nothing to compare")

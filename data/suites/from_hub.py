@@ -18,7 +18,7 @@ from data.errors import SuiteError
 from data.hub.network import check_access
 
 _DATASETS = "datasets==4.8.5"
-_NOT_A_ROW = (LookupError, ValueError, TypeError, AttributeError, RecursionError)
+NOT_A_ROW = (LookupError, ValueError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +82,10 @@ def fetch_rows(name: str) -> list[dict[str, Any]]:
         SuiteError: `datasets` is not installed, the Hub cannot be reached, or its rows are not as they were.
     """
     suite = HUB_SUITES[name]
-    rows = _load(name, suite)
+    rows = load_rows(name, suite)
     try:
         return [suite.fields(number, row) for number, row in enumerate(rows, start=1)]
-    except _NOT_A_ROW as error:
+    except NOT_A_ROW as error:
         reason = f"{type(error).__name__}: {error}"
         raise SuiteError(f"suite {name}: the rows of {suite.repo} are not as expected ({reason})") from None
 
@@ -106,7 +106,7 @@ def rows_of(name: str, lines: Iterable[tuple[int, str]], where: str) -> list[dic
     for number, line in lines:
         try:
             found.append(HUB_SUITES[name].fields(number, json.loads(line)))
-        except _NOT_A_ROW as error:
+        except NOT_A_ROW as error:
             raise SuiteError(f"{where}, line {number}: not a row of {name} ({type(error).__name__}: {error})") from None
     return found
 
@@ -117,7 +117,12 @@ def digest(rows: Iterable[Mapping[str, Any]]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _load(name: str, suite: HubSuite) -> Iterable[Mapping[str, Any]]:
+def load_rows(name: str, suite: HubSuite) -> Iterable[Mapping[str, Any]]:
+    """A suite's rows as the Hub has them.
+
+    Raises:
+        SuiteError: `datasets` is not installed, or the Hub cannot be reached.
+    """
     try:
         import datasets
     except ImportError:

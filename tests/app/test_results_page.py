@@ -15,7 +15,7 @@ from data.paths import ROOT
 from tests.benchmarks.runs.test_load import made_curve
 
 COMMITTED = ROOT / "benchmarks" / "results"
-PAGES = ("compare", "results", "arena", "models", "benchmark", "method")
+PAGES = ("compare", "results", "arena", "models", "benchmark", "pick", "method")
 Script = Callable[..., None]
 R8, R16 = (f"SmolLM2 135M · LoRA r{rank} · Q8_0" for rank in (8, 16))  # as the newest run calls them
 

@@ -9,7 +9,6 @@ import hashlib
 import math
 import time
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +23,12 @@ from benchmarks.engine.contract import (
     ModelInfo,
     Request,
 )
-from benchmarks.engine.logprobs import log_sum
+from benchmarks.engine.ends import Ends
 from benchmarks.engine.machine import refuse_if_too_large, usable_threads
 from benchmarks.engine.native.binding import NativeModel, system_info
 from benchmarks.engine.native.prompt_tokens import PromptReader
 from benchmarks.engine.native.sampler import NativeSampler, check_schema
+from benchmarks.engine.native.scoring import Scorer
 from benchmarks.engine.native.slots import GrowingReply, Slot, choose_slot, shareable
 from benchmarks.engine.reply_text import LOOK_EVERY, ReplyText, in_a_loop
 from data.files import model_files
@@ -41,7 +41,6 @@ _ALONE_PREFILL_S = 30.0
 """A chunk that nobody else waits for is as long as a batch, but never silent for minutes."""
 _PREFILL_S = 0.25
 """Beside replies of the same model alone, a prompt is read in chunks of so many seconds: fewer of them are idle."""
-_SCORE_CHUNK = 128
 _WORTH_COPYING = 8
 """Tokens; copying a sequence's cache takes about as long as reading a few."""
 
@@ -69,6 +68,7 @@ class LlamaEngine(Engine):
         self._prompts = PromptReader(self._model, header.metadata)
         template = self._prompts.template
         self._slots = [Slot(index=i) for i in range(options.sequences)]
+        self._scorer = Scorer(self._model, self._prompts, self._slots)
         self._bulk = options.bulk
         self._queue: deque[GrowingReply] = deque()
         self._next_id = 1
@@ -142,11 +142,13 @@ class LlamaEngine(Engine):
                     self._model.request_abort()
 
     def score(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
-        pairs = zip(self._logits_after(token_ids), token_ids[1:])
-        return np.array([logits[token] - log_sum(logits) for logits, token in pairs], dtype=np.float32)
+        return self._idle_scorer().score(token_ids)
 
     def distributions(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
-        return np.stack([logits - np.float32(log_sum(logits)) for logits in self._logits_after(token_ids)])
+        return self._idle_scorer().distributions(token_ids)
+
+    def score_ends(self, question: Ends) -> list[float]:
+        return self._idle_scorer().ends(question)
 
     def tokenize(self, request: Request) -> list[int]:
         return self._prompts.read(request)[1]
@@ -159,28 +161,10 @@ class LlamaEngine(Engine):
         self._queue.clear()
         self._model.close()
 
-    def _logits_after(self, token_ids: list[int]) -> Iterator[npt.NDArray[np.float32]]:
-        """Logits after each token in turn, each valid until the next; the KV cache is empty afterwards."""
-        self._check_scorable(token_ids)
-        slot = self._slots[0]
-        self._model.forget(slot.index, 0)
-        slot.keep(0)
-        size = min(_SCORE_CHUNK, self._model.batch_tokens)
-        for start in range(0, len(token_ids), size):
-            chunk = token_ids[start : start + size]
-            positions = range(start, start + len(chunk))
-            self._model.decode(chunk, positions, [slot.index] * len(chunk), [True] * len(chunk))
-            yield from (self._model.logits(index) for index in range(len(chunk)))
-        self._model.forget(slot.index, 0)
-
-    def _check_scorable(self, token_ids: list[int]) -> None:
+    def _idle_scorer(self) -> Scorer:
         if self.busy:
             raise EngineError("scoring needs an idle engine; wait for the replies in progress")
-        if len(token_ids) < 2:
-            raise EngineError(f"scoring needs at least 2 tokens, got {len(token_ids)}")
-        if len(token_ids) > self._info.context_tokens:
-            raise EngineError(f"{len(token_ids):,} tokens to score, the context holds {self._info.context_tokens:,}")
-        self._prompts.check_vocabulary(token_ids)
+        return self._scorer
 
     def _admit(self) -> list[Event]:
         events: list[Event] = []

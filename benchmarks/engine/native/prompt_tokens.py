@@ -60,6 +60,19 @@ class PromptReader:
         tokens = rendered.token_ids(prompt, self._model.tokenize)
         return rendered.shown(prompt), one_bos(tokens, bos=self._bos, wanted=self._model.adds_bos)
 
+    def pair(self, beginning: str, end: str) -> tuple[list[int], int]:
+        """Ids of plain text, without a template, and how many of them are the beginning's.
+
+        White space between the two belongs to the end, whose first token usually has it.
+        """
+        head = beginning.rstrip()
+        start = self._plain(head)
+        whole = self._plain(beginning + end)
+        return whole, min(len(start), len(whole))
+
+    def _plain(self, text: str) -> list[int]:
+        return one_bos(self._model.tokenize(text), bos=self._bos, wanted=self._model.adds_bos)
+
     def check_vocabulary(self, token_ids: tuple[int, ...] | list[int]) -> None:
         """Raises:
         EngineError: An id is outside the vocabulary.

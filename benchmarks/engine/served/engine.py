@@ -27,6 +27,7 @@ from benchmarks.engine.contract import (
     Request,
     Started,
 )
+from benchmarks.engine.ends import Ends
 from benchmarks.engine.reply_text import LOOK_EVERY, in_a_loop
 from benchmarks.engine.served.reply import GrowingReply
 from benchmarks.engine.served.stream import Piece, ServedError, Server
@@ -125,6 +126,9 @@ class ServedEngine(Engine):
 
     def distributions(self, token_ids: list[int]) -> npt.NDArray[np.float32]:
         return self.score(token_ids)
+
+    def score_ends(self, question: Ends) -> list[float]:
+        raise EngineError("a served model's tokens cannot be scored; that needs the model's own file")
 
     def tokenize(self, request: Request) -> list[int]:
         raise EngineError("a served model's tokens are its server's own; that needs the model's own file")

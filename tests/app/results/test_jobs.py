@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.results.estimates import Plan
-from app.results.jobs import BenchmarkJobs, Job, JobError
+from app.results.jobs import BenchmarkJobs, Job
+from app.results.processes import JobError
 from benchmarks.runs.read import read_run
 from data.errors import TradeoffError
 

@@ -19,6 +19,7 @@ from benchmarks.engine.contract import (
     Sampling,
     Started,
 )
+from benchmarks.engine.ends import Ends
 from benchmarks.engine.reply_text import in_a_loop
 from data.message import Message
 from data.models.served import address_file
@@ -263,6 +264,27 @@ def test_tokenize_says_what_a_request_is_read_as(open_engine: OpenEngine) -> Non
     engine.submit(request)
     events = [event for _ in range(100) for event in engine.step(0.05)]
     assert next(event for event in events if isinstance(event, Started)).prompt_tokens == length
+
+
+@pytest.mark.parametrize("sequences", [1, 3])
+def test_ends_are_scored_in_their_order_and_the_same_twice(open_engine: OpenEngine, sequences: int) -> None:
+    engine = open_engine(sequences=sequences)
+    question = Ends(
+        beginning="The capital of France is", ends=(" Paris", " the moon and a goat", " Paris", " not known")
+    )
+    scores = engine.score_ends(question)
+    assert len(scores) == 4 and max(scores) < 0 and scores[0] == pytest.approx(scores[2], abs=1e-3)
+    assert scores[1] < scores[0]
+    assert engine.score_ends(question) == pytest.approx(scores, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "end", "reason"),
+    [("", " a", "empty"), ("a b", "", "empty"), ("word " * 300, " a", "context holds 256")],
+)
+def test_ends_that_cannot_be_scored_are_refused(open_engine: OpenEngine, beginning: str, end: str, reason: str) -> None:
+    with pytest.raises(EngineError, match=reason):
+        open_engine(context_tokens=256).score_ends(Ends(beginning=beginning, ends=(end,)))
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,25 @@
 import json
+import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks.engine.contract import LoadOptions
+from benchmarks.engine.scripted import ScriptedEngine
 from benchmarks.pick.__main__ import main
-from benchmarks.pick.arms import WINDOW_TOKENS, lockstep, open_for_windows, windows_of
-from benchmarks.pick.flow import Ladder, Wanted
+from benchmarks.pick.arms import WINDOW_TOKENS, PickError, lockstep, open_for_windows, windows_of
+from benchmarks.pick.flow import Ladder, Wanted, pick
+from benchmarks.pick.outcome import read_outcome
 from benchmarks.pick.rule import Budget
-from benchmarks.pick.source import Reference
+from benchmarks.pick.source import Reference, reference_of
+from data.errors import ModelError
 from data.suites.prompts import load_suite
+from tests.gguf_bytes import LLAMA, gguf_bytes, split_model
+from tests.hub import Hub, Repo
 
 
 def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -25,7 +35,6 @@ def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["m.gguf", "--quants", "q9"], "error: --quants: unknown 'q9'; known: f16, q8_0"),
         (["m.gguf", "--quants", ","], "error: --quants is empty"),
         (["m.gguf", "--repetitions", "1"], "error: --repetitions is 1; an interval needs at least 2"),
-        (["you/your-model-GGUF"], "error: you/your-model-GGUF: not a file or a run here; of a repository on the Hub"),
         (["no-such-model"], "error: unknown model 'no-such-model'"),
     ],
 )
@@ -42,25 +51,98 @@ def test_a_run_without_its_f16_file_says_how_to_make_it(
     assert "no export/run.f16.gguf; make it with python -m training.export" in refusal([str(tmp_path / "run")], capsys)
 
 
-@pytest.mark.parametrize("keep", [True, False])
-def test_candidates_are_dropped_unless_kept_and_the_reference_never(tmp_path: Path, keep: bool) -> None:
-    wanted = Wanted(
-        quantizations=("q8_0",),
+def wanted(*, keep: bool) -> Wanted:
+    return Wanted(
+        quantizations=("q8_0", "q4_0"),
         budget=Budget(),
         suite=load_suite("core"),
         text=None,
         prompts=4,
         threads=1,
         repetitions=1,
+        thorough=False,
         keep=keep,
     )
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_candidates_are_dropped_unless_kept_and_the_reference_never(tmp_path: Path, keep: bool) -> None:
     source = tmp_path / "m.f16.gguf"
-    ladder = Ladder(Reference(name="m", path=source, quantization="f16", sha256="0" * 64), wanted, tmp_path)
+    reference = Reference(name="m", path=source, quantization="f16", sha256="0" * 64)
+    ladder = Ladder(reference, wanted(keep=keep), tmp_path)
     for quantization in ("f16", "q8_0"):
         ladder.path(quantization).touch()
         ladder.drop(quantization)
     assert source.exists()
     assert (tmp_path / "m.q8_0.gguf").exists() == keep
+
+
+def model_of(file_type: int) -> bytes:
+    """A small model whose metadata say how it is quantized: 1 is F16, 2 is Q4_0."""
+    return gguf_bytes(LLAMA | {"general.file_type": file_type}, {"w": ((64,), 0, 0)}, data=b"\0" * 256)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {"a.safetensors": b"x"},
+            "me/m holds no GGUF, but weights for training; look for a repository of the same name",
+        ),
+        ({"m-q4_0.gguf": b"x", "m-q8_0.gguf": b"xy"}, "me/m holds q4_0, q8_0 and no F16: quantizing twice adds"),
+        ({"m-F16-00001-of-00002.gguf": b"x"}, "me/m holds no whole GGUF of a text model"),
+    ],
+)
+def test_a_repository_that_cannot_be_used_says_why_and_what_can(
+    hub: Hub, tmp_path: Path, files: dict[str, bytes], message: str
+) -> None:
+    hub.repos["me/m"] = Repo(files=files)
+    with pytest.raises(ModelError, match=message):
+        reference_of("me/m", tmp_path, from_quantized=False)
+
+
+@pytest.mark.parametrize(
+    ("files", "from_quantized", "expected"),
+    [
+        ({"m-Q4_0.gguf": model_of(2), "m-F16.gguf": model_of(1), "mmproj-F16.gguf": model_of(1)}, False, "f16"),
+        ({"m-Q4_0.gguf": model_of(2)}, True, "q4_0"),
+    ],
+)
+def test_of_a_repository_the_best_file_is_fetched(
+    hub: Hub, tmp_path: Path, files: dict[str, bytes], from_quantized: bool, expected: str
+) -> None:
+    hub.repos["me/m"] = Repo(files=files)
+    found = reference_of("me/m", tmp_path, from_quantized=from_quantized)
+    assert (found.name, found.quantization, found.path.is_file()) == ("m", expected, True)
+
+
+def test_a_split_file_is_one_model_by_any_of_its_parts(tmp_path: Path) -> None:
+    parts = split_model(tmp_path)
+    found = reference_of(str(parts[1]), tmp_path, from_quantized=True)
+    assert (found.name, found.path) == ("tiny", parts[0])
+    parts[2].unlink()
+    with pytest.raises(ModelError, match="1 of 3 parts are missing: tiny-00003-of-00003"):
+        reference_of(str(parts[1]), tmp_path, from_quantized=True)
+
+
+@pytest.mark.parametrize(("keep", "what"), [(False, "the largest file"), (True, "the 2 files, all of which are kept,")])
+def test_a_disk_too_small_for_the_ladder_is_said_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: bool, what: str
+) -> None:
+    source = tmp_path / "m.f16.gguf"
+    source.write_bytes(model_of(1))
+    monkeypatch.setattr("data.files.shutil.disk_usage", lambda path: SimpleNamespace(free=1))
+    reference = Reference(name="m", path=source, quantization="f16", sha256="0" * 64)
+    with pytest.raises(ModelError, match=f"disk full: {what} needs"):
+        pick(reference, wanted(keep=keep), tmp_path, tmp_path / "out", sys.stderr)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_suite_without_right_answers_needs_a_text(tmp_path: Path) -> None:
+    core = load_suite("core")
+    silent = replace(core, prompts=tuple(replace(prompt, right=None) for prompt in core.prompts[:2]))
+    with pytest.raises(PickError, match="core has no right answers to read files on; give a text with --text FILE"):
+        windows_of(ScriptedEngine(tmp_path / "any.json", LoadOptions()), silent, None)
 
 
 @pytest.mark.slow
@@ -78,7 +160,7 @@ def test_a_file_does_not_diverge_from_itself_and_a_short_text_is_refused(
 ) -> None:
     text = "The mill by the river grinds flour for three villages. " * 60
     with closing(open_for_windows(tiny_model, 2)) as one, closing(open_for_windows(tiny_model, 2)) as other:
-        windows = windows_of(one, [], text)
+        windows = windows_of(one, load_suite("core"), text)
         far, perplexity = lockstep(one, other, windows)
     assert {len(ids) for ids in windows} == {WINDOW_TOKENS}
     assert far.max_kl < 1e-6
@@ -97,7 +179,7 @@ def test_two_quantizations_are_made_measured_and_graded_and_the_command_goes_on(
 ) -> None:
     work = tmp_path / "work"
     arguments = [str(tiny_model), "--quants", "q4_0,q8_0", "--prompts", "4", "--repetitions", "2", "--threads", "2"]
-    arguments += ["--keep", str(work), "--json"]
+    arguments += ["--keep", str(work), "--out", str(tmp_path / "out"), "--json"]
     assert main(arguments) == 0
     first = json.loads(capsys.readouterr().out.splitlines()[-1])
     arms = {arm["quantization"]: arm for arm in first["arms"]}
@@ -106,6 +188,12 @@ def test_two_quantizations_are_made_measured_and_graded_and_the_command_goes_on(
     assert 0 < arms["q8_0"]["mean_kl"] < arms["q4_0"]["mean_kl"]
     assert arms["q4_0"]["size_bytes"] < arms["q8_0"]["size_bytes"] < arms["f16"]["size_bytes"]
     assert Path(first["path"]).is_file()
+    kept = read_outcome(tmp_path / "out")
+    assert (list(kept.planned), kept.path) == (["f16", "q4_0", "q8_0"], first["path"])
+    named = kept.choice.nearest.quantization
+    assert (kept.beside.quantization if kept.beside else "f16") == named
+    assert first["sentence"] in (tmp_path / "out" / "pick.txt").read_text()
+    ElementTree.parse(tmp_path / "out" / "pick.svg")
 
     def measured_again(*_: object, **__: object) -> None:
         raise AssertionError
@@ -115,3 +203,21 @@ def test_two_quantizations_are_made_measured_and_graded_and_the_command_goes_on(
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == first
     assert main([*arguments, "--budget", "min-tok-s=1000000"]) == 3
     assert "nothing keeps the budget; " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_thoroughly_every_file_is_asked_the_whole_suite(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grader = {"name": "numeric", "value": 4}
+    asked = [
+        {"id": f"p{n}", "kind": "k", "prompt": f"{n} + {4 - n}?", "grader": grader, "max_tokens": 8} for n in range(4)
+    ]
+    suite, text = tmp_path / "own.jsonl", tmp_path / "text.txt"
+    suite.write_text("".join(json.dumps(prompt) + "\n" for prompt in asked))
+    text.write_text("The mill by the river grinds flour for three villages. " * 60)
+    arguments = [str(tiny_model), "--quants", "q4_0,q8_0", "--repetitions", "2", "--threads", "2", "--thorough"]
+    arguments += ["--suite", str(suite), "--text", str(text), "--budget", "max-kl=1000"]
+    assert main([*arguments, "--keep", str(tmp_path / "work"), "--out", str(tmp_path / "out"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert {name: each["n"] for name, each in found["graded"].items()} == {"q4_0": 4, "q8_0": 4}

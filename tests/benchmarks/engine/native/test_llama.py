@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.engine.ask import ask_all
 from benchmarks.engine.contract import EngineError, Event, Finished, LoadOptions, Request, Sampling
+from benchmarks.engine.ends import Ends
 from benchmarks.engine.native.slots import Slot, choose_slot, shareable
 from data.message import Message
 from data.suites.prompts import balanced, load_suite
@@ -230,3 +231,38 @@ def test_a_truncated_file_is_refused_with_both_sizes(embedded_model: Path, tmp_p
         short.write_bytes(whole.read(50_000_000))
     with pytest.raises(EngineError, match=r"short\.gguf: .*truncated"):
         LlamaEngine(short, LoadOptions())
+
+
+@pytest.mark.parametrize("beginning", ["Question: which is green?\nAnswer:", "Two and two make "])
+def test_ends_have_the_log_probabilities_of_their_tokens_after_the_beginning(engine, beginning: str) -> None:  # type: ignore[no-untyped-def]
+    ends = (" grass", " grass in the meadow", " the sky", " snow, or milk, or a sheet of paper", "4")
+    found = engine.score_ends(Ends(beginning=beginning, ends=ends))
+    for end, score in zip(ends, found, strict=True):
+        ids, start = engine._prompts.pair(beginning, end)
+        assert score == pytest.approx(float(engine.score(ids)[start - 1 :].sum()), abs=0.02)
+
+
+def test_a_beginning_that_two_questions_share_is_read_once_and_replies_go_on_after_it(engine) -> None:  # type: ignore[no-untyped-def]
+    long = "The river passes the mill and the bridge. " * 40
+    engine.score_ends(Ends(beginning=long + "Is it wet?", ends=(" yes", " no")))
+    known = list(engine._slots[0].tokens)
+    decoded: list[int] = []
+    original = engine._model.decode
+    engine._model.decode = lambda tokens, *rest: (decoded.append(len(tokens)), original(tokens, *rest))[1]
+    try:
+        engine.score_ends(Ends(beginning=long + "Is it dry?", ends=(" yes", " no")))
+    finally:
+        del engine._model.decode
+    assert sum(decoded) < 10 < len(known)
+    engine.submit(ask("Name three colours."))
+    first = drain(engine)[0].text
+    engine.submit(ask("Name three colours."))
+    assert drain(engine)[0].text == first
+
+
+def test_ends_that_do_not_fit_into_one_batch_are_scored_in_several(engine) -> None:  # type: ignore[no-untyped-def]
+    ends = tuple(f" {word} " + "and then the river goes on " * 60 for word in ("first", "second", "third"))
+    found = engine.score_ends(Ends(beginning="So it begins:", ends=ends))
+    for end, score in zip(ends, found, strict=True):
+        ids, start = engine._prompts.pair("So it begins:", end)
+        assert score == pytest.approx(float(engine.score(ids)[start - 1 :].sum()), rel=0.02)  # kernels round by batch
