@@ -124,7 +124,7 @@ def _entry_path(entry: ModelEntry, registry: Registry, work: Path) -> Path:
             raise ModelError(f"{entry.id}: its adapter is applied at a scale of {source.scale:g}; only 1 can be merged")
         source = DerivedSource(base=source.base, adapter=source.adapter, adapter_sha256=source.adapter_sha256)
     if not isinstance(source, DerivedSource):
-        return _fetched(entry, registry)
+        return locate(entry.id)
     base = registry[source.base]
     if not source.adapter and not source.drop_layers:
         return _entry_path(base, registry, work)
