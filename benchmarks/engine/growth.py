@@ -1,6 +1,7 @@
 """How far the process that infers may grow: what goes beyond what its models need has gone wrong."""
 
 import contextlib
+import os
 import resource
 from pathlib import Path
 
@@ -23,11 +24,19 @@ def bytes_to_load(path: Path, options: LoadOptions) -> int:
         return 0
 
 
+def bytes_to_tell(tokens: int, vocabulary_size: int) -> int:
+    """Distributions after so many tokens: as they are computed, together, and on their way out."""
+    return 4 * 4 * tokens * vocabulary_size
+
+
 def bound(more_bytes: int = 0) -> None:
     """Let this process's own memory grow by so much and the spare, from where it is. Mapped files count nothing.
 
-    What it asks for beyond that is refused by the kernel, and ends as an error of the model that asked.
+    What it asks for beyond that is refused by the kernel, and ends as an error of the model that asked. The library for
+    graphics cards has no bound: their drivers map what they like.
     """
+    if Path(os.environ.get("LLAMA_CPP_LIB_PATH", "")).name == "cuda":
+        return
     with contextlib.suppress(OSError, StopIteration):  # not Linux: no bound
         lines = Path("/proc/self/status").read_text().splitlines()
         now = next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmData:"))

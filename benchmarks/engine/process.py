@@ -119,6 +119,8 @@ class WorkerProcess:
             raise EngineError(f"model {command.model!r} is not loaded")
         model = self._models[command.model]
         if isinstance(command, Inspect):
+            if command.method == "distributions":
+                growth.bound(growth.bytes_to_tell(len(command.argument), model.engine.info.vocabulary_size))
             return getattr(model.engine, command.method)(command.argument)
         if isinstance(command, Submit):
             if not model.engine.busy:  # time that it did not want while idle is not owed to it now

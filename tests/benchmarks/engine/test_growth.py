@@ -6,15 +6,17 @@ from pathlib import Path
 
 from benchmarks.engine.contract import LoadOptions
 from benchmarks.engine.growth import bytes_to_load
+from benchmarks.engine.worker import Worker
 from tests.gguf_bytes import model_bytes
 
 GROW = """
+import mmap
 from benchmarks.engine.growth import bound
 bound({more})
 try:
-    kept = bytearray({asked})
+    kept = mmap.mmap(-1, {asked}, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     print("grown")
-except MemoryError:
+except OSError:
     print("refused")
 """
 
@@ -31,6 +33,17 @@ def test_what_is_asked_beyond_the_spare_is_refused() -> None:
 
 def test_a_load_may_take_what_the_model_needs() -> None:
     assert _grown(more=2**31, asked=2**31) == "grown"
+
+
+def test_distributions_beyond_the_spare_still_come_out(tmp_path: Path) -> None:
+    """0.7 GB of them, as windows of a real vocabulary have, and once more on their way out."""
+    (tmp_path / "a.json").write_text("{}")
+    worker = Worker()
+    try:
+        worker.load("a", tmp_path / "a.json", LoadOptions(context_tokens=180_000), engine="scripted")
+        assert worker.distributions("a", [1] * 180_000).shape == (180_000, 1000)
+    finally:
+        worker.close()
 
 
 def test_what_a_model_needs_is_read_from_its_header(tmp_path: Path) -> None:
