@@ -97,6 +97,7 @@ def test_the_real_pairs_configurations_differ_in_base_adapter_and_whose_replay_i
         "base.name",
         "lora.rank",
         "lora.alpha",
+        "data.sources.gsm8k.name",
         "data.sources.replay.name",
         "data.sources.demands.name",
         "training.learning_rate",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.files import sha256_of
+from data.records import did_you_mean
 from training.config import Config, RowSource, TrainingError
 from training.rows.files import Placed, rows_in
 from training.rows.from_hub import from_hub
@@ -74,8 +75,11 @@ def _from_reasoning_gym(where: str, source: RowSource) -> tuple[Iterator[Placed]
     }
     if source.path:
         tasks = read_tasks(Path(source.path))
+        for name in set(source.without) - set(tasks.tasks):
+            guess = did_you_mean(name, tasks.tasks)
+            raise TrainingError(f"{where}.without names {name!r}, which is no task of {source.path}{guess}")
         order = {
-            "tasks": tasks.tasks,
+            "tasks": {name: settings for name, settings in tasks.tasks.items() if name not in source.without},
             "items_per_task": source.items_per_task or tasks.train_items,
             "first_seed": tasks.train_first_seed,
         }

@@ -211,3 +211,16 @@ def test_generated_tasks_are_rows_that_name_their_generator_and_seeds() -> None:
 def test_an_unknown_task_is_one_line() -> None:
     message = refusal(RowSource(kind="reasoning_gym", tasks={"chain_sums": {}}, items_per_task=1))
     assert "unknown reasoning_gym task 'chain_sums'; did you mean 'chain_sum'" in message
+
+
+@pytest.mark.slow
+def test_tasks_of_a_file_can_be_left_out_of_training(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.toml"
+    path.write_text(
+        "train_first_seed = 1\ntrain_items = 2\nheld_out_first_seed = 9\nheld_out_items = 1\n"
+        "[tasks.chain_sum]\n[tasks.gcd]\n"
+    )
+    rows = read(RowSource(kind="reasoning_gym", path=str(path), without=("gcd",)))
+    assert list(rows.provenance["tasks"]) == ["chain_sum"] and len(list(rows.placed)) == 2
+    message = refusal(RowSource(kind="reasoning_gym", path=str(path), without=("gcds",)))
+    assert f"without names 'gcds', which is no task of {path}; did you mean 'gcd'" in message
