@@ -233,7 +233,7 @@ def _questions(name: str, source: RowSource) -> Iterator[tuple[str, str, Mapping
                 column = next(known, None) or form_of(row, source)[0]
             except UnusableRow as error:
                 raise TrainingError(f"{where}: {text}, {place}: {error}") from None
-            yield f"{text}, {place}", str(row[column]).strip(), row
+            yield f"{text}, {place}", f"{str(row[column]).strip()}\n{source.instruction}".strip(), row
 
 
 def _rows(where: str, text: str) -> Iterator[Placed]:
