@@ -92,12 +92,15 @@ def _text(path: Path | None) -> str | None:
 
 def _folders(options: argparse.Namespace) -> tuple[Path, Path]:
     """One for files, under the cache unless they are kept, and one for the results; both are a model's own."""
+    from benchmarks.pick.arms import PickError
     from benchmarks.pick.outcome import place_of
     from data.paths import cache_dir, results_directories
 
     place = place_of(options.model)
     work: Path = (options.keep or cache_dir() / "pick" / place).absolute()
     out: Path = options.out or results_directories()[-1] / f"pick-{place}"
+    if out.exists() and not out.is_dir():
+        raise PickError(f"--out {out}: a file of that name is there; choose another")
     work.mkdir(parents=True, exist_ok=True)
     return work, out
 

@@ -48,13 +48,14 @@ def reference_of(model: str, work: Path, *, from_quantized: bool) -> Reference:
     """
     path = _path_of(model, work, from_quantized=from_quantized)
     try:
-        quantization = quantization_of(read_model(path)) or "unknown"
+        quantization = quantization_of(read_model(path))
     except (GGUFError, OSError) as error:
         raise ModelError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if quantization not in UNQUANTIZED and not from_quantized:
-        raise ModelError(_twice(f"{model} is {quantization} already"))
+        what = f"{quantization} already" if quantization else "of a quantization that is not known here"
+        raise ModelError(_twice(f"{model} is {what}"))
     name = model_stem(Path(model).name).removesuffix(f".{quantization}")
-    return Reference(name=name, path=path, quantization=quantization, sha256=model_sha256(path))
+    return Reference(name=name, path=path, quantization=quantization or "unknown", sha256=model_sha256(path))
 
 
 def _twice(what: str) -> str:
@@ -65,6 +66,8 @@ def _twice(what: str) -> str:
 
 
 def _path_of(model: str, work: Path, *, from_quantized: bool) -> Path:
+    if not model.strip():
+        raise ModelError("the model has no name; give a registry id, a GGUF, a training run or a Hub repository")
     if is_gguf_name(model):
         return locate(model)
     if Path(model).is_dir():

@@ -36,6 +36,9 @@ def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["m.gguf", "--quants", ","], "error: --quants is empty"),
         (["m.gguf", "--repetitions", "1"], "error: --repetitions is 1; an interval needs at least 2"),
         (["no-such-model"], "error: unknown model 'no-such-model'"),
+        (["no-\udcff"], "error: unknown model 'no-"),
+        ([" "], "error: the model has no name; give a registry id, a GGUF"),
+        (["m.gguf", "--out", __file__], f"error: --out {__file__}: a file of that name is there"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(
@@ -114,6 +117,13 @@ def test_of_a_repository_the_best_file_is_fetched(
     hub.repos["me/m"] = Repo(files=files)
     found = reference_of("me/m", tmp_path, from_quantized=from_quantized)
     assert (found.name, found.quantization, found.path.is_file()) == ("m", expected, True)
+
+
+def test_a_file_of_no_known_quantization_is_not_quantized_unasked(tmp_path: Path) -> None:
+    odd = tmp_path / "odd.gguf"
+    odd.write_bytes(model_of(999))
+    with pytest.raises(ModelError, match=r"odd.gguf is of a quantization that is not known here: quantizing twice"):
+        reference_of(str(odd), tmp_path, from_quantized=False)
 
 
 def test_a_split_file_is_one_model_by_any_of_its_parts(tmp_path: Path) -> None:
