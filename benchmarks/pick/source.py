@@ -37,6 +37,11 @@ class Reference:
     sha256: str
 
 
+def is_made(path: Path, *sources: Path) -> bool:
+    """Whether a file is there, and no older than what it is made of: a model that is trained anew has the same name."""
+    return path.exists() and all(path.stat().st_mtime >= source.stat().st_mtime for source in sources)
+
+
 def reference_of(model: str, work: Path, *, from_quantized: bool) -> Reference:
     """The best file of a model; a fine-tune of the registry is merged again, at F16, into `work`.
 
@@ -137,10 +142,10 @@ def _entry_path(entry: ModelEntry, registry: Registry, work: Path) -> Path:
 
 
 def _merged(entry: ModelEntry, source: DerivedSource, base: ModelEntry, base_path: Path, work: Path) -> Path:
+    plain = replace(source, quantization=None)
     path = work / f"{entry.id}.f16.gguf"
-    if not path.exists():
+    if not is_made(path, base_path, *([source.adapter] if source.adapter else [])):
         check_adapter(entry, source)
         refuse_split(entry, source, base)
-        plain = replace(source, quantization=None)
         derive(entry, plain, base_path, work, progress=ignore_progress, cancelled=never_cancelled).replace(path)
     return path
