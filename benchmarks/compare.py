@@ -9,8 +9,8 @@ that only one of the two got right, and the exact McNemar p-value, adjusted for 
 saw the same ones, and those that share a template are resampled together. Below stands who is right more often within
 the time that one has, from the rates that this run, or those of --speeds, measured alone on one machine.
 
-With two: the models that both runs have, on what both asked; a run with one model each compares those two. The exit
-status is 3 where B is significantly worse than A in anything, after Holm's adjustment.
+With two: the models that both have, on what both asked; --models A B, or runs of one model each, compare those two.
+The exit status is 3 where B is significantly worse than A in anything, after Holm's adjustment.
 """
 
 import argparse
@@ -61,7 +61,8 @@ def _one(run: "Run", options: argparse.Namespace) -> int:
 def _two(a: "Run", b: "Run", options: argparse.Namespace) -> int:
     from benchmarks.analysis.changes import changes_json, compare_runs, report_lines
 
-    found = compare_runs(a, b, suite=options.suite)
+    models = tuple(options.models) if options.models else None
+    found = compare_runs(a, b, suite=options.suite, models=models)
     print("\n".join(report_lines(found)))
     if options.json:
         print(json.dumps(changes_json(found), allow_nan=False))
@@ -83,6 +84,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="with one run: runs that timed its models alone, for what is right within a time",
     )
     parser.add_argument("--suite", metavar="NAME", help="with two runs: this suite alone")
+    parser.add_argument(
+        "--models", nargs=2, metavar=("A", "B"), help="with two runs: A's model and B's, such as base and fine-tune"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON value as the last line of stdout")
     options = parser.parse_args(arguments)
     if len(options.runs) > 2:

@@ -96,13 +96,13 @@ class Changes:
         return tuple(row for row in self.rows if row.worse)
 
 
-def compare_runs(a: Run, b: Run, *, suite: str | None = None) -> Changes:
-    """Compare two runs.
+def compare_runs(a: Run, b: Run, *, suite: str | None = None, models: tuple[str, str] | None = None) -> Changes:
+    """Compare two runs: the models that both have, or one of A with one of B.
 
     Raises:
-        RunError: They share no model, or nothing that was measured on both sides.
+        RunError: They share no model, lack one that is named, or have nothing that was measured on both sides.
     """
-    pairs = _model_pairs(a, b)
+    pairs = _model_pairs(a, b) if models is None else [_named(a, b, models)]
     suites, notes = _suites(a, b, suite)
     notes += _settings(a, b)
     found: list[Change] = []
@@ -149,6 +149,13 @@ def _model_pairs(a: Run, b: Run) -> list[tuple[str, str]]:
         return [(next(iter(a.by_model)), next(iter(b.by_model)))]
     names = [", ".join(run.by_model) or "no rows yet" for run in (a, b)]
     raise RunError(f"{a.id} ({names[0]}) and {b.id} ({names[1]}) share no model; compare runs of the same ones")
+
+
+def _named(a: Run, b: Run, models: tuple[str, str]) -> tuple[str, str]:
+    for run, model in zip((a, b), models, strict=True):
+        if model not in run.by_model:
+            raise RunError(f"{run.id} has no model {model!r}; it has: {', '.join(run.by_model) or 'no rows yet'}")
+    return models
 
 
 def _suites(a: Run, b: Run, wanted: str | None) -> tuple[list[str], list[str]]:

@@ -24,7 +24,7 @@ class Claim:
 
 
 def claims(runs: Sequence[Run]) -> list[Claim]:
-    """Each claim with the evidence of the run whose 2×2 of size and rank has the largest models, and then most answers.
+    """Each claim with evidence from one run with a 2×2 of size and rank: the largest models, most answers, the newest.
 
     The sizes here are those of the run's own family, not the report's 1B and 3B, and the evidence says so.
     """
@@ -51,9 +51,10 @@ def _square(runs: Sequence[Run]) -> tuple[Square, Run | None]:
     return max(found, key=_weight, default=({}, None))
 
 
-def _weight(found: tuple[Square, Run]) -> tuple[float, int]:
+def _weight(found: tuple[Square, Run]) -> tuple[float, int, str]:
     square, run = found
-    return max(parameters_of(size) for size, _ in square), sum(row.grade is not None for row in run.rows)
+    answers = sum(row.grade is not None for model in square.values() for row in run.by_model[model])
+    return max(parameters_of(size) for size, _ in square), answers, str(run.manifest.get("created_at"))
 
 
 def _corners(square: Square) -> tuple[str, str, list[int]]:

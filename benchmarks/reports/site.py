@@ -16,6 +16,7 @@ from benchmarks.charts.scatter import scatter
 from benchmarks.reports.content import collect
 from benchmarks.reports.html import full_width, page, vega_library
 from benchmarks.reports.parts import Section
+from benchmarks.reports.replies import as_html
 from benchmarks.runs.on_disk import RESULTS, run_name, samples_table, without_paths
 from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.flips import flip_table
@@ -166,7 +167,11 @@ def _flips(found: Verdict, suite: str | None) -> dict[str, Any]:
     flips = flip_table(found.run, found.a, found.b, suite=suite, condition=found.quality.condition)
     names = (found.label_a, found.label_b)
     rows = [
-        [flip.prompt_id, flip.kind, names[flip.grade_b > flip.grade_a], flip.answer_a, flip.answer_b] for flip in flips
+        [
+            *(flip.prompt_id, flip.kind, names[flip.grade_b > flip.grade_a]),
+            *(_reply(answer) for answer in (flip.answer_a, flip.answer_b)),
+        ]
+        for flip in flips
     ]
     return {"head": ["Prompt", "Kind", "Only right", *(f"{name} says" for name in names)], "rows": rows}
 
@@ -174,8 +179,17 @@ def _flips(found: Verdict, suite: str | None) -> dict[str, Any]:
 def _samples(run: Run, model: str) -> dict[str, Any]:
     table = samples_table(run, model)
     content = json.loads(table.to_json(orient="split", index=False, double_precision=3))
+    place = content["columns"].index("answer")
+    for row in content["data"]:
+        row[place] = _reply(row[place])
     method = {key: value for key, value in run.manifest.items() if key != "models"}
     return {"head": content["columns"], "rows": content["data"], "method": without_paths(method)}
+
+
+def _reply(answer: str) -> str | dict[str, str]:
+    """Text as it was written; where it is Markdown, as HTML too."""
+    html = as_html(answer)
+    return answer if html is None else {"text": answer, "html": html}
 
 
 def _index(

@@ -1,5 +1,5 @@
 // The explorer: chooses among what `python -m app.static` worked out, and shows it. Data come as scripts, so that the
-// page works from a disk too. Everything that a model wrote is set as text.
+// page works from a disk too. What a model wrote is set as text, or as the HTML that benchmarks.reports.replies made of it.
 "use strict";
 const loaded = new Map(), waiting = new Map();
 const byId = (id) => document.getElementById(id);
@@ -34,13 +34,20 @@ function fillSelect(select, options) {
   select.replaceChildren(...options.map(([value, text]) => Object.assign(make("option", text), { value })));
 }
 
+function textOf(cell) {
+  return String(cell && cell.html ? cell.text : cell);
+}
+
 function fillTable(place, head, rows) {
   const table = make("table"), body = make("tbody");
   const headRow = make("tr", null, make("thead", null, table));
   head.forEach((name) => make("th", name, headRow).scope = "col");
   rows.forEach((row) => {
     const line = make("tr", null, body);
-    row.forEach((cell) => make("td", cell === null ? "–" : String(cell), line));
+    row.forEach((cell) => {
+      const place = make("td", cell === null ? "–" : textOf(cell), line);
+      if (cell && cell.html) Object.assign(place, { innerHTML: cell.html, className: "reply" });
+    });
   });
   table.append(body);
   place.replaceChildren(table);
@@ -96,7 +103,7 @@ async function showSamples() {
   const table = await load(byId("samples_of").value), wanted = byId("find").value.toLowerCase();
   const results = checked("result"), place = table.head.indexOf("result");
   const rows = table.rows.filter((row) => results.includes(row[place]) &&
-    (!wanted || row.some((cell) => String(cell).toLowerCase().includes(wanted))));
+    (!wanted || row.some((cell) => textOf(cell).toLowerCase().includes(wanted))));
   byId("count").textContent = `${rows.length} of ${table.rows.length} answers`;
   fillTable(byId("samples"), table.head, rows);
   byId("method").textContent = JSON.stringify(table.method, null, 2);

@@ -88,6 +88,15 @@ def test_runs_of_one_model_each_compare_those_and_others_need_a_model_in_common(
         compare_runs(run(GOOD, RATES, "a"), two)
 
 
+def test_a_base_of_one_run_is_compared_with_a_fine_tune_of_another() -> None:
+    made = made_run(graded_rows("m", BAD), graded_rows("y", GOOD), run_id="two")
+    two = with_facts(made, suites={"core": {"sha256": "same"}})
+    (found,) = compare_runs(run(BAD, RATES, "a"), two, models=("m", "y")).rows
+    assert (found.model, found.a, found.b, found.n) == ("m → y", 0.25, 0.9, 40)
+    with pytest.raises(RunError, match=r"^two has no model 'z'; it has: m, y$"):
+        compare_runs(two, two, models=("m", "z"))
+
+
 def on_disk(directory: Path, run: Run) -> str:
     with RunWriter(directory) as writer:
         write_manifest(directory, run.manifest)

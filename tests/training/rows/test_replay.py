@@ -121,6 +121,14 @@ def test_of_each_file_so_many_prompts_are_asked_as_the_limit_says(tmp_path: Path
     assert list(prompts_of("replay", source)) == ["a0?", "a1?", "b0?", "b1?"]
 
 
+def test_a_line_below_every_prompt_is_asked_and_trained_on(tmp_path: Path) -> None:
+    file = tmp_path / "sums.jsonl"
+    file.write_text(json.dumps({"question": "How many? ", "answer": "#### 2"}) + "\n")
+    source = dataclasses.replace(REPLAY, prompts=(str(file),), instruction="Show the steps.", right_only=True)
+    assert list(prompts_of("replay", source)) == ["How many?\nShow the steps."]
+    assert numbers_of("replay", source) == {"How many?\nShow the steps.": 2.0}
+
+
 def test_own_work_is_kept_where_it_comes_to_the_rows_number(tmp_path: Path) -> None:
     file = tmp_path / "sums.jsonl"
     file.write_text(json.dumps({"question": "How many?", "answer": "600 twice is 1200.\n#### 1,200"}) + "\n")
