@@ -117,7 +117,7 @@ def _lives(record: dict[str, Any]) -> bool:
 
 
 def _signal(record: dict[str, Any], number: signal.Signals) -> None:
-    """An interrupt, and for a process that was started with it ignored something else; nothing where it has ended."""
+    """Tell the recorded process; nothing where it has ended, be it this moment."""
     with contextlib.suppress(ProcessLookupError):
         if _lives(record):
             os.kill(int(record["pid"]), number)
