@@ -107,8 +107,9 @@ def test_a_file_that_cannot_be_loaded_says_so_and_not_that_nothing_is_graded(cac
         early=True,
         stream=io.StringIO(),
     )
-    with pytest.raises(PickError, match=r"^m.q4_0.gguf: .*"):
+    with pytest.raises(PickError) as caught:
         grader.against(damaged, damaged)
+    assert "\n" not in str(caught.value) and "graded for both" not in str(caught.value)
 
 
 def model_of(file_type: int) -> bytes:
