@@ -51,14 +51,18 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _is_url(target: str) -> bool:
-    return target.startswith(("http://", "https://"))
+    return target.lower().startswith(("http://", "https://"))
 
 
 def _run(options: argparse.Namespace) -> int:
+    from benchmarks.engine.contract import EngineError
+    from benchmarks.engine.limits import LIMITS
     from benchmarks.measure.load import load_curve, table
     from benchmarks.runs.load import write_load
     from data.suites.prompts import load_suite
 
+    if options.tokens > (most := LIMITS["max_tokens"][1]):
+        raise EngineError(f"--tokens is {options.tokens:,}; a reply has at most {most:,}")
     with tempfile.TemporaryDirectory() as folder:
         path, name, server = _target(options, Path(folder))
         levels = load_curve(
@@ -72,10 +76,10 @@ def _run(options: argparse.Namespace) -> int:
             say=say,
         )
     curve = _curve(options, name, server, levels)
+    print(table(levels))
+    print(curve.sentence, flush=True)  # before the disk can refuse what took minutes
     out = options.out or _new_file(name, curve.created_at)
     write_load(out, curve)
-    print(table(levels))
-    print(curve.sentence)
     say(f"{out}; chart: the Results page of the app (`make app`)")
     if options.json:
         print(json.dumps(json.loads(out.read_text(encoding="utf-8"))))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from data.errors import TradeoffError
 
 INTERRUPTED = 130
+_BEYOND = 10**9
 # Read when the libraries are imported; their warnings are for programmers.
 _QUIET = {"TRANSFORMERS_VERBOSITY": "error", "DATASETS_VERBOSITY": "error", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 
@@ -52,9 +53,9 @@ def parser_of(module: str, description: str | None) -> argparse.ArgumentParser:
 
 
 def positive(text: str) -> int:
-    """An argument that is a whole number of at least 1."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    """An argument that is a whole number of at least 1, and below what arithmetic on it could not bear."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:20]) < _BEYOND:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number of at least 1 and below {_BEYOND:,}")
     return int(text)
 
 

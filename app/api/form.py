@@ -9,6 +9,7 @@ from typing import Any
 
 from app.chat.lanes import Lane
 from benchmarks.engine.contract import Request, Sampling
+from benchmarks.engine.limits import MOST_ALTERNATIVES
 from benchmarks.engine.logprobs import TokenLogprob
 from data.errors import TradeoffError
 from data.json_schema import checked
@@ -138,6 +139,8 @@ def _schema(form: Mapping[str, Any]) -> str:
 
 def _top(fields: Mapping[str, Any]) -> int | None:
     top: int = _typed(fields, "top_logprobs", int, 0)
+    if not 0 <= top <= MOST_ALTERNATIVES:
+        raise _wrong("top_logprobs", top, f"it must lie between 0 and {MOST_ALTERNATIVES}")
     if _typed(fields, "logprobs", bool, False):
         return top
     if top:
@@ -154,16 +157,18 @@ def _messages(fields: Mapping[str, Any]) -> tuple[Message, ...]:
 
 def _message(place: int, given: Any) -> Message:
     where = f"messages.{place}"
-    if not isinstance(given, dict) or given.get("role") not in _ROLES:
-        role = given.get("role") if isinstance(given, dict) else given
+    if not isinstance(given, dict):
+        raise _wrong(where, given, "it must be an object with role and content")
+    fields = {key: value for key, value in given.items() if value is not None}
+    role, content = fields.get("role"), fields.get("content")
+    if not isinstance(role, str) or role not in _ROLES:
         raise ApiError(f"{where}: role is {shown(role)}; known: {', '.join(_ROLES)}", param=where)
-    if unknown := next((key for key in given if key not in ("role", "content", "name")), None):
+    if unknown := next((key for key in fields if key not in ("role", "content", "name")), None):
         raise ApiError(f"{where}: unknown field {shown(unknown)}; known: role, content", param=where)
-    content = given.get("content")
     parts = [content] if isinstance(content, str) else content
     if not isinstance(parts, list):
         raise ApiError(f"{where}: content is {shown(content)}; it must be a text", param=where)
-    return Message(role=_ROLES[given["role"]], content="".join(_text(where, part) for part in parts))
+    return Message(role=_ROLES[role], content="".join(_text(where, part) for part in parts))
 
 
 def _text(where: str, part: Any) -> str:

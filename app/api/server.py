@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.form import ApiError, Asked, Writing, model_record, read_body
 from app.chat.generation import CHARACTERS_PER_TOKEN, GenerationService, Refused
 from app.chat.lanes import Lane, LaneRequest
+from data.errors import TradeoffError
 from data.events import note
 from data.models.entries import Registry
 from data.models.fetch import local_path
@@ -65,7 +66,9 @@ class Api:
             Route("/v1/models/{model_id}", self._describe, methods=["GET"]),
             Route("/v1/chat/completions", self._complete, methods=["POST"]),
         ]
-        self._routes = Starlette(routes=routes, exception_handlers={ApiError: _said, 404: _no_such, 405: _no_such})
+        handlers = {404: _no_such, 405: _no_such, TradeoffError: _said, Exception: _said}
+        self._routes = Starlette(routes=routes, exception_handlers=handlers)
+        self._routes.router.redirect_slashes = False  # to an address that the client's own Host would name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not f"{scope['path']}/".startswith("/v1/"):
@@ -96,20 +99,21 @@ class Api:
         return JSONResponse(model_record(await _known(served, request.path_params["model_id"])))
 
     async def _complete(self, request: HttpRequest) -> Response:
+        try:
+            return await self._answer(request)
+        except ClientDisconnect:
+            return Response(status_code=_LEFT)
+
+    async def _answer(self, request: HttpRequest) -> Response:
         served = await asyncio.to_thread(self._served)
         asked = read_body(await _body(request), served.service.options.context_tokens)
         await _known(served, asked.model)
         reply = _begin(served.service, asked)
         try:
-            lane = await _until(request, reply, lambda now: bool(now.text or now.done))
-            if lane.error:
-                raise _failed(lane.error)
+            await _until(request, reply, lambda now: bool(now.text or now.done))
             if asked.stream:
                 return StreamingResponse(_events(reply, asked), media_type="text/event-stream")
             return JSONResponse(reply.writing.whole(await _until(request, reply, lambda now: now.done)))
-        except ClientDisconnect:
-            reply.end()
-            return Response(status_code=_LEFT)
         except BaseException:
             reply.end()
             raise
@@ -139,7 +143,7 @@ class _Reply:
     def now(self) -> Lane:
         snapshot = self._service.snapshot(self._id)
         if snapshot is None:
-            raise ApiError("the reply is gone; ask again", status=500, kind="server_error")
+            raise _stopped()
         return snapshot.lanes[0]
 
     def end(self) -> None:
@@ -148,8 +152,8 @@ class _Reply:
 
 def _begin(service: GenerationService, asked: Asked) -> _Reply:
     characters = sum(len(message.content) for message in asked.request.messages)
-    if characters > service.options.context_tokens * CHARACTERS_PER_TOKEN:
-        raise _too_long(f"the messages have {characters:,} characters; {service.options.context_tokens:,} tokens go")
+    if characters > (most := service.options.context_tokens * CHARACTERS_PER_TOKEN):
+        raise _too_long(f"the messages have {characters:,} characters; at most {most:,} go; shorten them")
     try:
         reply = _Reply(service, asked)
     except Refused as error:
@@ -163,12 +167,14 @@ async def _until(request: HttpRequest, reply: _Reply, is_enough: Callable[[Lane]
 
     Raises:
         ClientDisconnect: Nobody waits for it any more.
+        ApiError: It failed, or was stopped.
     """
     lane = reply.now()
     while not is_enough(lane):
         if await request.is_disconnected():
             raise ClientDisconnect
         lane = await reply.next()
+    _check(lane)
     return lane
 
 
@@ -185,13 +191,13 @@ async def _events(reply: _Reply, asked: Asked) -> AsyncIterator[str]:
             if lane.done:
                 break
             await reply.next()
-        if lane.error:
-            yield _event(_failed(lane.error).body)
-            return
+        _check(lane)
         yield _event(writing.last(lane))
         if asked.with_usage:
             yield _event(writing.usage(lane))
         yield "data: [DONE]\n\n"
+    except ApiError as error:
+        yield _event(error.body)
     finally:
         reply.end()
 
@@ -220,6 +226,22 @@ async def _known(served: Served, model_id: str) -> str:
     return model_id
 
 
+def _check(lane: Lane) -> None:
+    """Refuse a reply that did not come to its own end; what it had written is no answer.
+
+    Raises:
+        ApiError: It failed, or was stopped.
+    """
+    if lane.error:
+        raise _failed(lane.error)
+    if lane.reason == "cancelled":
+        raise _stopped()
+
+
+def _stopped() -> ApiError:
+    return ApiError("the reply was stopped before its end; ask again", status=500, kind="server_error")
+
+
 def _failed(error: str) -> ApiError:
     """An engine's one line; what the request brought about is the client's to mend."""
     if "the context holds" in error:
@@ -234,7 +256,10 @@ def _too_long(text: str) -> ApiError:
 
 
 def _said(request: HttpRequest | None, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
+    """Every error in OpenAI's form; of one that nobody expected the log alone tells more."""
+    if not isinstance(error, ApiError):
+        text = str(error) if isinstance(error, TradeoffError) else "something went wrong here; the server's log has it"
+        error = ApiError(text, status=500, kind="server_error")
     headers = {"retry-after": f"{RETRY_S:g}"} if error.status == 429 else None
     return JSONResponse(error.body, status_code=error.status, headers=headers)
 

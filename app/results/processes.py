@@ -3,6 +3,7 @@
 So a restarted server finds them again. One at a time: two would disturb each other's timing.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -54,31 +55,35 @@ class Processes:
         Raises:
             JobError: The disk does not take its record.
         """
+        process = None
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            with (self._directory / f"{name}.log").open("ab") as log:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", *command],
-                    cwd=ROOT,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-            self._own[name] = process
+            process = self._own[name] = self._begun(name, command)
             started = {"pid": process.pid, "born": _born(process.pid), "started_at": time.time()}
             record = started | {"done_at_start": done_at_start, "command": list(command)}
             write_atomically(self._directory / f"{name}.json", json.dumps(record))
         except OSError as error:
+            if process:  # without its record nobody could cancel it
+                process.kill()
+                process.wait()
             raise JobError(f"{self._directory}: cannot be written ({error.strerror})") from None
+
+    def _begun(self, name: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with (self._directory / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def cancel(self, name: str) -> None:
         """End it as an interrupt would; nothing where it has ended."""
         record = self.record(name)
-        if not _lives(record):
-            return
-        os.kill(int(record["pid"]), signal.SIGINT)
-        timer = threading.Timer(_PATIENCE_S, _terminate, (record,))
+        _signal(record, signal.SIGINT)
+        timer = threading.Timer(_PATIENCE_S, _signal, (record, signal.SIGTERM))
         timer.daemon = True
         timer.start()
 
@@ -111,10 +116,11 @@ def _lives(record: dict[str, Any]) -> bool:
     return bool(record.get("pid")) and _born(int(record["pid"])) == record.get("born") is not None
 
 
-def _terminate(record: dict[str, Any]) -> None:
-    """For a process that does not listen to an interrupt: one that was started with it ignored."""
-    if _lives(record):
-        os.kill(int(record["pid"]), signal.SIGTERM)
+def _signal(record: dict[str, Any], number: signal.Signals) -> None:
+    """Tell the recorded process; nothing where it has ended, be it this moment."""
+    with contextlib.suppress(ProcessLookupError):
+        if _lives(record):
+            os.kill(int(record["pid"]), number)
 
 
 def _born(pid: int) -> int | None:

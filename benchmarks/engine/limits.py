@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from data.records import shown
+
 MAX_STOPS, MAX_STOP_CHARACTERS = 16, 200
 LIMITS = {
     "temperature": (0, 2),
@@ -23,7 +25,7 @@ def check_number(name: str, value: float) -> None:
     """
     low, high = LIMITS[name]
     if not low <= value <= high:
-        raise ValueError(f"{name} is {value!r}; it must lie between {low:g} and {high:g}")
+        raise ValueError(f"{name} is {shown(value)}; it must lie between {low:g} and {high:g}")
 
 
 def check_stops(stops: Sequence[str]) -> None:

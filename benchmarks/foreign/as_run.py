@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from benchmarks.foreign.inspect_log import read_eval
 from benchmarks.foreign.log import Answer, Log, LogError
 from benchmarks.runs.read import MANIFEST_NAME, SCHEMA_VERSION, Row, Run, read_run
 from benchmarks.runs.write import RunWriter, write_manifest
+from data.records import shown
 
 _SEED = 0
 
@@ -29,15 +31,15 @@ def read_log(given: str, *, metric: str | None, wanted_filter: str | None) -> Lo
         log = read_samples(path, metric=metric, wanted_filter=wanted_filter)
     else:
         raise LogError(f"{path}: neither lm-eval's samples_*.jsonl nor Inspect's .eval; see inspect log convert")
-    return Log(**{**vars(log), "model": name}) if name else log
+    return replace(log, model=name) if name else log
 
 
 def write_run(logs: Sequence[Log], directory: Path) -> Run:
     """A run with every log's answers as rows of the condition "batched": graded, not timed.
 
     Raises:
-        LogError: Two logs tell of one model and task, or of one task by two scores or on other questions; the directory
-            is a run already.
+        LogError: A name has more than one line; two logs tell of one model and task, or of one task by two scores or on
+            other questions; the directory is a run already.
     """
     _check(logs)
     if (directory / MANIFEST_NAME).exists():
@@ -59,6 +61,11 @@ def _check(logs: Sequence[Log]) -> None:
     seen: dict[tuple[str, str], Log] = {}
     metrics: dict[str, str] = {}
     for log in logs:
+        if not (log.model + log.task).isprintable():
+            names = f"{shown(log.model)} and {shown(log.task)}"
+            raise LogError(
+                f"model and task are called {names}, not in letters of one line; give the model's as NAME=FILE"
+            )
         if (log.model, log.task) in seen:
             raise LogError(f"two logs of {log.task} call their model {log.model!r}; tell them apart as NAME=FILE")
         seen[log.model, log.task] = log

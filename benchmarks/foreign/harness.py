@@ -4,12 +4,12 @@ A line a question and filter. The model's name and the number of questions stand
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.foreign.log import Answer, Log, LogError, choose, share
-from data.records import decoded, parse_json, read_json
+from benchmarks.foreign.log import Answer, Log, LogError, choose, count, share
+from data.records import decoded, parse_json, read_json, shown
 
 _NAME = re.compile(r"samples_(.+)_(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d)(\.\d+)?\.jsonl")
 _OTHER_NUMBERS = ("doc_id",)
@@ -33,8 +33,8 @@ def read_samples(path: Path, *, metric: str | None, wanted_filter: str | None) -
     if wanted_filter is not None and wanted_filter not in filters:
         raise LogError(f"{path}: no filter {wanted_filter!r}; it has {', '.join(filters)}")
     kept = [line for line in lines if str(line.get("filter", "none")) == (wanted_filter or filters[0])]
-    asked = results.get("n-samples", {}).get(task, {}).get("effective")
-    if isinstance(asked, int) and len(kept) != asked:
+    asked = _asked(results, task)
+    if asked is not None and len(kept) != asked:
         raise LogError(f"{path}: half written: {len(kept)} of {asked} questions; run lm-eval again")
     chosen = choose(metric, _metrics(kept[0]), str(path))
     return Log(
@@ -43,7 +43,7 @@ def read_samples(path: Path, *, metric: str | None, wanted_filter: str | None) -
         metric=chosen,
         tool=f"lm-eval {results.get('lm_eval_version', '')}".strip(),
         made_at=made_at,
-        answers=tuple(_answer(line, chosen, f"{path}, question {line['doc_id']}") for line in kept),
+        answers=tuple(_answer(line, chosen, f"{path}, question {shown(line['doc_id'])}") for line in kept),
     )
 
 
@@ -57,7 +57,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     if not text.endswith("\n"):
         raise LogError(f"{path}: half written: its last line has no end; run lm-eval again")
     found = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):  # not splitlines(): U+2028
         value = parse_json(line, f"{path}, line {number}", LogError)
         if missing := [key for key in ("doc_id", "filtered_resps", "arguments") if key not in value]:
             raise LogError(f"{path}, line {number}: no {missing[0]}: not as lm-eval writes samples; see --log_samples")
@@ -78,6 +78,14 @@ def _results(path: Path) -> Mapping[str, Any]:
     """The results file of the same date; empty where it is not there."""
     beside = path.with_name(f"results_{path.stem.rpartition('_')[2]}.json")
     return read_json(beside, LogError) if beside.is_file() else {}
+
+
+def _asked(results: Mapping[str, Any], task: str) -> int | None:
+    """So many questions were to be asked; None where the results do not tell."""
+    found: Any = results
+    for key in ("n-samples", task, "effective"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return count(found)
 
 
 def _metrics(line: Mapping[str, Any]) -> list[str]:
@@ -101,7 +109,7 @@ def _answer(line: Mapping[str, Any], metric: str, where: str) -> Answer:
 
 def _text(responses: object, arguments: object) -> str | None:
     """What was written, or the choice that was likeliest."""
-    if not isinstance(responses, Sequence) or not responses:
+    if not isinstance(responses, list) or not responses:
         return None
     if isinstance(responses[0], str):
         return responses[0]
@@ -109,5 +117,5 @@ def _text(responses: object, arguments: object) -> str | None:
         scores = [float(each[0]) for each in responses]
         chosen = list(arguments.values())[scores.index(max(scores))]  # type: ignore[attr-defined]
         return str(chosen["arg_1"]).strip()
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+    except (TypeError, ValueError, OverflowError, KeyError, IndexError, AttributeError):
         return None

@@ -5,6 +5,7 @@ Members are deflated, or compressed with Zstandard, which Python's own zipfile d
 
 import hashlib
 import json
+import lzma
 import struct
 import zipfile
 import zlib
@@ -12,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.foreign.log import Answer, Log, LogError, choose, share
-from data.records import lone_surrogate, parse_json
+from benchmarks.foreign.log import Answer, Log, LogError, choose, count, share
+from data.records import lone_surrogate, parse_json, shown
 
 _ZSTANDARD = 93
 _MOST_BYTES = 256 * 2**20
@@ -22,6 +23,8 @@ _LETTERS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 """Correct, partly, incorrect, no answer: as Inspect's own accuracy counts them."""
 _WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 _VERSIONS = (2,)
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error)
+"""Besides a RuntimeError of what is encrypted, or packed in another way."""
 
 
 def read_eval(path: Path, *, metric: str | None) -> Log:
@@ -39,12 +42,12 @@ def read_eval(path: Path, *, metric: str | None) -> Log:
     if not isinstance(facts, dict) or not all(isinstance(facts.get(key), str) for key in ("model", "task", "created")):
         raise LogError(f"{path}: its header names no model, task or date: not as Inspect writes logs")
     names = list(dict.fromkeys(name for each in summaries for name in _scores(each)))
-    chosen = choose(metric, names, str(path))
+    chosen, packages = choose(metric, names, str(path)), facts.get("packages")
     return Log(
         model=facts["model"],
         task=facts["task"],
         metric=chosen,
-        tool=f"inspect_ai {(facts.get('packages') or {}).get('inspect_ai', '')}".strip(),
+        tool=f"inspect_ai {packages.get('inspect_ai', '') if isinstance(packages, dict) else ''}".strip(),
         made_at=facts["created"],
         answers=tuple(_answer(each, chosen, str(path)) for each in summaries),
     )
@@ -60,12 +63,12 @@ def _parts(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
                 raise LogError(f"{path}: no {min(missing)} in it: not as Inspect writes logs")
             header = parse_json(_unpacked(archive, path, "header.json"), f"{path}, header.json", LogError)
             summaries = json.loads(_unpacked(archive, path, "summaries.json"))
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError) as error:
+    except RecursionError:
+        raise LogError(f"{path}: nested too deep: not as Inspect writes logs") from None
+    except (*_UNREADABLE, RuntimeError, ValueError, EOFError) as error:
         raise LogError(
             f"{path}: not a whole .eval ({' '.join(str(error).split())[:100]}); was it half written?"
         ) from None
-    except RecursionError:
-        raise LogError(f"{path}: nested too deep: not as Inspect writes logs") from None
     except OSError as error:
         raise LogError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not isinstance(summaries, list) or not summaries or not all(isinstance(each, dict) for each in summaries):
@@ -101,9 +104,10 @@ def _scores(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _answer(summary: Mapping[str, Any], metric: str, path: str) -> Answer:
-    if not isinstance(summary.get("id"), str | int) or not isinstance(epoch := summary.get("epoch", 1), int):
+    epoch = count(summary.get("epoch", 1))
+    if not isinstance(summary.get("id"), str | int) or epoch is None:
         raise LogError(f"{path}: a sample without id or epoch: not as Inspect writes logs")
-    where = f"{path}, sample {summary['id']}"
+    where = f"{path}, sample {shown(summary['id'])}"
     score = _scores(summary).get(metric)
     value = score.get("value") if isinstance(score, dict) else None
     text = score.get("answer") if isinstance(score, dict) else None
@@ -140,5 +144,4 @@ def _written(summary: Mapping[str, Any]) -> int | None:
     if not isinstance(usage, dict) or len(usage) != 1:
         return None
     found = next(iter(usage.values()))
-    count = found.get("output_tokens") if isinstance(found, dict) else None
-    return count if isinstance(count, int) and count >= 0 else None
+    return count(found.get("output_tokens")) if isinstance(found, dict) else None

@@ -1,8 +1,12 @@
 """What is taken from another tool's log, whichever tool wrote it."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from data.errors import TradeoffError
+from data.records import fits, shown
+
+_MOST_COUNTED = 2**31
 
 
 class LogError(TradeoffError):
@@ -38,6 +42,9 @@ class Log:
         metric: The score that grades are.
         tool: Its name and version.
         made_at: UTC, ISO 8601.
+
+    Raises:
+        LogError: A question is answered twice.
     """
 
     model: str
@@ -47,6 +54,14 @@ class Log:
     made_at: str
     answers: tuple[Answer, ...]
 
+    def __post_init__(self) -> None:
+        counts = Counter((answer.id, answer.repetition) for answer in self.answers)
+        if doubled := next((key for key, count in counts.items() if count > 1), None):
+            raise LogError(
+                f"{self.task} of {self.model}: question {shown(doubled[0])} is answered twice; "
+                "are two logs in one file? Give each its own"
+            )
+
 
 def choose(wanted: str | None, known: list[str], where: str) -> str:
     """The score that was asked for, or the first.
@@ -54,11 +69,17 @@ def choose(wanted: str | None, known: list[str], where: str) -> str:
     Raises:
         LogError: It is not there, or nothing is.
     """
-    if not known:
+    printable = [name for name in known if name.isprintable()]
+    if not printable:
         raise LogError(f"{where}: no score in it; was the model's work scored?")
-    if wanted is not None and wanted not in known:
-        raise LogError(f"{where}: no metric {wanted!r}; it has {', '.join(known)}")
-    return wanted or known[0]
+    if wanted is not None and wanted not in printable:
+        raise LogError(f"{where}: no metric {wanted!r}; it has {', '.join(printable)}")
+    return wanted or printable[0]
+
+
+def count(value: object) -> int | None:
+    """A whole number that may have been counted; None of anything else."""
+    return value if fits(value, int) and 0 <= value < _MOST_COUNTED else None  # type: ignore[operator, return-value]
 
 
 def share(value: object, metric: str, where: str) -> float:

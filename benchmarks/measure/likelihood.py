@@ -34,7 +34,8 @@ def measure_likelihood(
         RunError: What is there is another run, or the disk is full.
     """
     asked = suite.questions[: config.limit or None]
-    directories = (out, out.with_name(out.name + PER_BYTE))
+    whole = out.absolute()
+    directories = (whole, Path(f"{whole}{PER_BYTE}"))
     names = (suite.name, suite.name + PER_BYTE)
     manifests = [_manifest(each, config, name, suite, models) for each, name in zip(directories, names, strict=True)]
     with RunWriter(directories[0]) as sums, RunWriter(directories[1]) as per_byte:

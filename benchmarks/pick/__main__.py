@@ -39,7 +39,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--text", type=Path, metavar="FILE", help="for KL (default: the suite with its right answers)")
     parser.add_argument("--suite", default="core", help="whose answers are graded (default: core)")
     asked = parser.add_mutually_exclusive_group()
-    asked.add_argument("--prompts", type=positive, default=60, metavar="N", help="graded ones (default: 60)")
+    asked.add_argument("--prompts", type=positive, default=60, metavar="N", help="graded, at least 2 (default: 60)")
     asked.add_argument("--thorough", action="store_true", help="every file is asked the whole suite, none ended early")
     parser.add_argument("--repetitions", type=positive, default=5, help="of the timed shapes, at least 2 (default: 5)")
     parser.add_argument("--threads", type=positive, help="default: what this process may use")
@@ -54,7 +54,7 @@ def _run(options: argparse.Namespace) -> int:
     from benchmarks.engine.machine import usable_threads
     from benchmarks.graders import check_suite
     from benchmarks.pick.drawing import write_report
-    from benchmarks.pick.flow import Wanted, pick, quantizations_of, repetitions_of
+    from benchmarks.pick.flow import Wanted, enough_for_an_interval, pick, quantizations_of
     from benchmarks.pick.rule import parse_budget
     from benchmarks.pick.source import reference_of
     from benchmarks.pick.text import as_json, report
@@ -66,9 +66,9 @@ def _run(options: argparse.Namespace) -> int:
         budget=parse_budget(options.budget),
         suite=suite,
         text=_text(options.text),
-        prompts=len(suite.prompts) if options.thorough else options.prompts,
+        prompts=enough_for_an_interval("--prompts", len(suite.prompts) if options.thorough else options.prompts),
         threads=options.threads or usable_threads(),
-        repetitions=repetitions_of(options.repetitions),
+        repetitions=enough_for_an_interval("--repetitions", options.repetitions),
         thorough=options.thorough,
         keep=options.keep is not None,
     )
@@ -92,12 +92,15 @@ def _text(path: Path | None) -> str | None:
 
 def _folders(options: argparse.Namespace) -> tuple[Path, Path]:
     """One for files, under the cache unless they are kept, and one for the results; both are a model's own."""
+    from benchmarks.pick.arms import PickError
     from benchmarks.pick.outcome import place_of
     from data.paths import cache_dir, results_directories
 
     place = place_of(options.model)
     work: Path = (options.keep or cache_dir() / "pick" / place).absolute()
     out: Path = options.out or results_directories()[-1] / f"pick-{place}"
+    if out.exists() and not out.is_dir():
+        raise PickError(f"--out {out}: a file of that name is there; choose another")
     work.mkdir(parents=True, exist_ok=True)
     return work, out
 

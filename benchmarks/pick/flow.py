@@ -15,7 +15,7 @@ from benchmarks.pick.beside import Beside, time_beside
 from benchmarks.pick.grade import Grader, s_per_right
 from benchmarks.pick.outcome import Outcome, read_outcome
 from benchmarks.pick.rule import Budget, Graded, next_asked
-from benchmarks.pick.source import Reference
+from benchmarks.pick.source import Reference, is_made
 from data.command import say
 from data.files import require_space
 from data.gguf.quantize import quantize_in_child, size_bound_bytes
@@ -47,14 +47,14 @@ class Wanted:
     keep: bool
 
 
-def repetitions_of(count: int) -> int:
-    """Refuses one that gives no interval.
+def enough_for_an_interval(option: str, count: int) -> int:
+    """Refuses one that gives none.
 
     Raises:
         PickError: Fewer than two.
     """
     if count < 2:
-        raise PickError(f"--repetitions is {count}; an interval needs at least 2")
+        raise PickError(f"{option} is {count}; an interval needs at least 2")
     return count
 
 
@@ -86,26 +86,30 @@ class Ladder:
             return self.reference.path
         return self.work / f"{self.reference.name}.{quantization}.gguf"
 
+    def is_made(self, quantization: str) -> bool:
+        """Whether the candidate is there already."""
+        return is_made(self.path(quantization), self.reference.path)
+
     def check_space(self, quantizations: Sequence[str]) -> None:
         """Refuse a ladder that the disk does not hold: its largest file, or all where they are kept.
 
         Raises:
             ModelError: Less is free.
         """
-        bounds = [size_bound_bytes(self.reference.path, each) for each in quantizations if not self.path(each).exists()]
+        bounds = [size_bound_bytes(self.reference.path, each) for each in quantizations if not self.is_made(each)]
         if bounds:
             needed = sum(bounds) if self.wanted.keep else max(bounds)
             what = f"the {len(bounds)} files, all of which are kept," if self.wanted.keep else "the largest file"
             require_space(self.work, needed, what)
 
     def make(self, quantization: str) -> Path:
-        """The candidate's file, made where it is not there.
+        """The candidate's file, made where it is not there yet.
 
         Raises:
             ModelError: The disk is too small, or it cannot be quantized.
         """
         path = self.path(quantization)
-        if not path.exists():
+        if not self.is_made(quantization):
             require_space(self.work, size_bound_bytes(self.reference.path, quantization), path.name)
             partial = path.with_suffix(".tmp")
             quantize_in_child(self.reference.path, partial, quantization, cancelled=never_cancelled)

@@ -90,7 +90,11 @@ class Grader:
             model = with_engine(model, config, sequences=SEQUENCES)
             self._ask(left, model, config, writer, note, contest)
             write_manifest(directory, manifest)
-        return read_run(directory)
+        run = read_run(directory)
+        if not any(row.grade is not None for row in run.rows):
+            why = next((row.error for row in run.rows if row.error), f"no answer to {self.suite.name} was graded")
+            raise PickError(f"{path.name}: {why}")
+        return run
 
     def _ask(
         self,

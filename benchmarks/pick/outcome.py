@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.pick.arms import Arm, PickError
 from benchmarks.pick.beside import Beside
-from benchmarks.pick.rule import Budget, Choice, Graded, choose
+from benchmarks.pick.rule import MOST, Budget, Choice, Graded, choose
 from data.files import model_stem, write_atomically
 from data.records import build, read_json
 
@@ -63,7 +64,7 @@ class Outcome:
 
 def place_of(model: str) -> str:
     """What a model's folders are called: one name for each model and place."""
-    digest = hashlib.sha256(str(Path(model).absolute()).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(os.fsencode(Path(model).absolute())).hexdigest()[:8]
     return f"{model_stem(Path(model).name)}-{digest}"
 
 
@@ -71,7 +72,7 @@ def read_outcome(directory: Path) -> Outcome:
     """What was saved there.
 
     Raises:
-        PickError: It cannot be read, or is of a later version.
+        PickError: It cannot be read, is of a later version, or has a figure that nothing can have.
     """
     path = directory / OUTCOME_NAME
     values: Mapping[str, object] = read_json(path, PickError)
@@ -81,7 +82,26 @@ def read_outcome(directory: Path) -> Outcome:
     found = build(Outcome, values, PickError)
     if found.arms and found.arms[0].quantization != found.reference:
         raise PickError(f"{path}: its first file is not the reference {found.reference}")
+    if wrong := _impossible(found):
+        raise PickError(f"{path}: the figures of {wrong} are none that can be; run the command again")
     return found
+
+
+def _impossible(found: Outcome) -> str | None:
+    """Whose figures cannot be compared or drawn."""
+    limits = [value for value in vars(found.budget).values() if value is not None]
+    if not all(0 <= limit < MOST for limit in limits):
+        return "its budget"
+    for arm in found.arms:
+        figures = (arm.size_bytes, arm.prefill_tok_per_s, arm.decode_tok_per_s, *arm.decode_samples)
+        if len(arm.decode_samples) < 2 or not all(0 < figure < MOST for figure in (*figures, 1 + arm.peak_rss_bytes)):
+            return arm.quantization
+    for name, graded in found.graded.items():
+        pair = graded.comparison
+        counts = (pair.only_a, pair.only_b, pair.clusters, pair.independent)
+        if not (0 < pair.n < MOST and all(0 <= count <= pair.n for count in counts) and abs(pair.difference) <= 1):
+            return f"{name}'s answers"
+    return None
 
 
 def find_outcomes(directories: Iterable[Path]) -> list[Path]:

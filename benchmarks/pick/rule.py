@@ -8,8 +8,10 @@ from benchmarks.pick.arms import Arm
 from benchmarks.statistics.pairs import PairComparison
 from data.errors import TradeoffError
 from data.files import size_text
-from data.records import did_you_mean
+from data.records import did_you_mean, shown
 
+MOST = 2**50
+"""Of any figure; a page's sliders count no further."""
 _UNITS = {"MB": 1e6, "GB": 1e9, "MiB": 2.0**20, "GiB": 2.0**30}
 _KEYS = {"memory": "memory_bytes", "min-tok-s": "min_tok_per_s", "max-kl": "max_kl", "max-loss": "max_loss_points"}
 
@@ -166,13 +168,14 @@ def _over(value: float, limit: float) -> float:
 
 
 def _number(name: str, text: str) -> float:
-    if not re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
-        raise BudgetError(f"--budget: {name} is {text!r}; it must be a number of at least 0, such as {name}=2")
+    if not re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII) or float(text) >= MOST:
+        raise BudgetError(f"--budget: {name} is {shown(text)}; it must be a number of at least 0, such as {name}=2")
     return float(text)
 
 
 def _bytes(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(MB|GB|MiB|GiB)", text, re.ASCII)
-    if not match:
-        raise BudgetError(f"--budget: memory is {text!r}; write it with its unit, such as memory=2GB")
-    return float(match[1]) * _UNITS[match[2]]
+    size = float(match[1]) * _UNITS[match[2]] if match else MOST
+    if size >= MOST:
+        raise BudgetError(f"--budget: memory is {shown(text)}; write it with its unit, such as memory=2GB")
+    return size

@@ -37,6 +37,11 @@ class Reference:
     sha256: str
 
 
+def is_made(path: Path, *sources: Path) -> bool:
+    """Whether a file is there, and no older than what it is made of: a model that is trained anew has the same name."""
+    return path.exists() and all(path.stat().st_mtime >= source.stat().st_mtime for source in sources)
+
+
 def reference_of(model: str, work: Path, *, from_quantized: bool) -> Reference:
     """The best file of a model; a fine-tune of the registry is merged again, at F16, into `work`.
 
@@ -48,13 +53,14 @@ def reference_of(model: str, work: Path, *, from_quantized: bool) -> Reference:
     """
     path = _path_of(model, work, from_quantized=from_quantized)
     try:
-        quantization = quantization_of(read_model(path)) or "unknown"
+        quantization = quantization_of(read_model(path))
     except (GGUFError, OSError) as error:
         raise ModelError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if quantization not in UNQUANTIZED and not from_quantized:
-        raise ModelError(_twice(f"{model} is {quantization} already"))
+        what = f"{quantization} already" if quantization else "of a quantization that is not known here"
+        raise ModelError(_twice(f"{model} is {what}"))
     name = model_stem(Path(model).name).removesuffix(f".{quantization}")
-    return Reference(name=name, path=path, quantization=quantization, sha256=model_sha256(path))
+    return Reference(name=name, path=path, quantization=quantization or "unknown", sha256=model_sha256(path))
 
 
 def _twice(what: str) -> str:
@@ -65,6 +71,8 @@ def _twice(what: str) -> str:
 
 
 def _path_of(model: str, work: Path, *, from_quantized: bool) -> Path:
+    if not model.strip():
+        raise ModelError("the model has no name; give a registry id, a GGUF, a training run or a Hub repository")
     if is_gguf_name(model):
         return locate(model)
     if Path(model).is_dir():
@@ -134,10 +142,10 @@ def _entry_path(entry: ModelEntry, registry: Registry, work: Path) -> Path:
 
 
 def _merged(entry: ModelEntry, source: DerivedSource, base: ModelEntry, base_path: Path, work: Path) -> Path:
+    plain = replace(source, quantization=None)
     path = work / f"{entry.id}.f16.gguf"
-    if not path.exists():
+    if not is_made(path, base_path, *([source.adapter] if source.adapter else [])):
         check_adapter(entry, source)
         refuse_split(entry, source, base)
-        plain = replace(source, quantization=None)
         derive(entry, plain, base_path, work, progress=ignore_progress, cancelled=never_cancelled).replace(path)
     return path

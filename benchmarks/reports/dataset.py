@@ -27,12 +27,13 @@ def dataset_files(run: Run) -> dict[str, bytes]:
     """
     if not run.finished:
         raise RunError(f"{run.directory}: not finished; go on with --resume, then push it")
-    rows = (run.directory / SAMPLES_NAME).read_text(encoding="utf-8")
+    with (run.directory / SAMPLES_NAME).open(encoding="utf-8", newline="\n") as rows:
+        samples = "".join(map(_line, rows))
     manifest = json.dumps(without_paths(dict(run.manifest)), indent=2, ensure_ascii=False) + "\n"
     return {
         "README.md": (_FRONT_MATTER + "\n" + markdown_report(collect([run]))).encode(),
         MANIFEST_NAME: manifest.encode(),
-        SAMPLES_NAME: "".join(map(_line, rows.splitlines(keepends=True))).encode(),
+        SAMPLES_NAME: samples.encode(),
     }
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,14 @@ def test_what_was_pushed_reads_as_the_run_that_it_was(run: Path, token: Hub, tmp
     for name in ("run.json", "samples.jsonl"):
         (copy / name).write_bytes(token.repos[REPO].files[name])
     assert read_run(copy).rows == read_run(run).rows
+
+
+def test_an_answer_may_hold_what_other_programs_end_lines_with(run: Path, token: Hub) -> None:
+    (made,) = graded_rows("c", "1")
+    with RunWriter(run) as writer:
+        writer.write(replace(made, answer="one\u2028two\x85three"))
+    assert push.main([str(run), "--repo", "alice/bench"]) == 0
+    assert token.repos[REPO].files["samples.jsonl"] == (run / "samples.jsonl").read_bytes()
 
 
 def test_an_unfinished_run_is_not_pushed(run: Path, token: Hub, capsys: pytest.CaptureFixture[str]) -> None:

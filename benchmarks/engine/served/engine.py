@@ -29,8 +29,9 @@ from benchmarks.engine.contract import (
 )
 from benchmarks.engine.ends import Ends
 from benchmarks.engine.reply_text import LOOK_EVERY, in_a_loop
+from benchmarks.engine.served.piece import Piece
 from benchmarks.engine.served.reply import GrowingReply
-from benchmarks.engine.served.stream import Piece, ServedError, Server
+from benchmarks.engine.served.stream import ServedError, Server
 from data.errors import ModelError
 from data.models.served import read_address
 

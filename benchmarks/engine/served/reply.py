@@ -9,9 +9,13 @@ import numpy as np
 
 from benchmarks.engine.contract import Finished, FinishReason, Request, Timings
 from benchmarks.engine.logprobs import TokenLogprob
-from benchmarks.engine.served.stream import Piece
+from benchmarks.engine.served.piece import Piece
+from data.records import fits
 
 NO_USAGE = "the server does not tell its tokens; pieces of the stream are counted in their place"
+
+_MOST_TOLD = 10**9
+"""Tokens, or milliseconds, that a server may tell of one reply."""
 
 
 @dataclass(kw_only=True)
@@ -66,10 +70,8 @@ class GrowingReply:
     @property
     def tokens(self) -> int:
         """As the server counts; where it does not tell, the pieces so far."""
-        for said in (self.usage.get("completion_tokens"), self.timings.get("predicted_n"), len(self.logprobs)):
-            if isinstance(said, int) and said > 0:
-                return said
-        return len(self.seen_at)
+        told = (self.usage.get("completion_tokens"), self.timings.get("predicted_n"), len(self.logprobs))
+        return next((count for said in told if (count := _count(said))), len(self.seen_at))
 
     @property
     def ttft_s(self) -> float | None:
@@ -80,7 +82,7 @@ class GrowingReply:
         return _seconds(self.timings.get("predicted_ms")) if self.seen_at else None
 
     def end(self, reason: FinishReason, error: str | None = None) -> Finished:
-        told = self._prompt_tokens() is not None
+        told = _count(self.usage.get("prompt_tokens")) is not None
         return Finished(
             id=self.id,
             reason=reason,
@@ -91,17 +93,12 @@ class GrowingReply:
             note=None if told or error or not self.written else NO_USAGE,
         )
 
-    def _prompt_tokens(self) -> int | None:
-        said = self.usage.get("prompt_tokens")
-        return said if isinstance(said, int) and not isinstance(said, bool) and said >= 0 else None
-
     def _timings(self) -> Timings:
         gaps = np.diff(self.seen_at)
         p50, p95 = (float(np.quantile(gaps, share)) if len(gaps) else None for share in (0.5, 0.95))
-        read = self.timings.get("prompt_n")
         return Timings(
-            prompt_tokens=self._prompt_tokens(),
-            prefill_tokens=read if isinstance(read, int) else None,
+            prompt_tokens=_count(self.usage.get("prompt_tokens")),
+            prefill_tokens=_count(self.timings.get("prompt_n")),
             prefill_s=_seconds(self.timings.get("prompt_ms")),
             decode_tokens=max(0, self.tokens - 1) if self.decode_s is not None else None,
             decode_s=self.decode_s,
@@ -114,6 +111,10 @@ class GrowingReply:
         )
 
 
+def _count(said: Any) -> int | None:
+    """Tokens as a server counts them; None of what cannot be a count."""
+    return said if fits(said, int) and 0 <= said < _MOST_TOLD else None
+
+
 def _seconds(milliseconds: Any) -> float | None:
-    is_number = isinstance(milliseconds, int | float) and 0 <= milliseconds < 1e12
-    return milliseconds / 1000 if is_number else None
+    return milliseconds / 1000 if fits(milliseconds, float) and 0 <= milliseconds < _MOST_TOLD else None

@@ -8,12 +8,12 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.engine.contract import EngineError, Request
-from benchmarks.engine.logprobs import TokenLogprob
 from benchmarks.engine.reply_text import ReplyText
+from benchmarks.engine.served.piece import Piece, piece_of
 from data.models.entries import OpenAISource
 from data.records import whole_characters
 
@@ -43,22 +43,6 @@ class ServedError(EngineError):
     ) -> None:
         super().__init__(text)
         self.status, self.again, self.after_s = status, again, after_s
-
-
-@dataclass(frozen=True, kw_only=True)
-class Piece:
-    """What one event of a stream brings.
-
-    Attributes:
-        usage, timings: As the server reports them, with the last piece or with each.
-    """
-
-    text: str = ""
-    thinking: str = ""
-    logprobs: tuple[TokenLogprob, ...] = ()
-    finish: str | None = None
-    usage: Mapping[str, Any] | None = None
-    timings: Mapping[str, Any] | None = None
 
 
 class Server:
@@ -102,7 +86,7 @@ class Server:
         """
         try:
             with self._client.chat.completions.create(**self._fields(request)) as chunks:
-                yield from self._without_key(map(_piece, chunks))
+                yield from self._without_key(map(piece_of, chunks))
         except ServedError:
             raise
         except Exception as error:
@@ -125,7 +109,10 @@ class Server:
     def _models(self) -> dict[str, str]:
         """Names, and who owns each."""
         try:
-            return {model.id: str(getattr(model, "owned_by", "")) for model in self._client.models.list().data}
+            found = {model.id: str(getattr(model, "owned_by", "")) for model in self._client.models.list().data}
+            if not all(isinstance(name, str) for name in found):
+                raise TypeError("a model's name is no text")
+            return found
         except Exception as error:
             raise self._explained(error) from None
 
@@ -167,8 +154,11 @@ class Server:
         return found
 
     def _explained(self, error: Exception) -> ServedError:
+        import httpx2
         import openai
 
+        if isinstance(error.__cause__, httpx2.ConnectTimeout):
+            return ServedError(f"{self.where} cannot be reached ({CONNECT_S:g} s are waited)", again=True)
         if isinstance(error, openai.APITimeoutError):
             return ServedError(f"{self.where} was silent for too long ({self._patience_s:g} s are waited)")
         if isinstance(error, openai.APIConnectionError):
@@ -215,8 +205,8 @@ class Server:
     def _said(self, error: Exception) -> str:
         """The server's own words on one line, short, and without the key where it repeats that."""
         body = getattr(error, "body", None)
-        said = body.get("message") if isinstance(body, dict) else None
-        return self._safe(said if isinstance(said, str) and said else str(error))
+        told = [body.get(key) for key in ("message", "detail")] if isinstance(body, dict) else [body]
+        return self._safe(next((each for each in told if isinstance(each, str) and each), str(error)))
 
     def _safe(self, text: str) -> str:
         line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
@@ -241,15 +231,26 @@ def _client(url: str, key: str, patience_s: float) -> "OpenAI":
     timeout = openai.Timeout(patience_s, connect=CONNECT_S)
     transport = openai.DefaultHttpxClient(follow_redirects=False, timeout=timeout, event_hooks={"response": [_bound]})
     return openai.OpenAI(
-        base_url=url, api_key=key or "none", organization="", project="", max_retries=0, http_client=transport
+        base_url=url,
+        api_key=key or "none",
+        organization="",
+        project="",
+        max_retries=0,
+        default_headers={"accept-encoding": "identity"},
+        http_client=transport,
     )
 
 
 def _bound(response: Any) -> None:
-    """Have the reading of a response end where it is too long: its lines have no bound of their own."""
+    """Have the reading of a response end where it is too long: its lines have no bound of their own.
+
+    What is packed although nobody asked for that could become a thousand times as long behind this bound.
+    """
     from httpx2 import ReadError, SyncByteStream
 
     stream = response.stream
+    if (packed := response.headers.get("content-encoding", "identity")) != "identity":
+        raise ReadError(f"it answers in {packed:.20}, which nobody asked for")
 
     class Bounded(SyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
@@ -264,44 +265,6 @@ def _bound(response: Any) -> None:
             stream.close()
 
     response.stream = Bounded()
-
-
-def _piece(chunk: Any) -> Piece:
-    """A server may leave out anything; what is there has OpenAI's form, or is an error that the caller explains."""
-    usage, timings = _table(chunk.usage), _table(getattr(chunk, "timings", None))
-    if not chunk.choices:
-        return Piece(usage=usage, timings=timings)
-    choice = chunk.choices[0]
-    delta = choice.delta
-    thinking = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None)
-    logprobs = choice.logprobs.content if choice.logprobs and choice.logprobs.content else ()
-    return Piece(
-        text=_text(delta.content if delta else None),
-        thinking=_text(thinking),
-        logprobs=tuple(map(_logprob, logprobs)),
-        finish=choice.finish_reason,
-        usage=usage,
-        timings=timings,
-    )
-
-
-def _text(value: Any) -> str:
-    if value is not None and not isinstance(value, str):
-        raise TypeError("a piece of the reply is no text")
-    return whole_characters(value or "")
-
-
-def _table(value: Any) -> Mapping[str, Any] | None:
-    return value.model_dump() if hasattr(value, "model_dump") else value if isinstance(value, dict) else None
-
-
-def _logprob(said: Any) -> TokenLogprob:
-    top = tuple((_bytes(each), float(each.logprob)) for each in said.top_logprobs or ())
-    return TokenLogprob(token=_bytes(said), logprob=float(said.logprob), top=top)
-
-
-def _bytes(said: Any) -> bytes:
-    return bytes(said.bytes) if said.bytes else str(said.token).encode(errors="replace")
 
 
 def _cause(error: BaseException) -> str:

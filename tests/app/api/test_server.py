@@ -1,9 +1,10 @@
 """The app's models at /v1, asked by OpenAI's own client."""
 
+import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import openai
 import pytest
 import uvicorn
 from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
 from app.api.server import Api, Served
 from app.chat.generation import GenerationService
@@ -22,7 +24,7 @@ from benchmarks.engine.ask import ask
 from benchmarks.engine.contract import LoadOptions, Request, Sampling
 from benchmarks.engine.worker import Worker, beside_others
 from data.message import Message
-from data.models.entries import FileSource, ModelEntry, OpenAISource
+from data.models.entries import FileSource, ModelEntry, OpenAISource, RegistryError
 from data.models.served import address_file
 
 TOKEN = "the-token-of-this-test"
@@ -44,8 +46,8 @@ class Running:
             is_here=lambda entry, known: True,
         )
         served = Served(service=self.service, registry=registry)
-        app = Api(PlainTextResponse("the pages"), served=lambda: served, token=token)
-        self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+        self.app = Api(PlainTextResponse("the pages"), served=lambda: served, token=token)
+        self._server = uvicorn.Server(uvicorn.Config(self.app, port=0, log_level="error"))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         while not self._server.started:
@@ -164,10 +166,13 @@ def test_where_no_token_is_set_nobody_is_served(tmp_path: Path) -> None:
         ({"max_tokens": 0}, "max_tokens is 0; it must lie between 1 and", "max_tokens"),
         ({"n": 2}, "n is 2; only 1 is served", "n"),
         ({"top_logprobs": 2}, "set logprobs to true", "top_logprobs"),
-        ({"logprobs": True, "top_logprobs": 50}, "logprobs is 50; it must lie between 0 and 20", "logprobs"),
+        ({"logprobs": True, "top_logprobs": 50}, "top_logprobs is 50; it must lie between 0 and 20", "top_logprobs"),
+        ({"max_tokens": 10**4000}, "max_tokens is a number of 13,288 bits; it must lie", "max_tokens"),
         ({"stop": [1]}, "stop is [1]; it must be a text or a list of texts", "stop"),
         ({"messages": []}, "it must be a list of at least one message", "messages"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0: role is 'tool'; known: system", "messages.0"),
+        ({"messages": ["user"]}, "messages.0 is 'user'; it must be an object with role and content", "messages.0"),
+        ({"messages": [{"role": ["user"], "content": "x"}]}, "messages.0: role is ['user']; known:", "messages.0"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]},
             "only text is served",
@@ -216,10 +221,74 @@ def test_what_is_too_long_is_told_before_anything_is_written(api: Running, words
     assert (said.status_code, said.json()["error"]["code"]) == (400, "context_length_exceeded")
 
 
-def test_a_worker_that_dies_midway_is_an_error_in_the_stream(api: Running) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_worker_that_dies_midway_is_an_error_and_no_short_answer(api: Running, stream: bool) -> None:
     with pytest.raises(openai.APIError, match="the inference worker was killed"):
-        for _ in api.client().chat.completions.create(model="gone", messages=USER, stream=True):
-            pass
+        list(api.client().chat.completions.create(model="gone", messages=USER, stream=stream))
+
+
+def stop(api: Running) -> None:
+    for job_id in list(api.service._jobs):
+        api.service.cancel(job_id)
+
+
+def forget(api: Running) -> None:
+    api.service._jobs.clear()
+
+
+@pytest.mark.parametrize("end", [stop, forget])
+def test_a_reply_that_is_stopped_from_here_is_an_error_and_no_short_answer(
+    api: Running, end: Callable[[Running], None]
+) -> None:
+    stream = api.client().chat.completions.create(model="slow", messages=USER, stream=True, max_tokens=400)
+    next(iter(stream))
+    end(api)
+    with pytest.raises(openai.APIError, match="stopped before its end; ask again"):
+        list(stream)
+
+
+def test_who_leaves_within_the_body_is_no_failure_of_ours(api: Running) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", f"Bearer {TOKEN}".encode())]
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": headers, "query_string": b""}
+    asyncio.run(api.app(scope, receive, send))
+    assert sent[0]["status"] == 499
+
+
+def test_a_slash_too_many_is_not_sent_to_where_the_client_says_it_is(api: Running) -> None:
+    said = httpx.get(f"{api.url}/v1/models/", headers={"authorization": f"Bearer {TOKEN}", "host": "evil.example"})
+    assert (said.status_code, said.json()["error"]["type"]) == (404, "invalid_request_error")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RegistryError("models.toml: not TOML"), "models.toml: not TOML"),
+        (RuntimeError("x\ny"), "the server's log has it"),
+    ],
+)
+def test_what_goes_wrong_here_is_said_in_openais_form(error: Exception, message: str) -> None:
+    def broken() -> Served:
+        raise error
+
+    app = Api(PlainTextResponse("the pages"), served=broken, token=TOKEN)
+    client = TestClient(app, raise_server_exceptions=False)
+    said = client.get("/v1/models", headers={"authorization": f"Bearer {TOKEN}"})
+    assert (said.status_code, said.json()["error"]["type"]) == (500, "server_error")
+    assert message in said.json()["error"]["message"]
+
+
+def test_a_reply_goes_back_as_it_came_in_the_next_turn(api: Running) -> None:
+    create = api.client().chat.completions.create
+    said = create(model="near", messages=USER).choices[0].message
+    assert create(model="near", messages=[*USER, said, *USER]).choices[0].message.content
 
 
 def test_who_leaves_ends_the_reply(api: Running) -> None:

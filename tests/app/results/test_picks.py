@@ -39,6 +39,19 @@ def test_a_ladder_that_dies_at_once_says_why_and_goes_on_with_another_budget(tmp
     assert command.count("--budget") == 1
 
 
+def test_a_ladder_whose_record_cannot_be_kept_does_not_run_on_unseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    begun = Processes(tmp_path / "jobs")
+    monkeypatch.setattr("app.results.processes.write_atomically", full)
+    with pytest.raises(JobError, match=r"cannot be written \(No space left"):
+        begun.start("page-1", ["http.server", "0", "--bind", "127.0.0.1"])
+    assert not begun.is_running("page-1")
+
+
 def test_a_benchmark_run_and_a_ladder_do_not_disturb_each_other(tmp_path: Path) -> None:
     runs = Processes(tmp_path / "jobs")
     runs.start("page-1", ["http.server", "0", "--bind", "127.0.0.1"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.foreign.as_run import read_log
+from benchmarks.foreign.as_run import read_log, write_run
 from benchmarks.foreign.inspect_log import _unpacked
 from benchmarks.foreign.log import Log, LogError
 from benchmarks.foreign_logs import main
@@ -145,6 +145,39 @@ def test_a_score_that_is_no_grade_is_one_line(tmp_path: Path, change: Mapping[st
         read(lines_of(SUMS["good"], change, tmp_path))
 
 
+def test_a_line_ends_where_lm_eval_ends_it(tmp_path: Path) -> None:
+    made = tmp_path / SUMS["good"].name
+    lines = [
+        json.loads(line) | {"filtered_resps": ["one\u2028two\x85"]} for line in SUMS["good"].read_text().splitlines()
+    ]
+    made.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    assert {answer.text for answer in read(made).answers} == {"one\u2028two\x85"}
+
+
+def test_a_question_that_is_there_twice_is_not_counted_twice(tmp_path: Path) -> None:
+    made, whole = tmp_path / SUMS["good"].name, SUMS["good"].read_text()
+    made.write_text(whole + whole.splitlines(keepends=True)[0])
+    with pytest.raises(LogError, match=r"question '0-.*' is answered twice; are two logs in one file"):
+        read(made)
+
+
+@pytest.mark.parametrize("results", [{"n-samples": None}, {"n-samples": {"sums": 5}}, {"n-samples": [1]}])
+def test_results_that_do_not_tell_how_many_questions_there_were_are_borne(
+    tmp_path: Path, results: dict[str, object]
+) -> None:
+    made = lines_of(SUMS["good"], {"filtered_resps": [[10**400, 0]]}, tmp_path)
+    (tmp_path / f"results_{made.stem.rpartition('_')[2]}.json").write_text(json.dumps(results))
+    assert {answer.text for answer in read(made).answers} == {None}
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\udcff"])
+def test_a_name_that_no_table_can_show_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    line = refusal([f"{name}={SUMS['good']}", "--out", tmp_path / "run"], capsys)
+    assert "give the model's as NAME=FILE" in line and not (tmp_path / "run").exists()
+
+
 def test_half_written_samples_are_one_line(tmp_path: Path) -> None:
     whole, made = SUMS["good"].read_bytes(), tmp_path / SUMS["good"].name
     for content, message in (
@@ -190,6 +223,12 @@ def header(**change: object) -> bytes:
         ({"summaries.json": b"["}, "not a whole .eval"),
         ({"summaries.json": b"[" * 100_000}, "nested too deep"),
         ({"summaries.json": b'[{"scores": {"match": {"value": "C"}}}]'}, "a sample without id or epoch"),
+        (
+            {"summaries.json": b'[{"id": 1, "epoch": 1e30, "scores": {"m": {"value": 1}}}]'},
+            "a sample without id or epoch",
+        ),
+        ({"summaries.json": b'[{"id": 1}, {"id": 1, "scores": {"m": {"value": 1}}}]'}, "'1' is answered twice"),
+        ({"summaries.json": b'[{"id": "a\\nb", "scores": {"m": {"value": 7}}}]'}, r"sample 'a\\nb': m is 7, no number"),
         ({"summaries.json": b'[{"id": 1, "scores": {}}]'}, "no score in it; was the model's work scored"),
         ({"summaries.json": b'[{"id": 1, "scores": {"m": {"value": "B"}}}]'}, "m is 'B', no number from 0 to 1"),
         ({"header.json": header(version=3)}, "version 3 of Inspect's logs; known: 2"),
@@ -212,6 +251,37 @@ def test_a_cut_or_damaged_eval_is_one_line(tmp_path: Path) -> None:
         made.write_bytes(content)
         with pytest.raises(LogError, match="not a whole"):
             read(made)
+
+
+@pytest.mark.parametrize("way", ["encrypted", "broken lzma"])
+def test_an_eval_that_cannot_be_unpacked_is_one_line(tmp_path: Path, way: str) -> None:
+    made = tmp_path / "made.eval"
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("header.json", header())
+        archive.writestr("summaries.json", "[" + "1," * 500 + "1]")
+    content = bytearray(made.read_bytes())
+    if way == "encrypted":
+        for mark, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+            content[content.find(mark) + flags] |= 1
+    else:
+        at = content.find(b"summaries.json") + len("summaries.json") + 6
+        content[at : at + 12] = b"\xff" * 12
+    made.write_bytes(content)
+    with pytest.raises(LogError, match=r"not a whole .eval \(.*was it half written"):
+        read(made)
+
+
+def test_counts_that_nothing_can_have_and_an_odd_header_cost_no_run(tmp_path: Path) -> None:
+    samples = [
+        {"id": n, "scores": {"m": {"value": "C"}}, "model_usage": {"x": {"output_tokens": tokens}}}
+        for n, tokens in enumerate([5, True, 10**30, -1])
+    ]
+    facts = {"model": "m", "task": "t", "created": "2026-11-28", "packages": []}
+    path = rezipped(
+        EVALS["good"], tmp_path, {"summaries.json": json.dumps(samples).encode(), "header.json": header(eval=facts)}
+    )
+    run = write_run([read(path)], tmp_path / "run")
+    assert [row.completion_tokens for row in run.rows] == [5, None, None, None]
 
 
 def test_inspects_letters_numbers_epochs_and_failed_samples_are_read(tmp_path: Path) -> None:

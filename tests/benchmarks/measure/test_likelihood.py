@@ -73,6 +73,16 @@ def test_the_same_run_goes_on_and_another_is_refused(questions: Path, tmp_path: 
         measured(questions, tmp_path / "run", model, context_tokens=512)
 
 
+def test_the_second_run_stands_beside_the_first_wherever_that_is(
+    questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert len(measured(questions, Path(), script(tmp_path, "one"))) == 6
+    assert read_run(tmp_path / f"here{PER_BYTE}").finished
+
+
 def test_a_question_too_long_for_the_context_is_a_row_with_its_error(questions: Path, tmp_path: Path) -> None:
     questions.write_text(json.dumps({"beginning": "word " * 300, "choices": ["a", "b"], "right": 0}) + "\n")
     rows = measured(questions, tmp_path / "run", script(tmp_path, "one"), context_tokens=256)

@@ -94,15 +94,29 @@ def test_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit, match="2"):
             main(arguments)
         assert "--model is the model's name at a URL" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["smollm2-135m", "--seconds", "9" * 400])
+    assert "is not a whole number of at least 1 and below 1,000,000,000" in capsys.readouterr().err
     for arguments, why in (
         (["nobody"], "unknown model 'nobody'"),
         (["http://localhost:9/v1", "--model", "x"], "localhost:9 cannot be reached"),
+        (["HTTP://localhost:9/v1", "--model", "x"], "localhost:9 cannot be reached"),
+        (["nobody", "--tokens", "1000001"], "--tokens is 1,000,001; a reply has at most 1,000,000"),
         (["http://me:secret@localhost:9/v1", "--model", "x"], "url holds a user, a password"),
         (["http://localhost:9/v1", "--model", "x", "--key", "sk-secret"], "key must be the name of an environment"),
     ):
         assert main(arguments) == 1
         said = capsys.readouterr().err
         assert why in said and "secret" not in said
+
+
+def test_a_place_that_cannot_be_written_costs_no_figures(
+    openai_server: OpenAIServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [f"{openai_server.url}/v1", "--model", "tiny", "--users", "1", "--seconds", "1"]
+    assert main([*asked, "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "Is a directory" in said.err and "serves no user of tiny" in said.out
 
 
 @pytest.mark.slow

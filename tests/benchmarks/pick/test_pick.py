@@ -1,4 +1,6 @@
+import io
 import json
+import os
 import sys
 from contextlib import closing
 from dataclasses import replace
@@ -13,6 +15,7 @@ from benchmarks.engine.scripted import ScriptedEngine
 from benchmarks.pick.__main__ import main
 from benchmarks.pick.arms import WINDOW_TOKENS, PickError, lockstep, open_for_windows, windows_of
 from benchmarks.pick.flow import Ladder, Wanted, pick
+from benchmarks.pick.grade import Grader
 from benchmarks.pick.outcome import read_outcome
 from benchmarks.pick.rule import Budget
 from benchmarks.pick.source import Reference, reference_of
@@ -35,7 +38,11 @@ def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["m.gguf", "--quants", "q9"], "error: --quants: unknown 'q9'; known: f16, q8_0"),
         (["m.gguf", "--quants", ","], "error: --quants is empty"),
         (["m.gguf", "--repetitions", "1"], "error: --repetitions is 1; an interval needs at least 2"),
+        (["m.gguf", "--prompts", "1"], "error: --prompts is 1; an interval needs at least 2"),
         (["no-such-model"], "error: unknown model 'no-such-model'"),
+        (["no-\udcff"], "error: unknown model 'no-"),
+        ([" "], "error: the model has no name; give a registry id, a GGUF"),
+        (["m.gguf", "--out", __file__], f"error: --out {__file__}: a file of that name is there"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(
@@ -77,6 +84,34 @@ def test_candidates_are_dropped_unless_kept_and_the_reference_never(tmp_path: Pa
     assert (tmp_path / "m.q8_0.gguf").exists() == keep
 
 
+def test_a_candidate_of_an_earlier_model_of_this_name_is_made_anew(tmp_path: Path) -> None:
+    source = tmp_path / "m.f16.gguf"
+    source.touch()
+    ladder = Ladder(Reference(name="m", path=source, quantization="f16", sha256="0" * 64), wanted(keep=True), tmp_path)
+    assert not ladder.is_made("q8_0")
+    ladder.path("q8_0").touch()
+    assert ladder.is_made("q8_0")
+    os.utime(source, (2**31, 2**31))  # trained again
+    assert not ladder.is_made("q8_0") and ladder.is_made("f16")
+
+
+def test_a_file_that_cannot_be_loaded_says_so_and_not_that_nothing_is_graded(cache: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "m.q4_0.gguf"
+    damaged.write_bytes(model_of(2))
+    grader = Grader(
+        suite=load_suite("core"),
+        prompts=2,
+        threads=1,
+        directory=tmp_path / "answers",
+        candidates=1,
+        early=True,
+        stream=io.StringIO(),
+    )
+    with pytest.raises(PickError) as caught:
+        grader.against(damaged, damaged)
+    assert "\n" not in str(caught.value) and "graded for both" not in str(caught.value)
+
+
 def model_of(file_type: int) -> bytes:
     """A small model whose metadata say how it is quantized: 1 is F16, 2 is Q4_0."""
     return gguf_bytes(LLAMA | {"general.file_type": file_type}, {"w": ((64,), 0, 0)}, data=b"\0" * 256)
@@ -114,6 +149,13 @@ def test_of_a_repository_the_best_file_is_fetched(
     hub.repos["me/m"] = Repo(files=files)
     found = reference_of("me/m", tmp_path, from_quantized=from_quantized)
     assert (found.name, found.quantization, found.path.is_file()) == ("m", expected, True)
+
+
+def test_a_file_of_no_known_quantization_is_not_quantized_unasked(tmp_path: Path) -> None:
+    odd = tmp_path / "odd.gguf"
+    odd.write_bytes(model_of(999))
+    with pytest.raises(ModelError, match=r"odd.gguf is of a quantization that is not known here: quantizing twice"):
+        reference_of(str(odd), tmp_path, from_quantized=False)
 
 
 def test_a_split_file_is_one_model_by_any_of_its_parts(tmp_path: Path) -> None:

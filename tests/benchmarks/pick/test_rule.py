@@ -2,6 +2,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,6 +141,30 @@ def test_an_outcome_that_cannot_be_shown_is_one_line(tmp_path: Path, change: dic
         read_outcome(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "whose"),
+    [
+        (("arms", 0, "size_bytes"), 0, "f16"),
+        (("arms", 1, "decode_samples"), [], "q8_0"),
+        (("arms", 2, "peak_rss_bytes"), 10**400, "q4_0"),
+        (("graded", "q4_0", "comparison", "n"), 0, "q4_0's answers"),
+        (("graded", "q4_0", "comparison", "only_a"), 61, "q4_0's answers"),
+        (("budget", "max_loss_points"), -1, "its budget"),
+    ],
+)
+def test_figures_that_cannot_be_are_refused_before_they_are_drawn(
+    tmp_path: Path, place: tuple[Any, ...], value: object, whose: str
+) -> None:
+    outcome(q4_0=graded(-2)).save(tmp_path)
+    kept = part = json.loads((tmp_path / "pick.json").read_text())
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    (tmp_path / "pick.json").write_text(json.dumps(kept))
+    with pytest.raises(PickError, match=f"the figures of {whose} are none that can be"):
+        read_outcome(tmp_path)
+
+
 def test_where_no_prompt_is_graded_differently_no_interval_is_given() -> None:
     same = graded(0)
     found = outcome(q4_0=dataclasses.replace(same, comparison=dataclasses.replace(same.comparison, only_a=0, only_b=0)))
@@ -174,6 +199,8 @@ def test_a_budget_is_read_with_its_units() -> None:
         ("max-kl=-1", "max-kl is '-1'; it must be a number of at least 0"),
         ("max-kl=1,max-kl=2", "max-kl is there twice"),
         ("max-loss", "max-loss is ''"),
+        ("min-tok-s=" + "9" * 400, "min-tok-s is '9"),
+        ("memory=" + "9" * 400 + "GB", "memory is '9"),
     ],
 )
 def test_a_wrong_budget_is_one_line(text: str, message: str) -> None:

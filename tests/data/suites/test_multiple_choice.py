@@ -66,6 +66,12 @@ def test_a_file_of_ones_own_is_numbered_and_another_wording_is_another_suite(tmp
     assert first.name == second.name == "own" and first.sha256 != second.sha256
 
 
+def test_a_question_may_hold_what_other_programs_end_lines_with(tmp_path: Path) -> None:
+    own = {"beginning": "Red\u2028is a", "choices": ["colour\x85", "sound"], "right": 0}
+    found = load_choices(suite(tmp_path / "own.jsonl", json.dumps(own, ensure_ascii=False)))
+    assert found.questions[0].beginning == "Red\u2028is a"
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

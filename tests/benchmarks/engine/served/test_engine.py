@@ -1,6 +1,7 @@
 """A model that a server of OpenAI's protocol has: what comes back, and what is said of every way to go wrong."""
 
 import dataclasses
+import gzip
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -168,11 +169,13 @@ def in_stream(talk: Talk) -> None:
         (lambda talk: (talk.begin(), talk.piece(7)), "does not speak OpenAI's protocol (TypeError)", ""),  # type: ignore[arg-type]
         (answer(b"<html>Welcome</html>"), "answered nothing that is a chat completion; is url right?", ""),
         (refuse(400, "no such field: seed"), "answers (400) no such field: seed", ""),
+        (lambda talk: talk.send(400, {"error": "no such field: seed"}), "answers (400) no such field: seed", ""),
+        (lambda talk: talk.send(400, {"detail": "Not Found"}), "answers (400) Not Found", ""),
         (refuse(401, f"Incorrect API key provided: {KEY}"), "refuses the key (401); it was asked with $FAR_KEY", ""),
         (refuse(404, "model 'tiny' not found"), "has no model 'tiny'; it has: tiny, other", ""),
         (refuse(302, location="https://user@evil.example/v1?key=1"), "redirects to evil.example, which is not", ""),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_what_goes_wrong_is_one_line_without_the_key_and_loses_nothing(
     far: Open,
@@ -277,6 +280,52 @@ def test_a_line_without_end_is_not_read_to_its_end(
     assert reply.error and "more than 1,048,576 bytes" in reply.error
 
 
+def test_a_packed_answer_is_not_unpacked_behind_its_bound(far: Open, openai_server: OpenAIServer) -> None:
+    packed = gzip.compress(b"[" + b" " * 2**20)
+    openai_server.lists.append(lambda talk: talk.send(200, packed, content_encoding="gzip"))
+    with pytest.raises(EngineError, match="it answers in gzip, which nobody asked for"):
+        far()
+
+
+TOLD: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"prompt_tokens": 10**400, "completion_tokens": 10**400}, {"predicted_n": 10**30, "prompt_n": -3}),
+    ({"prompt_tokens": True, "completion_tokens": True}, {"predicted_n": True, "prompt_n": True, "predicted_ms": True}),
+    ({"prompt_tokens": 1.5, "completion_tokens": float("inf")}, {"predicted_ms": float("nan"), "prompt_ms": -1}),
+]
+
+
+@pytest.mark.parametrize(("usage", "timings"), TOLD)
+def test_counts_that_nothing_can_have_are_not_known(
+    far: Open, openai_server: OpenAIServer, usage: dict[str, Any], timings: dict[str, Any]
+) -> None:
+    def act(talk: Talk) -> None:
+        talk.begin()
+        talk.piece("Paris", finish="stop")
+        talk.event({"choices": [], "usage": usage, "timings": timings})
+
+    openai_server.acts.append(act)
+    end = end_of(ask(far(), request()))
+    assert (end.text, end.reason, end.completion_tokens, end.note) == ("Paris", "stop", 1, NO_USAGE)
+    told = (end.timings.prompt_tokens, end.timings.prefill_tokens, end.timings.prefill_s, end.timings.decode_s)
+    assert told == (None, None, None, None)
+
+
+@pytest.mark.parametrize("value", [{"bytes": 10**12}, {"logprob": float("nan")}])
+def test_a_log_probability_that_is_none_costs_no_memory_and_is_not_told_on(
+    far: Open, openai_server: OpenAIServer, value: dict[str, Any]
+) -> None:
+    def act(talk: Talk) -> None:
+        talk.begin()
+        token = {"token": "Paris", "logprob": -0.5, "bytes": None, "top_logprobs": []} | value
+        talk.piece("Paris", finish="stop", logprobs={"content": [token]})
+
+    openai_server.acts.append(act)
+    engine = far()
+    engine.submit(dataclasses.replace(request(), logprobs=1))
+    told = [token for event in drain(engine) if isinstance(event, Delta) for token in event.logprobs]
+    assert [(token.token, token.logprob) for token in told] == ([(b"Paris", -0.5)] if "bytes" in value else [])
+
+
 def test_an_unknown_model_is_refused_with_those_that_there_are(far: Open, openai_server: OpenAIServer) -> None:
     openai_server.models = {"llama-3b": "llamacpp", "qwen": "llamacpp"}
     with pytest.raises(EngineError, match=r"has no model 'tiny'; it has: llama-3b, qwen$"):
@@ -288,8 +337,11 @@ def test_a_server_without_a_list_of_models_may_have_the_model(far: Open, openai_
     assert end_of(ask(far(), request())).text == openai_server.reply
 
 
-def test_a_list_of_models_that_is_none_says_that_the_address_is_wrong(far: Open, openai_server: OpenAIServer) -> None:
-    openai_server.lists.append(answer(b"<html>"))
+@pytest.mark.parametrize("content", [b"<html>", b'{"data": [{"id": 5}]}', b'{"data": [{}]}'])
+def test_a_list_of_models_that_is_none_says_that_the_address_is_wrong(
+    far: Open, openai_server: OpenAIServer, content: bytes
+) -> None:
+    openai_server.lists.append(answer(content, "application/json"))
     with pytest.raises(EngineError, match=r"does not speak OpenAI's protocol .* is url right"):
         far()
 
