@@ -10,10 +10,10 @@ import streamlit as st
 from app import runtime
 from benchmarks.analysis.changes import Changes, compare_runs
 from benchmarks.analysis.claims import Claim, claims
-from benchmarks.analysis.figures import gather, machine_for
+from benchmarks.analysis.figures import ModelFigures, gather, machine_for
 from benchmarks.analysis.filters import Filters, narrowed, on_the_prompts_of
 from benchmarks.analysis.names import renamed
-from benchmarks.analysis.points import joined_points
+from benchmarks.analysis.points import placed_points
 from benchmarks.analysis.verdict import Verdict, verdict
 from benchmarks.analysis.waterfall import WaterfallStep, waterfall
 from benchmarks.analysis.within import Answers, Curve, all_answers, curve
@@ -72,16 +72,21 @@ def points_of(
     asked: Models; only the prompts that all of them have answered count then, and speeds come from a machine that has
         timed them.
     """
+    return placed_points(_figures_of(state, choice, asked, _runs), axis=axis, among=asked)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _figures_of(state: State, choice: Filters, asked: tuple[str, ...], _runs: Sequence[Run]) -> list[ModelFigures]:
+    """What takes long of points and curves, whatever they are drawn along."""
     runs = narrowed(_runs, choice)
     kept = on_the_prompts_of(runs, *asked) if asked else runs
-    machine = choice.machine or machine_for(runs, asked)
-    return joined_points(kept, machine=machine, axis=axis, among=asked)
+    return gather(kept, machine=choice.machine or machine_for(runs, asked))
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def answers_of(state: State, choice: Filters, _runs: Sequence[Run]) -> tuple[list[Answers], list[str]]:
     """Each model's answers with the time that they take, and why other models have none."""
-    return all_answers([each for each in gather(narrowed(_runs, choice), machine=choice.machine) if each.quality])
+    return all_answers([each for each in _figures_of(state, choice, (), _runs) if each.quality])
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)

@@ -64,6 +64,7 @@ def full_width(chart: dict[str, Any]) -> dict[str, Any]:
     return chart if "hconcat" in chart else {**chart, "width": "container"}
 
 
+@lru_cache(maxsize=8)
 def vega_library(draw: str) -> Any:
     """Vega, Vega-Lite and vega-embed in one script, with code that draws by `vegaEmbed`, given `config`."""
     import altair

@@ -14,9 +14,8 @@ pytestmark = pytest.mark.slow
 Visit = Callable[..., Page]
 
 PAGES = ("/", "/results", "/arena", "/models", "/method")
-
-
 PHONE = 360
+LIGHT, DARK = "rgb(255, 255, 255)", "rgb(16, 21, 29)"
 STREAMLITS_OWN = {"empty-table-header"}
 """The corner of `st.table`, above the names of its rows."""
 
@@ -46,9 +45,12 @@ def findings(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("width", [1280, PHONE])
-@pytest.mark.parametrize("dark", [False, True])
-def test_axe_finds_nothing(visit: Visit, path: str, width: int, dark: bool) -> None:
-    assert findings(settled(visit(path, width=width, dark=dark))) == []
+def test_axe_finds_nothing_by_day_and_by_night(visit: Visit, path: str, width: int) -> None:
+    page = settled(visit(path, width=width))
+    assert findings(page) == []
+    page.emulate_media(color_scheme="dark")
+    expect(page.get_by_test_id("stApp")).to_have_css("background-color", DARK, timeout=10_000)
+    assert findings(settled(page)) == []
 
 
 def test_axe_finds_nothing_in_a_comparison_and_on_the_operators_page(visit: Visit) -> None:
@@ -67,11 +69,14 @@ def test_axe_finds_nothing_in_a_comparison_and_on_the_operators_page(visit: Visi
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_phone_needs_no_sideways_scrolling(visit: Visit, path: str) -> None:
+def test_a_phone_needs_no_sideways_scrolling_and_whatever_is_pressed_is_as_high_as_a_thumb_is_wide(
+    visit: Visit, path: str
+) -> None:
     page = settled(visit(path, width=PHONE))
     block = page.get_by_test_id("stMainBlockContainer")
     assert block.evaluate("it => it.parentElement.scrollWidth <= it.parentElement.clientWidth")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= PHONE
+    assert page.evaluate(TARGETS) == []
 
 
 def test_the_widest_chart_scrolls_within_itself_on_a_phone(browser: Browser, app_url: str) -> None:
@@ -81,11 +86,6 @@ def test_the_widest_chart_scrolls_within_itself_on_a_phone(browser: Browser, app
         chart = settled(page).get_by_test_id("stVegaLiteChart").last
         assert chart.evaluate("it => it.scrollWidth > it.clientWidth && it.clientWidth <= 360")
         assert page.get_by_test_id("stMain").evaluate("it => it.scrollWidth") <= PHONE
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_whatever_is_pressed_on_a_phone_is_as_high_as_a_thumb_is_wide(visit: Visit, path: str) -> None:
-    assert settled(visit(path, width=PHONE)).evaluate(TARGETS) == []
 
 
 def test_targets_of_a_comparison_and_of_the_operators_pages_are_as_high_as_a_thumb_is_wide(visit: Visit) -> None:
@@ -106,7 +106,7 @@ def test_a_comparison_on_a_phone_stacks_the_replies(visit: Visit) -> None:
 
 
 def test_dark_mode_follows_the_system(visit: Visit) -> None:
-    for dark, ground in ((False, "rgb(255, 255, 255)"), (True, "rgb(16, 21, 29)")):
+    for dark, ground in ((False, LIGHT), (True, DARK)):
         expect(visit(dark=dark).get_by_test_id("stApp")).to_have_css("background-color", ground, timeout=10_000)
 
 

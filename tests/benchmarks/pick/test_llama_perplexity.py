@@ -18,7 +18,7 @@ from data.llama_library import builds_dir, choose_variant, cpu_flags
 from data.paths import ROOT
 from data.progress import never_cancelled
 
-CHUNKS = 4
+CHUNKS = 2
 _TOOL = builds_dir() / choose_variant(cpu_flags()) / "llama-perplexity"
 pytestmark = [
     pytest.mark.slow,

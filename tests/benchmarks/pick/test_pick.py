@@ -215,7 +215,14 @@ def test_a_file_does_not_diverge_from_itself_and_a_short_text_is_refused(
     assert "less than one context of 256; give a longer one" in refusal(arguments, capsys)
 
 
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few windows: whatever is measured is measured in the same way."""
+    monkeypatch.setattr("benchmarks.pick.arms.MOST_WINDOWS", 3)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("brief")
 def test_two_quantizations_are_made_measured_and_graded_and_the_command_goes_on(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +255,7 @@ def test_two_quantizations_are_made_measured_and_graded_and_the_command_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("brief")
 def test_thoroughly_every_file_is_asked_the_whole_suite(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

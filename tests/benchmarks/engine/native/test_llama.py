@@ -149,8 +149,8 @@ def test_a_beginning_that_prompts_share_is_read_once_and_the_answers_are_the_sam
 def test_many_prompts_at_once_are_answered_word_for_word_as_one_at_a_time(embedded_model: Path) -> None:
     from benchmarks.engine.native.engine import LlamaEngine
 
-    short = balanced(load_suite("core").prompts, 24) + balanced(load_suite("hard").prompts, 8, ("steps",))
-    long = balanced(load_suite("hard").prompts, 8, ("reading",))
+    short = balanced(load_suite("core").prompts, 12) + balanced(load_suite("hard").prompts, 4, ("steps",))
+    long = balanced(load_suite("hard").prompts, 3, ("reading",))
     requests = [Request(messages=each.messages, sampling=Sampling(max_tokens=16)) for each in short]
     # After 512 tokens llama.cpp reads the cache in parts where one sequence decodes alone: their first words agree.
     requests += [Request(messages=each.messages, sampling=Sampling(max_tokens=1)) for each in long]
