@@ -186,10 +186,10 @@ def _samples(run: Run, model: str) -> dict[str, Any]:
     return {"head": content["columns"], "rows": content["data"], "method": without_paths(method)}
 
 
-def _reply(answer: str) -> str | dict[str, str]:
+def _reply(answer: str | None) -> str | dict[str, str] | None:
     """Text as it was written; where it is Markdown, as HTML too."""
-    html = as_html(answer)
-    return answer if html is None else {"text": answer, "html": html}
+    html = as_html(answer or "")
+    return answer if answer is None or html is None else {"text": answer, "html": html}
 
 
 def _index(
