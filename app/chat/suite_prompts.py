@@ -43,8 +43,8 @@ def library() -> Mapping[str, tuple[SuitePrompt, ...]]:
 
 EXAMPLES = (
     ("core", "facts-01", "Easy: both get it right, so the faster one is enough."),
-    ("core", "facts-06", "Harder: only the larger one knew it."),
-    ("core", "json-62", "To the letter: only the larger one did just that."),
+    ("core", "facts-17", "Harder: only the larger one knew it."),
+    ("core", "rewriting-20", "To the letter: only the larger one did just that."),
 )
 """Suite, id, and what the first pairs showed in it, as `tests/app/chat/test_suite_prompts.py` finds in the runs."""
 

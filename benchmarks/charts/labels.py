@@ -65,13 +65,16 @@ def placed(
     height: float,
     letter_px: float,
     line_px: float,
+    step_px: float | None = None,
 ) -> list[Place]:
     """A place for each name, in the order of the points: those that stand first are served first.
 
     Args:
         points: Pixels from the left and the top of a plot of `width` × `height`.
         names: An empty one is not placed; its point is kept clear all the same.
-        letter_px, line_px: What a letter takes across, and a line down.
+        letter_px, line_px: What a letter takes across, and a name down.
+        step_px: From one height that is tried to the next, the point's own first; the default leaves that to the
+            interval's bar, and goes by names.
     """
     taken = [_box(point, point[0] - MARK_PX, point[1], 2 * MARK_PX, 2 * MARK_PX) for point in points]
     found = []
@@ -82,7 +85,7 @@ def placed(
         spot = text and next(
             (
                 (place, box)
-                for place, box in _candidates(x, y, text, length, width, line_px)
+                for place, box in _candidates(x, y, text, length, width, line_px, step_px)
                 if box.top >= 0 and box.bottom <= height and not any(box.meets(other) for other in others)
             ),
             None,
@@ -94,13 +97,15 @@ def placed(
 
 
 def _candidates(
-    x: float, y: float, text: str, length: float, width: float, line_px: float
+    x: float, y: float, text: str, length: float, width: float, line_px: float, step_px: float | None
 ) -> Iterator[tuple[Place, _Box]]:
     """Places from the best to the worst: beside the point, above or below, then farther and farther away."""
     start = min(max(0.0, x - length / 2), width - length)
     half = line_px / 2
-    for far in range(1, 8):
-        for dy in (-far * _STEP * line_px, far * _STEP * line_px):
+    by_name = _STEP * line_px
+    step, first = (by_name, 1) if step_px is None else (step_px, 0)
+    for far in range(first, 1 + int(7 * by_name / step)):
+        for dy in (-far * step, far * step):
             sides: list[tuple[Align, float, float]] = [("left", _GAP_PX, x + _GAP_PX)]
             sides.append(("right", -_GAP_PX, x - _GAP_PX - length))
             if abs(dy) >= MARK_PX + half:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import permutations
+from operator import itemgetter
 
 from benchmarks.analysis.figures import ModelFigures
 from benchmarks.charts.frame import FRONTIER_COLOUR
@@ -17,7 +19,7 @@ from benchmarks.statistics.stats import Interval
 
 _WIDTH, _HEIGHT = 440.0, 300.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 14.0, 30.0, 44.0
-_FONT, _LETTER = 13, 8.2
+_FONT, _LETTER, _LINE, _STEP = 13, 8.2, 16.5, 4.0
 _LARGE = 9
 
 
@@ -94,11 +96,11 @@ def words(spots: Sequence[Spot], pair: Sequence[str]) -> str:
 
 
 def _scale(spots: Sequence[Spot], large: Sequence[Spot]) -> _Scale:
-    """Room for every point, and for the intervals of those that have them drawn."""
+    """Room for every point, for the intervals of those that have them drawn, and for a name above the best."""
     speeds = [spot.speed.estimate for spot in spots] + [end for spot in large for end in _ends(spot.speed)]
     shares = [spot.share.estimate for spot in spots] + [_ends(spot.share)[1] for spot in large]
     room = 0.1 * ((max(speeds) - min(speeds)) or max(speeds))
-    return _Scale(low=max(0.0, min(speeds) - room), high=max(speeds) + room, top=min(1.0, max(shares) * 1.15) or 1.0)
+    return _Scale(low=max(0.0, min(speeds) - room), high=max(speeds) + room, top=min(1.0, max(shares) * 1.4) or 1.0)
 
 
 def _ends(interval: Interval) -> tuple[float, float]:
@@ -142,21 +144,48 @@ def _large(spot: Spot, scale: _Scale, colour: str) -> list[str]:
 
 
 def _names(large: Sequence[Spot], small: Sequence[Spot], scale: _Scale, palette: Mapping[str, str]) -> list[str]:
-    """The name of each large one, and below it its two figures; clear of the small ones' points."""
-    points = [(scale.x(spot.speed.estimate) - _LEFT, scale.y(spot.share.estimate) - _TOP) for spot in (*large, *small)]
-    told = [f"{spot.speed.estimate:.0f} tokens/s, {spot.share.estimate:.0%} right" for spot in large]
-    longest = [max(pair, key=len) for pair in zip((spot.label for spot in large), told, strict=True)]
-    width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-    longest += [""] * len(small)
-    places = placed(points, longest, width=width, height=height, letter_px=_LETTER, line_px=2.6 * _FONT)
-    lines = []
-    for spot, figures, point, place in zip(large, told, points, places, strict=False):
+    """The name of each large one, and below it its two figures; clear of the small ones' points that can be seen."""
+    marks, dots = ([_place(spot, scale) for spot in spots] for spots in (large, small))
+    points = marks + [dot for dot in dots if all(math.dist(dot, mark) > _LARGE for mark in marks)]
+    told = [_told(spot) for spot in large]
+    longest = [max(lines, key=len) for lines in told]
+    height = max(map(len, told), default=0) * _LINE
+    parts = []
+    for spot, lines, point, place in zip(large, told, points, _nearest(points, longest, height), strict=False):
         if place.text:
-            lines += _two_lines(spot.label, figures, point, place, palette[spot.model])
-    return lines
+            parts += _written(lines, point, place, palette[spot.model])
+    return parts
 
 
-def _two_lines(label: str, figures: str, point: tuple[float, float], place: Place, colour: str) -> list[str]:
-    x, y = _LEFT + point[0] + place.dx, _TOP + point[1] + place.dy
+def _place(spot: Spot, scale: _Scale) -> tuple[float, float]:
+    return scale.x(spot.speed.estimate) - _LEFT, scale.y(spot.share.estimate) - _TOP
+
+
+def _told(spot: Spot) -> list[str]:
+    """Whose it is, how it was made, and its figures."""
+    whose, _, how = spot.label.partition(" · ")
+    return [*filter(None, [whose, how]), f"{spot.speed.estimate:.0f} tokens/s, {spot.share.estimate:.0%} right"]
+
+
+def _nearest(points: Sequence[tuple[float, float]], names: Sequence[str], tall: float) -> list[Place]:
+    """Places of the first points' names, served in the order that leaves all of them nearest to their points."""
+    width, height, far = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM, _WIDTH + _HEIGHT
+    rest = points[len(names) :]
+    found = []
+    for order in permutations(range(len(names))):
+        served, of = [points[place] for place in order], [names[place] for place in order]
+        sizes = {"width": width, "height": height, "letter_px": _LETTER, "line_px": tall, "step_px": _STEP}
+        places = placed([*served, *rest], [*of, *[""] * len(rest)], **sizes)
+        away = sum(math.hypot(place.dx, place.dy) if place.text else far for place in places[: len(order)])
+        found.append((away, [places[order.index(number)] for number in range(len(order))]))
+    return min(found, key=itemgetter(0))[1]
+
+
+def _written(lines: Sequence[str], point: tuple[float, float], place: Place, colour: str) -> list[str]:
+    x, top = _LEFT + point[0] + place.dx, _TOP + point[1] + place.dy - len(lines) * _LINE / 2
     anchor = {"left": "start", "center": "middle", "right": "end"}[place.align]
-    return [letters(x, y - 3, label, colour, anchor, bold=True), letters(x, y + 13, figures, colour, anchor)]
+    last = len(lines) - 1
+    return [
+        letters(x, top + (number + 0.8) * _LINE, line, colour, anchor, bold=number < last)
+        for number, line in enumerate(lines)
+    ]

@@ -20,7 +20,12 @@ def test_a_reply_to_a_suites_prompt_is_graded_and_another_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run_id", "pair"), [("embedded-2*", TINY), ("real-2*", ("qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"))]
+    ("run_id", "pair"),
+    [
+        ("embedded-2*", TINY),
+        ("real-2*", ("qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b")),
+        ("real-core-*", ("qwen2.5-coder-0.5b-r8", "qwen2.5-coder-1.5b-r16")),
+    ],
 )
 def test_the_runs_show_in_the_examples_what_is_said_of_them(run_id: str, pair: tuple[str, str]) -> None:
     run = read_run(next((ROOT / "benchmarks" / "results").glob(run_id)))

@@ -42,6 +42,19 @@ def test_whoever_cannot_see_it_hears_the_pair_and_how_many_others_there_are() ->
     assert said.endswith("A: 150 tokens/s, 20% right; B: 100 tokens/s, 40% right; 2 other models around them.")
 
 
+def test_long_names_stand_by_their_points_whichever_is_named_first() -> None:
+    names = ("Qwen2.5-Coder 0.5B · LoRA r8 · Q4_K_M", "Qwen2.5-Coder 1.5B · LoRA r16 · Q4_K_M")
+    near = (spot("a", 50, 0.48, names[0]), spot("b", 29.5, 0.7, names[1]), *SPOTS[2:])
+    for pair in ("ab", "ba"):
+        image = drawn(*pair, spots=near)
+        middles = sorted(float(each.get("cy", 0)) for each in image.findall(f"{SVG}circle") if each.get("r") == "9")
+        lines = [each for each in image.findall(f"{SVG}text") if (each.text or "").startswith("Qwen")]
+        lines = sorted(lines, key=lambda each: float(each.get("y", 0)))
+        assert [each.text for each in lines] == ["Qwen2.5-Coder 1.5B", "Qwen2.5-Coder 0.5B"]
+        heights = [float(each.get("y", 0)) for each in lines]
+        assert all(abs(height - middle) < 60 for height, middle in zip(heights, middles, strict=True))
+
+
 def test_a_name_is_never_markup() -> None:
     hostile = spot("a", 150, 0.2, "<script>&\"'")
     texts = [text.text for text in drawn("a", spots=(hostile,)).findall(f"{SVG}text")]
