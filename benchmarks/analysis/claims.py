@@ -3,9 +3,10 @@
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from benchmarks.analysis.speed_ratio import speed_ratio
-from benchmarks.runs.read import Run, RunError
+from benchmarks.runs.read import AGAIN, Run, RunError
 from benchmarks.statistics.factorial import cells_of, parameters_of
 from benchmarks.statistics.pairs import PairComparison, compare_pair, cut_text
 from benchmarks.statistics.stats import points_text
@@ -93,13 +94,26 @@ def _kinds(run: Run, square: Square, names: Sequence[str]) -> str:
 def _speed(run: Run, square: Square, runs: Sequence[Run]) -> str:
     small, large, ranks = _corners(square)
     a, b = square[small, ranks[0]], square[large, ranks[-1]]  # the two that the report compares
-    digests = [run.by_model[model][0].model_sha256 for model in (a, b)]
-    found = speed_ratio(runs, *digests)
-    if found is None:
-        return "Not measured: no run has timed both on one machine."
-    ratio = found.ratio
-    figures = f"{ratio.estimate:.2f}× as fast as {run.label(b)} [{ratio.low:.2f}, {ratio.high:.2f}]"
-    return f"{run.label(a)} decodes {figures}."
+    for (digest_a, label_a), (digest_b, label_b) in product(
+        *(_made_alike(run, model, runs).items() for model in (a, b))
+    ):
+        if found := speed_ratio(runs, digest_a, digest_b):
+            ratio = found.ratio
+            figures = f"{ratio.estimate:.2f}× as fast as {label_b} [{ratio.low:.2f}, {ratio.high:.2f}]"
+            return f"{label_a} decodes {figures}."
+    return "Not measured: no run has timed both on one machine."
+
+
+def _made_alike(run: Run, model: str, runs: Sequence[Run]) -> dict[str, str]:
+    """Files and names of models of the same base, rank and quantization, itself first: they differ in weights alone."""
+    of = ("base", "size", "rank", "quantization")
+    wanted = [run.models[model].get(name) for name in of]
+    found = {run.by_model[model][0].model_sha256: run.label(model)}
+    for each in runs:
+        for other, rows in each.by_model.items():
+            if not other.endswith(AGAIN) and [each.models.get(other, {}).get(name) for name in of] == wanted:
+                found.setdefault(rows[0].model_sha256, each.label(other))
+    return found
 
 
 def _tower(run: Run, square: Square, runs: Sequence[Run]) -> str:

@@ -6,7 +6,7 @@ from benchmarks.runs.read import Run, RunError
 from benchmarks.statistics.factorial import cells_of, parameters_of
 from benchmarks.statistics.pairs import compare_pair
 from data.paths import ROOT
-from tests.benchmarks.made_runs import graded_rows, made_run
+from tests.benchmarks.made_runs import graded_rows, made_run, timed_rows
 
 SIZE = "The larger model is better; its gain in quality justifies its latency."
 RANK = "Rank 16 learns more than rank 8."
@@ -49,6 +49,19 @@ def test_a_small_family_with_more_answers_does_not_speak_for_the_larger_one() ->
 
     found = {each.claim: each.evidence for each in claims([family("2M", 30), family("3B", 8)])}
     assert "3B-r8 against 1M-r8" in found[SIZE] and "2M" not in found[SIZE]
+
+
+def test_speed_may_come_from_files_made_alike_and_names_them() -> None:
+    made = {f"{size}-r{rank}": {"size": size, "rank": rank, "base": size} for size in ("1B", "3B") for rank in (8, 16)}
+    square = made_run(*(graded_rows(name, "10" * 20) for name in made), run_id="square", facts=made)
+    timed = made_run(
+        timed_rows("small", [20.0] * 8),
+        timed_rows("large", [10.0] * 8),
+        run_id="timed",
+        facts={"small": {**made["1B-r8"], "label": "small"}, "large": {**made["3B-r16"], "label": "large"}},
+    )
+    assert "small decodes 2.00× as fast as large [2.00, 2.00]." in {each.evidence for each in claims([square, timed])}
+    assert "Not measured: no run has timed both on one machine." in {each.evidence for each in claims([square])}
 
 
 def test_a_claim_says_better_only_where_the_interval_is_above_zero() -> None:
