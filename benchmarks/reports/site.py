@@ -179,8 +179,8 @@ def _flips(found: Verdict, suite: str | None) -> dict[str, Any]:
 def _samples(run: Run, model: str) -> dict[str, Any]:
     table = samples_table(run, model)
     content = json.loads(table.to_json(orient="split", index=False, double_precision=3))
-    place = content["columns"].index("answer")
-    for row in content["data"]:
+    for row in content["data"]:  # without any, no column has a name
+        place = content["columns"].index("answer")
         row[place] = _reply(row[place])
     method = {key: value for key, value in run.manifest.items() if key != "models"}
     return {"head": content["columns"], "rows": content["data"], "method": without_paths(method)}
