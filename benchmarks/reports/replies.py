@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-_FETCH_OR_LEAD = ["image", "link", "autolink", "reference", "html_block", "html_inline", "entity"]
+_LEFT_OUT = ["image", "link", "autolink", "reference", "html_block", "html_inline", "entity", "escape"]
+"""What fetches, leads or is no text; and escapes, which formulas would lose their marks to."""
 _MOST_CHARACTERS, _MOST_MARKS = 20_000, 4_000
+_TIMES, _MARK = re.compile(r"(?<=[\w)])\*(?=[\w(])"), "\ue000"
 _MORE_THAN_LINES = re.compile(r"<(?!/?p>|br)")
 
 
@@ -20,7 +22,7 @@ def as_html(reply: str) -> str | None:
     """
     if len(reply) > _MOST_CHARACTERS or sum(map(reply.count, "*_`~[|>#")) > _MOST_MARKS:
         return None
-    written = _markdown().render(reply)
+    written = _markdown().render(_TIMES.sub(_MARK, reply)).replace(_MARK, "*")
     return written if _MORE_THAN_LINES.search(written) else None
 
 
@@ -28,4 +30,4 @@ def as_html(reply: str) -> str | None:
 def _markdown() -> "MarkdownIt":
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("table").disable(_FETCH_OR_LEAD)
+    return MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("table").disable(_LEFT_OUT)

@@ -16,13 +16,17 @@ from benchmarks.reports.replies import as_html
         ("- one\n- two", "<li>one</li>"),
         ("1. one\n2. two", "<ol>"),
         ("**yes**", "<strong>yes</strong>"),
+        ("- so \\[ x = \\frac{1}{2} \\]", "so \\[ x = \\frac{1}{2} \\]"),
+        ("- 2*3*4 and f(2)*(3)*x_1 + y_1", "<li>2*3*4 and f(2)*(3)*x_1 + y_1</li>"),
     ],
 )
 def test_markdown_is_laid_out(reply: str, part: str) -> None:
     assert part in (as_html(reply) or "")
 
 
-@pytest.mark.parametrize("reply", ["Paris.", "3 < 4 & 5", "one\ntwo\n\nthree", "", "<b>bold?</b>", "2 * 3 * 4"])
+@pytest.mark.parametrize(
+    "reply", ["Paris.", "3 < 4 & 5", "one\ntwo\n\nthree", "", "<b>bold?</b>", "2 * 3 * 4", "2*3*4", "\\(\\boxed{7}\\)"]
+)
 def test_what_is_no_markdown_stays_text(reply: str) -> None:
     assert as_html(reply) is None
 
