@@ -23,7 +23,9 @@ def server() -> Iterator[Server]:
 def measured(server: Server, **options: Any) -> dict[str, Any]:
     """In a thread of its own: where a browser was driven before, this one has an event loop already."""
     with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(lambda: asyncio.run(visitors.measure(server, 5, **options))).result()
+        found = thread.submit(lambda: asyncio.run(visitors.measure(server, 5, **options))).result()
+    visitors.forget_what_was_cut()  # with its loop, else a later test is told of it
+    return found
 
 
 @pytest.mark.parametrize("hostile", [None, "messages", "tabs"])

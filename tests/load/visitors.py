@@ -64,7 +64,8 @@ async def measure(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    await _forget_what_was_cut()
+    await asyncio.sleep(0.2)
+    forget_what_was_cut()
     gone = time.monotonic()
     left = await _wait_until(server, before, descriptors, afterwards_s)
     return {
@@ -80,9 +81,8 @@ async def measure(
     }
 
 
-async def _forget_what_was_cut() -> None:
+def forget_what_was_cut() -> None:
     """A connection that is cancelled while it is being made is left open by the client's library; now is its end."""
-    await asyncio.sleep(0.2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()

@@ -47,6 +47,7 @@ class Running:
         )
         served = Served(service=self.service, registry=registry)
         self.app = Api(PlainTextResponse("the pages"), served=lambda: served, token=token)
+        self._clients: list[openai.OpenAI] = []
         self._server = uvicorn.Server(uvicorn.Config(self.app, port=0, log_level="error"))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
@@ -55,7 +56,8 @@ class Running:
         self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
 
     def client(self, key: str = TOKEN) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0)
+        self._clients.append(openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0))
+        return self._clients[-1]
 
     def post(self, body: Any, token: str | None = TOKEN) -> httpx.Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -63,6 +65,8 @@ class Running:
         return httpx.post(f"{self.url}/v1/chat/completions", content=content, headers=headers, timeout=30)
 
     def close(self) -> None:
+        for client in self._clients:
+            client.close()
         self._server.should_exit = True
         self._thread.join()
         self.service.close()
